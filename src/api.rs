@@ -1,0 +1,253 @@
+//! What gistfs asks of GitHub, as a trait: the real client is [`github`], tests bring others.
+//!
+//! Every call is one request (redirects apart) and blocks its thread. Nothing here retries,
+//! waits or remembers: when to ask again is decided by [`retry`], by whom is [`crate::sync`]'s.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::model::{BlobId, FileName, GistId, RemoteFile, Snapshot, Time};
+
+pub mod github;
+pub mod retry;
+mod wire;
+
+/// The Gist API, one method an endpoint.
+pub trait GistApi: Send + Sync {
+    /// Whose token this is (`GET /user`) and what it may do.
+    fn account(&self) -> Result<Account, ApiError>;
+
+    /// One page of a list. Follow [`Page::next`] as given; never build the next address.
+    fn list(&self, page: &PageRequest) -> Result<Fetched<Page>, ApiError>;
+
+    /// One gist with its contents; `etag` makes the request conditional.
+    fn get(&self, id: &GistId, etag: Option<&str>) -> Result<Fetched<FullGist>, ApiError>;
+
+    /// A body from its `raw_url`, which is another origin: no token goes there.
+    ///
+    /// Length and blob id are checked before a byte is returned; a login page, a stale copy or
+    /// a cut-off answer is [`ApiError::Nonsense`].
+    fn body(&self, file: &RemoteFile) -> Result<Bytes, ApiError>;
+
+    /// Makes a gist of all the given files. The answer is the authoritative state afterwards.
+    fn create(&self, gist: &NewGist) -> Result<FullGist, ApiError>;
+
+    /// Applies `patch` in one commit. The answer is the authoritative state afterwards.
+    fn update(&self, id: &GistId, patch: &Patch) -> Result<FullGist, ApiError>;
+
+    /// Deletes the gist for good. A gist already gone is [`ApiError::NotFound`].
+    fn delete(&self, id: &GistId) -> Result<(), ApiError>;
+
+    /// The quota as the newest answer told it; `None` where the host has no limit or none is known.
+    fn quota(&self) -> Option<Quota>;
+}
+
+/// The user behind a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The login.
+    pub login: String,
+    /// The classic token's scopes (`X-OAuth-Scopes`); `None` for tokens that have no scopes.
+    pub scopes: Option<Vec<String>>,
+}
+
+/// What is left of the primary rate limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Requests an hour.
+    pub limit: u64,
+    /// Requests left until `reset`.
+    pub remaining: u64,
+    /// When `remaining` becomes `limit` again.
+    pub reset: Time,
+}
+
+/// An answer to a conditional request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fetched<T> {
+    /// 304: what the ETag stood for is still true. Costs no quota.
+    NotModified,
+    /// 200.
+    New(T),
+}
+
+/// Which page of which list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageRequest {
+    /// The address.
+    pub from: PageAddress,
+    /// Makes the request conditional.
+    pub etag: Option<String>,
+}
+
+/// Where a page is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum PageAddress {
+    /// The first page of the token's own gists, all of them or those updated after an instant.
+    Own {
+        /// Only gists whose `updated_at` is later.
+        since: Option<Time>,
+    },
+    /// The first page of a user's public gists.
+    User {
+        /// The login.
+        login: String,
+        /// Only gists whose `updated_at` is later.
+        since: Option<Time>,
+    },
+    /// What a `Link` header named, within the API's origin.
+    Next(String),
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The gists as listed: no revision, no ETag of their own.
+    pub gists: Vec<Snapshot>,
+    /// Where the next page is, exactly as the `Link` header said.
+    pub next: Option<String>,
+    /// The validator of this page.
+    pub etag: Option<String>,
+}
+
+/// One gist as a single answer tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FullGist {
+    /// The state.
+    pub snapshot: Snapshot,
+    /// Bodies that came with it: complete, and proved by their blob id. Others must be fetched.
+    pub bodies: BTreeMap<BlobId, Bytes>,
+    /// The commits the answer names, newest first. GitHub may cut the list.
+    pub history: Vec<String>,
+}
+
+/// What a new gist consists of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewGist {
+    /// The description, possibly empty.
+    pub description: String,
+    /// Listed for everybody, for good: the API cannot change it later.
+    pub public: bool,
+    /// At least one file, none blank.
+    pub files: BTreeMap<FileName, String>,
+}
+
+/// A change of one gist: one request, one commit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Patch {
+    /// The new description, if it changes.
+    pub description: Option<String>,
+    /// The changes by the files' current names.
+    pub files: BTreeMap<FileName, FileChange>,
+}
+
+/// What happens to one file in a [`Patch`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileChange {
+    /// The file has this content afterwards, whether it existed or not.
+    Write(String),
+    /// The file is called so afterwards; its content changes only where one is given.
+    Rename(FileName, Option<String>),
+    /// The file is gone afterwards. It must exist, or GitHub refuses the whole patch.
+    Delete,
+}
+
+/// Why a request did not do what it should. Its text never holds a token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApiError {
+    /// No connection: no route, refused, name not found. The request was not acted on.
+    #[error("cannot reach {host}: {detail}")]
+    Unreachable {
+        /// Whom we tried to reach.
+        host: String,
+        /// The cause in the network's words.
+        detail: String,
+    },
+    /// The answer did not come, or not whole. The request may have been acted on.
+    #[error("no complete answer from {host}: {detail}")]
+    Lost {
+        /// Who did not answer.
+        host: String,
+        /// The cause in the network's words.
+        detail: String,
+    },
+    /// The time for the request ran out. It may have been acted on.
+    #[error("{host} did not answer in time")]
+    TimedOut {
+        /// Who did not answer.
+        host: String,
+    },
+    /// 401: the token is wrong, revoked or missing.
+    #[error("GitHub does not accept the token (401): {0}")]
+    Unauthorized(String),
+    /// 403 that is no limit: the token may not do this.
+    #[error("GitHub refuses this (403): {0}")]
+    Forbidden(String),
+    /// 403 or 429 for a rate limit. The request was not acted on.
+    #[error("GitHub's rate limit is used up: {message}")]
+    Limited {
+        /// GitHub's words.
+        message: String,
+        /// How long to wait, where the answer said it (`Retry-After`, else until the reset).
+        wait: Option<Duration>,
+        /// The secondary limit (pace), not the primary one (quota).
+        secondary: bool,
+    },
+    /// 404: gone, or hidden from a token without the scope.
+    #[error("GitHub knows no such gist, or the token may not see it (404)")]
+    NotFound,
+    /// 409: another change of the gist was under way.
+    #[error("GitHub could not update the gist just now (409): {0}")]
+    Conflict(String),
+    /// Another 4xx: asking again without a change is useless.
+    #[error("GitHub refuses the request ({status}): {message}")]
+    Refused {
+        /// The status.
+        status: u16,
+        /// GitHub's words and, where given, its error list.
+        message: String,
+    },
+    /// 5xx. The request may have been acted on.
+    #[error("GitHub has an error of its own ({0})")]
+    Server(u16),
+    /// An answer that cannot be understood or does not match what was asked for.
+    #[error("an answer from {host} makes no sense: {detail}")]
+    Nonsense {
+        /// Who said it.
+        host: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+}
+
+impl ApiError {
+    /// Whether the request may have changed something although no good answer came.
+    pub fn outcome_unknown(&self) -> bool {
+        match self {
+            Self::Lost { .. } | Self::TimedOut { .. } | Self::Server(_) | Self::Nonsense { .. } => true,
+            Self::Unreachable { .. }
+            | Self::Unauthorized(_)
+            | Self::Forbidden(_)
+            | Self::Limited { .. }
+            | Self::NotFound
+            | Self::Conflict(_)
+            | Self::Refused { .. } => false,
+        }
+    }
+
+    /// Whether the same request may succeed later without anybody doing anything.
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::Lost { .. }
+            | Self::TimedOut { .. }
+            | Self::Limited { .. }
+            | Self::Conflict(_)
+            | Self::Server(_)
+            | Self::Nonsense { .. } => true,
+            Self::Unauthorized(_) | Self::Forbidden(_) | Self::NotFound | Self::Refused { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! gistfs mounts a person's GitHub gists as a directory tree.
+
+pub mod api;
+pub mod demo;
+pub mod error;
+pub mod model;
