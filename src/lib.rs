@@ -4,3 +4,5 @@ pub mod api;
 pub mod demo;
 pub mod error;
 pub mod model;
+pub mod store;
+pub mod tree;
