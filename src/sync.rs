@@ -1,0 +1,3 @@
+//! When and what to send.
+pub mod merge;
+pub mod plan;
