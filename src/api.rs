@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crate::model::{BlobId, FileName, GistId, RemoteFile, Snapshot, Time};
 
 pub mod github;
+pub mod pace;
 pub mod retry;
 mod wire;
 

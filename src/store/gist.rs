@@ -54,7 +54,7 @@ pub struct LocalFile {
     pub altered: Option<BlobId>,
     /// Open handles that may write. Not remembered over a restart.
     pub writers: u32,
-    /// Since when there has been one.
+    /// Since when somebody has been writing; `None` also when that went on for too long to wait.
     pub writing_since: Option<Time>,
 }
 
@@ -133,6 +133,8 @@ pub struct Upload {
     pub not_before: Option<Time>,
     /// GitHub refused and retrying cannot mend it: waits for a change or for `gistfs sync`.
     pub refused: bool,
+    /// Nothing of it can be sent: waits for a change, or for what it waits for.
+    pub settled: bool,
     /// The last error in words.
     pub error: Option<String>,
 }
@@ -160,6 +162,11 @@ impl LocalFile {
             writers: 0,
             writing_since: None,
         }
+    }
+
+    /// Whether somebody is in the middle of writing it, so that it counts as GitHub has it.
+    pub fn is_being_written(&self) -> bool {
+        self.writers > 0 && self.writing_since.is_some()
     }
 
     /// The body's id, if it is no link.
@@ -226,11 +233,6 @@ impl Gist {
         self.base.as_ref()?.files.values().find(|file| file.blob == blob)
     }
 
-    /// Whether any file is open for writing.
-    pub fn has_writers(&self) -> bool {
-        self.files.values().any(|file| file.writers > 0)
-    }
-
     /// Whether the user sees anything else than GitHub has, sendable or not, scratch excepted.
     pub fn differs(&self) -> bool {
         let Some(base) = &self.base else {
@@ -251,6 +253,7 @@ impl Gist {
     pub fn changed(&mut self, now: Time) {
         self.upload.first_change.get_or_insert(now);
         self.upload.last_change = Some(now);
+        self.upload.settled = false;
         self.upload.refused = false;
         self.upload.not_before = None;
     }

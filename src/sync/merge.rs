@@ -69,7 +69,7 @@ impl Merged {
         if ours.is_some() && our_blob == theirs.map(|file| file.blob) {
             return Ok(());
         }
-        if ours.is_some_and(|file| file.writers > 0) {
+        if ours.is_some_and(LocalFile::is_being_written) {
             return Err(Busy(name.clone()));
         }
         match (ours, theirs) {
@@ -96,12 +96,12 @@ impl Merged {
             (None, Some(_)) => {
                 let renamed = self.gist.files.iter().find_map(|(new, file)| {
                     let descends = file.from.as_ref() == Some(name) && file.blob() == before;
-                    (descends && before.is_some()).then(|| (new.clone(), file.writers))
+                    (descends && before.is_some()).then(|| (new.clone(), file.is_being_written()))
                 });
                 match renamed {
-                    Some((new, writers)) if writers > 0 => return Err(Busy(new)),
+                    Some((new, true)) => return Err(Busy(new)),
                     // Renamed here, edited there: both.
-                    Some((new, _)) => self.take_as(name, &new, remote),
+                    Some((new, false)) => self.take_as(name, &new, remote),
                     // New there, or edited there and removed here: the edit wins.
                     None => self.take(name, remote),
                 }
@@ -274,7 +274,9 @@ mod tests {
     fn a_file_open_for_writing_is_not_changed_under_the_writer() {
         let base = snapshot(&[("a", "1")]);
         let mut gist = Gist::of_remote(GistKey(1), Arc::clone(&base));
-        gist.files.get_mut("a").unwrap().writers = 1;
+        let file = gist.files.get_mut("a").unwrap();
+        file.writers = 1;
+        file.writing_since = Some(NOW);
         assert_eq!(merge(&gist, &blobs(&base), snapshot(&[("a", "2")]), NOW), Err(Busy(name("a"))));
     }
 

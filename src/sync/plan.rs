@@ -248,7 +248,7 @@ impl Draft {
         if gist.remote(name).is_some_and(|remote| remote.blob == blob) {
             return;
         }
-        let why = if file.writers > 0 && !outside.even_open {
+        let why = if file.is_being_written() && !outside.even_open {
             Some(Hold::Open)
         } else if file.altered == Some(blob) {
             Some(Hold::Altered)

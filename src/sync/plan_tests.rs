@@ -171,7 +171,9 @@ fn scratch_files_are_not_sent_but_a_scratch_name_github_has_is() {
 fn an_open_file_counts_as_github_has_it() {
     let mut gist = gist(&[("x", "a\n")]);
     write(&mut gist, "x", "b\n");
-    gist.files.get_mut("x").unwrap().writers = 1;
+    let file = gist.files.get_mut("x").unwrap();
+    file.writers = 1;
+    file.writing_since = Some(NOW);
     assert_eq!(planned(&gist).step, Step::Nothing);
     let even = plan(
         &gist,
