@@ -3,6 +3,8 @@
 pub mod api;
 pub mod demo;
 pub mod error;
+pub mod fs;
+pub mod kernel;
 pub mod model;
 pub mod store;
 pub mod sync;

@@ -89,7 +89,8 @@ impl Default for Tree {
             nodes: HashMap::from([(Ino::ROOT, root)]),
             root: Directory::default(),
             gists: HashMap::new(),
-            next: 2,
+            // Smaller numbers are cookies for `.` and `..` in listings.
+            next: 16,
         }
     }
 }

@@ -1,0 +1,465 @@
+//! Bytes: open, read, write, truncate, flush, fsync, release.
+
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+
+use super::open::{Body, Handle, OpenFile, Stored};
+use super::{GistFs, Wait, lock};
+use crate::error::Error;
+use crate::model::{BlobId, FileName, Time};
+use crate::store::gist::{Content, Gist, GistKey};
+use crate::sync::bodies::Source;
+use crate::sync::plan::Hold;
+use crate::tree::{Ino, Place, Tree};
+
+/// Names one `open` of one file, until its `release`. Given by [`GistFs::open`] and
+/// [`GistFs::create`], never given again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fh(pub u64);
+
+/// What an `open` is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenMode {
+    /// Bytes will be read.
+    pub reads: bool,
+    /// Bytes will be written.
+    pub writes: bool,
+}
+
+/// What `fallocate` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fallocate {
+    /// Mode 0: the file reaches at least to the end of the range.
+    Extend,
+    /// `FALLOC_FL_KEEP_SIZE`: room is promised, the size stays.
+    KeepSize,
+}
+
+impl GistFs {
+    /// Opens a file. Neither the disk nor the network is asked for its body yet.
+    pub fn open(&self, ino: Ino, mode: OpenMode) -> Result<Fh, Error> {
+        if mode.writes {
+            self.writable()?;
+        }
+        let tree = self.tree();
+        self.open_in(&tree, ino, mode)
+    }
+
+    pub(super) fn open_in(&self, tree: &Tree, ino: Ino, mode: OpenMode) -> Result<Fh, Error> {
+        let open = self.hold_open(tree, ino)?;
+        if mode.writes
+            && let Some(Place::File(key, name)) = tree.place(ino)
+        {
+            let now = self.now();
+            self.store.note(*key, |gist| {
+                if let Some(file) = gist.files.get_mut(name) {
+                    file.writers += 1;
+                    file.writing_since.get_or_insert(now);
+                }
+            });
+        }
+        let fh = Fh(self.next_handle.fetch_add(1, Ordering::Relaxed));
+        lock(&self.handles).insert(fh, Arc::new(Handle::new(open, mode.reads, mode.writes)));
+        Ok(fh)
+    }
+
+    /// The open file of `ino`, counted once more.
+    fn hold_open(&self, tree: &Tree, ino: Ino) -> Result<Arc<OpenFile>, Error> {
+        let place = tree.place(ino).ok_or(Error::NotFound)?;
+        if let Some((open, count)) = lock(&self.opened).get_mut(&ino) {
+            *count += 1;
+            return Ok(Arc::clone(open));
+        }
+        let (key, name) = match place {
+            Place::Root | Place::Gist(_) => return Err(Error::IsDirectory),
+            Place::Gone => return Err(Error::NotFound),
+            Place::File(key, name) => (*key, name),
+        };
+        let look = |gist: &Gist| {
+            let file = gist.files.get(name)?;
+            match file.content {
+                Content::Bytes { blob, size } => {
+                    let source = source_in(gist, blob);
+                    Some((Stored { blob, size, source, file: None }, file.meta))
+                }
+                Content::Link(_) => None,
+            }
+        };
+        let (stored, meta) = self.store.look(key, look).flatten().ok_or(Error::NotFound)?;
+        let open = Arc::new(OpenFile::new(ino, stored, meta));
+        lock(&self.opened).insert(ino, (Arc::clone(&open), 1));
+        Ok(open)
+    }
+
+    fn let_go(&self, ino: Ino) {
+        let mut opened = lock(&self.opened);
+        if let Some((_, count)) = opened.get_mut(&ino) {
+            *count -= 1;
+            if *count == 0 {
+                opened.remove(&ino);
+            }
+        }
+    }
+
+    fn handle(&self, fh: Fh) -> Result<Arc<Handle>, Error> {
+        lock(&self.handles).get(&fh).map(Arc::clone).ok_or(Error::BadHandle)
+    }
+
+    /// Up to `size` bytes at `offset`; fewer only at the end of the file.
+    pub fn read(&self, fh: Fh, offset: u64, size: u32, wait: Wait) -> Result<Bytes, Error> {
+        let handle = self.handle(fh)?;
+        if !handle.reads && !handle.writes {
+            return Err(Error::BadHandle);
+        }
+        let stored = match &*handle.open.body() {
+            Body::Working(copy) => return read_at(copy.as_file(), offset, size),
+            Body::Stored(stored) => stored.clone(),
+        };
+        if offset >= stored.size {
+            return Ok(Bytes::new());
+        }
+        if let Some(body) = self.store.hot_body(stored.blob) {
+            return Ok(cut(&body, offset, size));
+        }
+        if let Some(file) = &stored.file {
+            return read_at(file, offset, size);
+        }
+        if self.store.fits_memory(stored.size) {
+            if let Some(body) = self.store.body(stored.blob)? {
+                return Ok(cut(&body, offset, size));
+            }
+        } else if let Some(file) = self.store.blobs.open_checked(stored.blob)? {
+            let file = Arc::new(file);
+            if let Body::Stored(now) = &mut *handle.open.body()
+                && now.blob == stored.blob
+            {
+                now.file = Some(Arc::clone(&file));
+            }
+            return read_at(&file, offset, size);
+        }
+        let body = self.fetch(handle.open.ino, &stored, wait)?;
+        Ok(cut(&body, offset, size))
+    }
+
+    /// The body from the network, if waiting is allowed.
+    fn fetch(&self, ino: Ino, stored: &Stored, wait: Wait) -> Result<Bytes, Error> {
+        let source = stored.source.clone().or_else(|| self.source_of(ino, stored.blob));
+        let Some(source) = source else {
+            return Err(Error::Nonsense(format!("body {} is not stored any more", stored.blob)));
+        };
+        match wait {
+            Wait::No => Err(Error::WouldWait),
+            Wait::Yes => self.syncer.body(&source),
+        }
+    }
+
+    /// Where a body written here can be had again, now that GitHub has it and the store may not.
+    fn source_of(&self, ino: Ino, blob: BlobId) -> Option<Source> {
+        let tree = self.tree();
+        match tree.place(ino)? {
+            Place::File(key, _) => self.store.look(*key, |gist| source_in(gist, blob)).flatten(),
+            Place::Root | Place::Gist(_) | Place::Gone => None,
+        }
+    }
+
+    /// Writes all of `data` at `offset`; a gap reads as zeroes.
+    pub fn write(&self, fh: Fh, offset: u64, data: &[u8], wait: Wait) -> Result<u32, Error> {
+        let handle = self.handle(fh)?;
+        if !handle.writes {
+            return Err(Error::BadHandle);
+        }
+        let end = offset.checked_add(data.len() as u64).filter(|end| *end <= self.options.largest);
+        let end = end.ok_or(Error::TooLarge)?;
+        let now = self.now();
+        self.with_working_copy(&handle.open, wait, |file| {
+            file.write_all_at(data, offset)?;
+            handle.open.change_live(|live| {
+                live.size = live.size.max(end);
+                live.meta.touch(now);
+                live.dirty = true;
+            });
+            Ok(())
+        })?;
+        handle.note_write();
+        Ok(data.len() as u32)
+    }
+
+    /// Runs `write` on the file's working copy, made first where there is none.
+    fn with_working_copy(
+        &self,
+        open: &OpenFile,
+        wait: Wait,
+        write: impl FnOnce(&std::fs::File) -> std::io::Result<()>,
+    ) -> Result<(), Error> {
+        loop {
+            let mut body = open.body();
+            let missing = match &*body {
+                Body::Working(_) => None,
+                Body::Stored(stored) if stored.blob == BlobId::EMPTY => {
+                    *body = Body::Working(self.store.blobs.working_copy()?);
+                    None
+                }
+                Body::Stored(stored) => match self.store.blobs.working_copy_of(stored.blob)? {
+                    Some(copy) => {
+                        *body = Body::Working(copy);
+                        None
+                    }
+                    None => Some(stored.clone()),
+                },
+            };
+            match (missing, &*body) {
+                (None, Body::Working(copy)) => {
+                    return write(copy.as_file())
+                        .map_err(|error| Error::local("cannot write", &error));
+                }
+                (None, Body::Stored(_)) => {}
+                (Some(stored), _) => {
+                    drop(body);
+                    let bytes = self.fetch(open.ino, &stored, wait)?;
+                    self.store.blobs.put(stored.blob, &bytes)?;
+                }
+            }
+        }
+    }
+
+    /// Cuts or extends a file, open or not.
+    pub(super) fn truncate(&self, ino: Ino, size: u64, wait: Wait) -> Result<(), Error> {
+        if size > self.options.largest {
+            return Err(Error::TooLarge);
+        }
+        let open = self.hold_open(&self.tree(), ino)?;
+        let cut = self.cut_open(&open, size, wait);
+        // Somebody who has it open for writing will flush; nobody else would.
+        let done = cut.and_then(|()| {
+            let recorded = if self.is_written(ino) { Ok(()) } else { self.record(&open) };
+            if recorded.is_ok() {
+                self.syncer.poke();
+            }
+            recorded
+        });
+        self.let_go(ino);
+        done
+    }
+
+    fn is_written(&self, ino: Ino) -> bool {
+        lock(&self.handles).values().any(|handle| handle.writes && handle.open.ino == ino)
+    }
+
+    fn cut_open(&self, open: &OpenFile, size: u64, wait: Wait) -> Result<(), Error> {
+        let now = self.now();
+        let note = |live: &mut super::open::Live| {
+            live.size = size;
+            live.meta.touch(now);
+            live.dirty = true;
+        };
+        if size == 0 {
+            let mut body = open.body();
+            *body = Body::Stored(Stored { blob: BlobId::EMPTY, size: 0, source: None, file: None });
+            open.change_live(note);
+            return Ok(());
+        }
+        self.with_working_copy(open, wait, |file| {
+            file.set_len(size)?;
+            open.change_live(note);
+            Ok(())
+        })
+    }
+
+    /// Reserves room.
+    pub fn fallocate(
+        &self,
+        fh: Fh,
+        offset: u64,
+        length: u64,
+        mode: Fallocate,
+        wait: Wait,
+    ) -> Result<(), Error> {
+        let handle = self.handle(fh)?;
+        if !handle.writes {
+            return Err(Error::BadHandle);
+        }
+        let end = offset.checked_add(length).filter(|end| *end <= self.options.largest);
+        let end = end.ok_or(Error::TooLarge)?;
+        match mode {
+            Fallocate::Extend if end > handle.open.live().size => {
+                self.cut_open(&handle.open, end, wait)
+            }
+            Fallocate::Extend | Fallocate::KeepSize => Ok(()),
+        }
+    }
+
+    /// One `close` of one descriptor: what was written is recorded before this returns.
+    ///
+    /// With write-through it also returns GitHub's answer, and may need to wait for it.
+    pub fn flush(&self, fh: Fh, wait: Wait) -> Result<(), Error> {
+        let handle = self.handle(fh)?;
+        if !handle.open.live().dirty {
+            return Ok(());
+        }
+        if self.options.through && wait == Wait::No {
+            return Err(Error::WouldWait);
+        }
+        self.record(&handle.open)?;
+        if self.options.through
+            && let Some(Place::File(key, name)) = self.tree().place(handle.open.ino).cloned()
+        {
+            self.push_through(key, Some(&name))?;
+        }
+        Ok(())
+    }
+
+    /// Sends a gist's changes now and judges what came of the one file the caller cares for.
+    pub(super) fn push_through(&self, key: GistKey, name: Option<&FileName>) -> Result<(), Error> {
+        let left = self.syncer.push(key, self.now(), true)?;
+        match name.and_then(|name| left.get(name)) {
+            None | Some(Hold::Blank | Hold::LastFile | Hold::Limbo | Hold::Moving | Hold::Open) => {
+                Ok(())
+            }
+            Some(
+                why @ (Hold::Binary
+                | Hold::CarriageReturns
+                | Hold::TooLarge
+                | Hold::Altered
+                | Hold::TooManyFiles),
+            ) => {
+                log::warn!("{:?} stays local: {why}", name.map(FileName::as_str));
+                Err(Error::Unsupported)
+            }
+        }
+    }
+
+    /// Makes what was written part of the gist: the body a blob, the blob the file's content.
+    pub(super) fn record(&self, open: &OpenFile) -> Result<(), Error> {
+        let mut body = open.body();
+        let live = open.live();
+        if !live.dirty {
+            return Ok(());
+        }
+        let (blob, size) = match &*body {
+            Body::Stored(stored) => (stored.blob, stored.size),
+            Body::Working(_) => {
+                let empty = Stored { blob: BlobId::EMPTY, size: 0, source: None, file: None };
+                let Body::Working(copy) = std::mem::replace(&mut *body, Body::Stored(empty)) else {
+                    return Err(Error::Nonsense("an open file changed under its lock".into()));
+                };
+                match self.store.blobs.adopt(copy) {
+                    Ok((blob, size)) => {
+                        *body = Body::Stored(Stored { blob, size, source: None, file: None });
+                        (blob, size)
+                    }
+                    Err((copy, error)) => {
+                        *body = Body::Working(copy);
+                        return Err(error);
+                    }
+                }
+            }
+        };
+        let now = self.now();
+        let tree = self.tree();
+        if let Some(Place::File(key, name)) = tree.place(open.ino) {
+            self.store.update(*key, |gist| {
+                let scratch = gist.is_scratch(name);
+                let file = gist.files.get_mut(name).ok_or(Error::NotFound)?;
+                let content = Content::Bytes { blob, size };
+                let changed = file.content != content;
+                file.content = content;
+                file.meta.mtime = live.meta.mtime;
+                file.meta.ctime = live.meta.ctime;
+                if changed && !scratch {
+                    gist.changed(now);
+                }
+                Ok(())
+            })?;
+        }
+        open.change_live(|live| live.dirty = false);
+        Ok(())
+    }
+
+    /// Records what was written and makes it survive a power cut. Sends nothing.
+    pub fn fsync(&self, fh: Fh) -> Result<(), Error> {
+        let handle = self.handle(fh)?;
+        self.record(&handle.open)?;
+        let blob = match &*handle.open.body() {
+            Body::Stored(stored) if stored.source.is_none() => vec![stored.blob],
+            Body::Stored(_) | Body::Working(_) => vec![],
+        };
+        self.store.sync(&blob)
+    }
+
+    /// Makes every recorded change of names survive a power cut.
+    pub fn fsyncdir(&self) -> Result<(), Error> {
+        self.store.sync(&[])
+    }
+
+    /// Ends an `open`. The last writable one starts the clock for the upload.
+    pub fn release(&self, fh: Fh) -> Result<(), Error> {
+        let Some(handle) = lock(&self.handles).remove(&fh) else { return Err(Error::BadHandle) };
+        let recorded = if handle.writes { self.record(&handle.open) } else { Ok(()) };
+        let ino = handle.open.ino;
+        let mut done = None;
+        if handle.writes {
+            let now = self.now();
+            let tree = self.tree();
+            if let Some(Place::File(key, name)) = tree.place(ino) {
+                self.store.note(*key, |gist| writer_left(gist, name, now));
+                done = Some(*key);
+            }
+        }
+        self.let_go(ino);
+        if let Some(key) = done {
+            self.syncer.writer_done(key);
+        }
+        recorded
+    }
+}
+
+fn writer_left(gist: &mut Gist, name: &FileName, now: Time) {
+    let scratch = gist.is_scratch(name);
+    let remote = gist.remote(name).map(|remote| remote.blob);
+    let Some(file) = gist.files.get_mut(name) else { return };
+    file.writers = file.writers.saturating_sub(1);
+    if file.writers > 0 {
+        return;
+    }
+    file.writing_since = None;
+    if scratch {
+        return;
+    }
+    if file.blob() != remote {
+        gist.changed(now);
+    } else {
+        // It counted as GitHub has it, and may have held something else back.
+        gist.upload.settled = false;
+    }
+}
+
+/// Where the body `blob` can be fetched, if the gist has it on GitHub.
+pub(super) fn source_in(gist: &Gist, blob: BlobId) -> Option<Source> {
+    let base = gist.base.as_ref()?;
+    gist.source(blob).map(|file| Source { id: base.id.clone(), file: file.clone() })
+}
+
+fn cut(body: &Bytes, offset: u64, size: u32) -> Bytes {
+    let length = body.len() as u64;
+    let start = offset.min(length);
+    let end = start.saturating_add(u64::from(size)).min(length);
+    body.slice(start as usize..end as usize)
+}
+
+fn read_at(file: &std::fs::File, offset: u64, size: u32) -> Result<Bytes, Error> {
+    let mut buffer = vec![0; size as usize];
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::local("cannot read", &error)),
+        }
+    }
+    buffer.truncate(filled);
+    Ok(buffer.into())
+}

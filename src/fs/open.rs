@@ -1,0 +1,91 @@
+//! Open files: what is being read and written right now, whatever happens to the name.
+
+use std::fs::File;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tempfile::NamedTempFile;
+
+use super::lock;
+use crate::model::BlobId;
+use crate::store::gist::Meta;
+use crate::sync::bodies::Source;
+use crate::tree::Ino;
+
+/// A file that somebody has open; shared by all its handles.
+pub(super) struct OpenFile {
+    pub(super) ino: Ino,
+    /// First in the lock order; held while local files are read and written.
+    pub(super) body: Mutex<Body>,
+    /// A leaf, so that `stat` never waits for a read or write under way.
+    live: Mutex<Live>,
+}
+
+/// What `stat` must know of an open file before it is recorded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Live {
+    pub(super) size: u64,
+    pub(super) meta: Meta,
+    /// Something changed since it was last recorded.
+    pub(super) dirty: bool,
+}
+
+/// Where an open file's bytes are.
+pub(super) enum Body {
+    /// In the blob store or, where `source` says so, still on GitHub; never changed there.
+    Stored(Stored),
+    /// In a file of our own, being written.
+    Working(NamedTempFile),
+}
+
+/// A body that is not being written.
+#[derive(Clone)]
+pub(super) struct Stored {
+    pub(super) blob: BlobId,
+    pub(super) size: u64,
+    pub(super) source: Option<Source>,
+    /// The proved file, for bodies too large for memory.
+    pub(super) file: Option<Arc<File>>,
+}
+
+impl OpenFile {
+    pub(super) fn new(ino: Ino, stored: Stored, meta: Meta) -> Self {
+        let live = Live { size: stored.size, meta, dirty: false };
+        Self { ino, body: Mutex::new(Body::Stored(stored)), live: Mutex::new(live) }
+    }
+
+    pub(super) fn body(&self) -> MutexGuard<'_, Body> {
+        lock(&self.body)
+    }
+
+    pub(super) fn live(&self) -> Live {
+        *lock(&self.live)
+    }
+
+    pub(super) fn change_live(&self, change: impl FnOnce(&mut Live)) {
+        change(&mut lock(&self.live));
+    }
+
+    pub(super) fn change_meta(&self, change: impl FnOnce(&mut Meta)) {
+        change(&mut lock(&self.live).meta);
+    }
+}
+
+/// One `open`.
+pub(super) struct Handle {
+    pub(super) open: Arc<OpenFile>,
+    pub(super) reads: bool,
+    pub(super) writes: bool,
+    /// Wrote something, so that its end starts the clock for the upload.
+    wrote: AtomicBool,
+}
+
+impl Handle {
+    pub(super) fn new(open: Arc<OpenFile>, reads: bool, writes: bool) -> Self {
+        Self { open, reads, writes, wrote: AtomicBool::new(false) }
+    }
+
+    pub(super) fn note_write(&self) {
+        self.wrote.store(true, Ordering::Relaxed);
+    }
+}

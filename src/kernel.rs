@@ -1,0 +1,754 @@
+//! The kernel's side: unpack a request, call [`GistFs`], reply, log one line. Decides nothing.
+
+use std::ffi::OsStr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use fuser::{
+    AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileAttr, FileHandle, FileType,
+    Filesystem, FopenFlags, Generation, INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner,
+    OpenAccMode, OpenFlags, PollEvents, PollFlags, PollNotifier, RenameFlags, ReplyAttr, ReplyBmap,
+    ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl,
+    ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow,
+    WriteFlags,
+};
+
+use crate::error::Error;
+use crate::fs::{Attr, Fallocate, Fh, GistFs, Kind, NewNode, OpenMode, RenameMode, SetAttr, Wait};
+use crate::model::Time;
+use crate::tree::Ino;
+
+/// How long the kernel may believe what it was told. Long, because it is told of every change.
+const TTL: Duration = Duration::from_secs(3600);
+
+/// How long the kernel may believe that a name stands for nothing.
+const NEGATIVE_TTL: Duration = Duration::from_secs(5);
+
+/// A number is never given twice, so there is only one generation.
+const GENERATION: Generation = Generation(0);
+
+/// Reads under way at one time: many may be waiting for the network.
+const BACKGROUND: u16 = 256;
+
+/// The adapter.
+pub struct Kernel {
+    fs: Arc<GistFs>,
+}
+
+impl Kernel {
+    /// Serves `fs`.
+    pub fn new(fs: Arc<GistFs>) -> Self {
+        Self { fs }
+    }
+
+    /// Does `work` and hands what came of it to `send`: at once, or from a thread of its own when
+    /// the answer needs the network. No request ever waits behind one that does.
+    fn answer<T, W, S>(&self, what: String, work: W, send: S)
+    where
+        W: Fn(&GistFs, Wait) -> Result<T, Error> + Send + 'static,
+        S: FnOnce(Result<T, Errno>) + Send + 'static,
+    {
+        let start = Instant::now();
+        match run(&self.fs, &work, Wait::No) {
+            Err(Error::WouldWait) => {
+                let fs = Arc::clone(&self.fs);
+                let label = what.clone();
+                let spawned =
+                    std::thread::Builder::new().name("gistfs-wait".into()).spawn(move || {
+                        let result = run(&fs, &work, Wait::Yes);
+                        send(logged(&what, start, result));
+                    });
+                if let Err(error) = spawned {
+                    // The reply went with the closure and is answered with EIO.
+                    log::error!("{label}: cannot start a thread: {error}");
+                }
+            }
+            result => send(logged(&what, start, result)),
+        }
+    }
+
+    /// Does what never waits.
+    fn at_once<T>(
+        &self,
+        what: impl FnOnce() -> String,
+        work: impl Fn(&GistFs) -> Result<T, Error>,
+    ) -> Result<T, Errno> {
+        let start = Instant::now();
+        let result = run(&self.fs, &|fs: &GistFs, _| work(fs), Wait::No);
+        if result.is_ok() && !log::log_enabled!(log::Level::Debug) {
+            return result.map_err(|error| Errno::from_i32(error.errno()));
+        }
+        logged(&what(), start, result)
+    }
+}
+
+/// A bug of ours fails one request, not the mount.
+fn run<T>(
+    fs: &GistFs,
+    work: &impl Fn(&GistFs, Wait) -> Result<T, Error>,
+    wait: Wait,
+) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(|| work(fs, wait)))
+        .unwrap_or_else(|_| Err(Error::Nonsense("a bug in gistfs; please report it".into())))
+}
+
+fn logged<T>(what: &str, start: Instant, result: Result<T, Error>) -> Result<T, Errno> {
+    let took = start.elapsed();
+    result
+        .map_err(|error| {
+            match &error {
+                error if error.is_trouble() => log::warn!("{what}: {error}"),
+                Error::NotPermitted(why) => log::info!("{what}: {why}"),
+                error => log::debug!("{what}: {error} in {took:?}"),
+            }
+            Errno::from_i32(error.errno())
+        })
+        .inspect(|_| log::debug!("{what} in {took:?}"))
+}
+
+fn ino(number: INodeNo) -> Ino {
+    Ino(number.0)
+}
+
+fn fh(handle: FileHandle) -> Fh {
+    Fh(handle.0)
+}
+
+fn system_time(time: Time) -> SystemTime {
+    let part = Duration::from_nanos(time.0.unsigned_abs());
+    let there =
+        if time.0 < 0 { UNIX_EPOCH.checked_sub(part) } else { UNIX_EPOCH.checked_add(part) };
+    there.unwrap_or(UNIX_EPOCH)
+}
+
+fn time(time: SystemTime) -> Time {
+    let nanos = |part: Duration| i64::try_from(part.as_nanos()).unwrap_or(i64::MAX);
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => Time(nanos(after)),
+        Err(before) => Time(nanos(before.duration()).saturating_neg()),
+    }
+}
+
+fn time_or_now(time_or_now: TimeOrNow) -> Time {
+    match time_or_now {
+        TimeOrNow::SpecificTime(at) => time(at),
+        TimeOrNow::Now => Time::now(),
+    }
+}
+
+fn file_type(kind: Kind) -> FileType {
+    match kind {
+        Kind::Directory => FileType::Directory,
+        Kind::File => FileType::RegularFile,
+        Kind::Link => FileType::Symlink,
+    }
+}
+
+fn file_attr(attr: &Attr) -> FileAttr {
+    FileAttr {
+        ino: INodeNo(attr.ino.0),
+        size: attr.size,
+        blocks: attr.size.div_ceil(512),
+        atime: system_time(attr.atime),
+        mtime: system_time(attr.mtime),
+        ctime: system_time(attr.ctime),
+        crtime: UNIX_EPOCH,
+        kind: file_type(attr.kind),
+        perm: (attr.mode & 0o7777) as u16,
+        nlink: attr.nlink,
+        uid: attr.uid,
+        gid: attr.gid,
+        rdev: 0,
+        blksize: 4096,
+        flags: 0,
+    }
+}
+
+/// The answer "no such name", which the kernel may believe for a while.
+fn nothing() -> FileAttr {
+    FileAttr {
+        ino: INodeNo(0),
+        size: 0,
+        blocks: 0,
+        atime: UNIX_EPOCH,
+        mtime: UNIX_EPOCH,
+        ctime: UNIX_EPOCH,
+        crtime: UNIX_EPOCH,
+        kind: FileType::RegularFile,
+        perm: 0,
+        nlink: 0,
+        uid: 0,
+        gid: 0,
+        rdev: 0,
+        blksize: 0,
+        flags: 0,
+    }
+}
+
+fn open_mode(flags: OpenFlags) -> OpenMode {
+    match flags.acc_mode() {
+        OpenAccMode::O_RDONLY => OpenMode { reads: true, writes: false },
+        OpenAccMode::O_WRONLY => OpenMode { reads: false, writes: true },
+        OpenAccMode::O_RDWR => OpenMode { reads: true, writes: true },
+    }
+}
+
+/// What the kernel may do with an open file: keep its pages, since it is told when they change;
+/// and spare the flush of what cannot have been written.
+fn open_flags(mode: OpenMode) -> FopenFlags {
+    let mut flags = FopenFlags::FOPEN_KEEP_CACHE;
+    if !mode.writes {
+        flags |= FopenFlags::FOPEN_NOFLUSH;
+    }
+    flags
+}
+
+fn new_node(request: &Request, mode: u32, umask: u32) -> NewNode {
+    NewNode { mode: mode & !umask & 0o7777, uid: request.uid(), gid: request.gid() }
+}
+
+fn reply_entry(reply: ReplyEntry, result: Result<Attr, Errno>) {
+    match result {
+        Ok(attr) => reply.entry(&TTL, &file_attr(&attr), GENERATION),
+        Err(errno) => reply.error(errno),
+    }
+}
+
+fn reply_empty(reply: ReplyEmpty, result: Result<(), Errno>) {
+    match result {
+        Ok(()) => reply.ok(),
+        Err(errno) => reply.error(errno),
+    }
+}
+
+impl Filesystem for Kernel {
+    fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
+        for wanted in [
+            InitFlags::FUSE_DO_READDIRPLUS,
+            InitFlags::FUSE_READDIRPLUS_AUTO,
+            InitFlags::FUSE_PARALLEL_DIROPS,
+            InitFlags::FUSE_CACHE_SYMLINKS,
+            InitFlags::FUSE_NO_OPENDIR_SUPPORT,
+            InitFlags::FUSE_EXPLICIT_INVAL_DATA,
+        ] {
+            if let Err(missing) = config.add_capabilities(wanted) {
+                log::debug!("this kernel lacks {missing:?}");
+            }
+        }
+        if let Err(most) = config.set_max_background(BACKGROUND) {
+            log::debug!("at most {most} requests in the background");
+        }
+        Ok(())
+    }
+
+    fn lookup(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let found = self.at_once(
+            || format!("lookup {name:?} in {parent}"),
+            |fs| match fs.lookup(ino(parent), name) {
+                Ok(attr) => Ok(Some(attr)),
+                Err(Error::NotFound) => Ok(None),
+                Err(error) => Err(error),
+            },
+        );
+        match found {
+            Ok(Some(attr)) => reply.entry(&TTL, &file_attr(&attr), GENERATION),
+            Ok(None) => reply.entry(&NEGATIVE_TTL, &nothing(), GENERATION),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn forget(&self, _request: &Request, number: INodeNo, count: u64) {
+        self.fs.forget(ino(number), count);
+    }
+
+    fn getattr(
+        &self,
+        _request: &Request,
+        number: INodeNo,
+        _fh: Option<FileHandle>,
+        reply: ReplyAttr,
+    ) {
+        match self.at_once(|| format!("getattr {number}"), |fs| fs.getattr(ino(number))) {
+            Ok(attr) => reply.attr(&TTL, &file_attr(&attr)),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn setattr(
+        &self,
+        _request: &Request,
+        number: INodeNo,
+        mode: Option<u32>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+        size: Option<u64>,
+        atime: Option<TimeOrNow>,
+        mtime: Option<TimeOrNow>,
+        _ctime: Option<SystemTime>,
+        _fh: Option<FileHandle>,
+        _crtime: Option<SystemTime>,
+        _chgtime: Option<SystemTime>,
+        _bkuptime: Option<SystemTime>,
+        _flags: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        let (atime, mtime) = (atime.map(time_or_now), mtime.map(time_or_now));
+        let set = SetAttr { mode, uid, gid, size, atime, mtime };
+        self.answer(
+            format!("setattr {number} {set:?}"),
+            move |fs, wait| fs.setattr(ino(number), &set, wait),
+            move |result| match result {
+                Ok(attr) => reply.attr(&TTL, &file_attr(&attr)),
+                Err(errno) => reply.error(errno),
+            },
+        );
+    }
+
+    fn readlink(&self, _request: &Request, number: INodeNo, reply: ReplyData) {
+        match self.at_once(|| format!("readlink {number}"), |fs| fs.readlink(ino(number))) {
+            Ok(target) => reply.data(target.as_bytes()),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn mknod(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        umask: u32,
+        _rdev: u32,
+        reply: ReplyEntry,
+    ) {
+        let made = self.at_once(
+            || format!("mknod {name:?} in {parent}"),
+            |fs| {
+                if mode & libc::S_IFMT != libc::S_IFREG && mode & libc::S_IFMT != 0 {
+                    return Err(Error::NotPermitted("a gist holds regular files only"));
+                }
+                fs.mknod(ino(parent), name, new_node(request, mode, umask))
+            },
+        );
+        reply_entry(reply, made);
+    }
+
+    fn mkdir(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        umask: u32,
+        reply: ReplyEntry,
+    ) {
+        let made = self.at_once(
+            || format!("mkdir {name:?} in {parent}"),
+            |fs| fs.mkdir(ino(parent), name, new_node(request, mode, umask)),
+        );
+        reply_entry(reply, made);
+    }
+
+    fn unlink(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let name = name.to_owned();
+        self.answer(
+            format!("unlink {name:?} in {parent}"),
+            move |fs, wait| fs.unlink(ino(parent), &name, wait),
+            move |result| reply_empty(reply, result),
+        );
+    }
+
+    fn rmdir(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let name = name.to_owned();
+        self.answer(
+            format!("rmdir {name:?} in {parent}"),
+            move |fs, wait| fs.rmdir(ino(parent), &name, wait),
+            move |result| reply_empty(reply, result),
+        );
+    }
+
+    fn symlink(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        target: &Path,
+        reply: ReplyEntry,
+    ) {
+        let made = self.at_once(
+            || format!("symlink {name:?} in {parent}"),
+            |fs| fs.symlink(ino(parent), name, target, new_node(request, 0o777, 0)),
+        );
+        reply_entry(reply, made);
+    }
+
+    fn rename(
+        &self,
+        _request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        new_parent: INodeNo,
+        new_name: &OsStr,
+        flags: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        let mode = match flags {
+            none if none.is_empty() => RenameMode::Replace,
+            RenameFlags::RENAME_NOREPLACE => RenameMode::NoReplace,
+            RenameFlags::RENAME_EXCHANGE => RenameMode::Exchange,
+            _ => return reply.error(Errno::EINVAL),
+        };
+        let (name, new_name) = (name.to_owned(), new_name.to_owned());
+        self.answer(
+            format!("rename {name:?} in {parent} to {new_name:?} in {new_parent}, {mode:?}"),
+            move |fs, wait| fs.rename(ino(parent), &name, ino(new_parent), &new_name, mode, wait),
+            move |result| reply_empty(reply, result),
+        );
+    }
+
+    fn link(
+        &self,
+        _request: &Request,
+        number: INodeNo,
+        _new_parent: INodeNo,
+        new_name: &OsStr,
+        reply: ReplyEntry,
+    ) {
+        let refused = self.at_once(
+            || format!("link {number} as {new_name:?}"),
+            |_| Err(Error::NotPermitted("a file in a gist has one name")),
+        );
+        reply_entry(reply, refused);
+    }
+
+    fn open(&self, _request: &Request, number: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let mode = open_mode(flags);
+        match self.at_once(|| format!("open {number} {mode:?}"), |fs| fs.open(ino(number), mode)) {
+            Ok(handle) => reply.opened(FileHandle(handle.0), open_flags(mode)),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn create(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        umask: u32,
+        flags: i32,
+        reply: ReplyCreate,
+    ) {
+        let open = open_mode(OpenFlags(flags));
+        let new = new_node(request, mode, umask);
+        let made = self.at_once(
+            || format!("create {name:?} in {parent}"),
+            |fs| fs.create(ino(parent), name, new, open),
+        );
+        match made {
+            Ok((attr, handle)) => reply.created(
+                &TTL,
+                &file_attr(&attr),
+                GENERATION,
+                FileHandle(handle.0),
+                open_flags(open),
+            ),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn read(
+        &self,
+        _request: &Request,
+        number: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        size: u32,
+        _flags: OpenFlags,
+        _owner: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        self.answer(
+            format!("read {number} {size}@{offset}"),
+            move |fs, wait| fs.read(fh(handle), offset, size, wait),
+            move |result| match result {
+                Ok(bytes) => reply.data(&bytes),
+                Err(errno) => reply.error(errno),
+            },
+        );
+    }
+
+    fn write(
+        &self,
+        _request: &Request,
+        number: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        data: &[u8],
+        _write_flags: WriteFlags,
+        _flags: OpenFlags,
+        _owner: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        let what = || format!("write {number} {}@{offset}", data.len());
+        let start = Instant::now();
+        let send = move |result| match result {
+            Ok(count) => reply.written(count),
+            Err(errno) => reply.error(errno),
+        };
+        // Only a write that has to wait for the old body needs a copy of the new bytes.
+        match run(&self.fs, &|fs: &GistFs, wait| fs.write(fh(handle), offset, data, wait), Wait::No)
+        {
+            Err(Error::WouldWait) => {
+                let data = data.to_owned();
+                self.answer(
+                    what(),
+                    move |fs, wait| fs.write(fh(handle), offset, &data, wait),
+                    send,
+                );
+            }
+            result => send(logged(&what(), start, result)),
+        }
+    }
+
+    fn flush(
+        &self,
+        _request: &Request,
+        number: INodeNo,
+        handle: FileHandle,
+        _owner: LockOwner,
+        reply: ReplyEmpty,
+    ) {
+        self.answer(
+            format!("flush {number}"),
+            move |fs, wait| fs.flush(fh(handle), wait),
+            move |result| reply_empty(reply, result),
+        );
+    }
+
+    fn release(
+        &self,
+        _request: &Request,
+        number: INodeNo,
+        handle: FileHandle,
+        _flags: OpenFlags,
+        _owner: Option<LockOwner>,
+        _flush: bool,
+        reply: ReplyEmpty,
+    ) {
+        let done = self.at_once(|| format!("release {number}"), |fs| fs.release(fh(handle)));
+        reply_empty(reply, done);
+    }
+
+    fn fsync(
+        &self,
+        _request: &Request,
+        number: INodeNo,
+        handle: FileHandle,
+        _data_only: bool,
+        reply: ReplyEmpty,
+    ) {
+        let done = self.at_once(|| format!("fsync {number}"), |fs| fs.fsync(fh(handle)));
+        reply_empty(reply, done);
+    }
+
+    fn opendir(&self, _request: &Request, _number: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        // The kernel then never asks again: listings are cached by it and need no handle.
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn readdir(
+        &self,
+        _request: &Request,
+        number: INodeNo,
+        _handle: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectory,
+    ) {
+        let start = Instant::now();
+        let listed = self.fs.readdir(ino(number), offset, false, |entry| {
+            reply.add(INodeNo(entry.ino.0), entry.cookie, file_type(entry.kind), entry.name)
+        });
+        match logged(&format!("readdir {number} behind {offset}"), start, listed) {
+            Ok(()) => reply.ok(),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn readdirplus(
+        &self,
+        _request: &Request,
+        number: INodeNo,
+        _handle: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectoryPlus,
+    ) {
+        let start = Instant::now();
+        let listed = self.fs.readdir(ino(number), offset, true, |entry| {
+            let Some(attr) = &entry.attr else { return false };
+            let number = INodeNo(entry.ino.0);
+            reply.add(number, entry.cookie, entry.name, &TTL, &file_attr(attr), GENERATION)
+        });
+        match logged(&format!("readdirplus {number} behind {offset}"), start, listed) {
+            Ok(()) => reply.ok(),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn fsyncdir(
+        &self,
+        _request: &Request,
+        number: INodeNo,
+        _handle: FileHandle,
+        _data_only: bool,
+        reply: ReplyEmpty,
+    ) {
+        let done = self.at_once(|| format!("fsyncdir {number}"), GistFs::fsyncdir);
+        reply_empty(reply, done);
+    }
+
+    fn statfs(&self, _request: &Request, _number: INodeNo, reply: ReplyStatfs) {
+        let room = self.fs.room();
+        let block = 4096;
+        reply.statfs(
+            room.total / block,
+            room.free / block,
+            room.free / block,
+            room.files + room.free_files,
+            room.free_files,
+            block as u32,
+            255,
+            block as u32,
+        );
+    }
+
+    fn fallocate(
+        &self,
+        _request: &Request,
+        number: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        length: u64,
+        mode: i32,
+        reply: ReplyEmpty,
+    ) {
+        let mode = match mode {
+            0 => Fallocate::Extend,
+            libc::FALLOC_FL_KEEP_SIZE => Fallocate::KeepSize,
+            _ => return reply.error(Errno::EOPNOTSUPP),
+        };
+        self.answer(
+            format!("fallocate {number} {length}@{offset} {mode:?}"),
+            move |fs, wait| fs.fallocate(fh(handle), offset, length, mode, wait),
+            move |result| reply_empty(reply, result),
+        );
+    }
+
+    // What follows is not offered. ENOSYS makes the kernel answer by itself from then on: with
+    // EOPNOTSUPP for attributes, by its own means for seeking and copying.
+
+    fn setxattr(
+        &self,
+        _request: &Request,
+        _number: INodeNo,
+        _name: &OsStr,
+        _value: &[u8],
+        _flags: i32,
+        _position: u32,
+        reply: ReplyEmpty,
+    ) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn getxattr(
+        &self,
+        _request: &Request,
+        _number: INodeNo,
+        _name: &OsStr,
+        _size: u32,
+        reply: ReplyXattr,
+    ) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn listxattr(&self, _request: &Request, _number: INodeNo, _size: u32, reply: ReplyXattr) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn removexattr(&self, _request: &Request, _number: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn access(&self, _request: &Request, _number: INodeNo, _mask: AccessFlags, reply: ReplyEmpty) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn ioctl(
+        &self,
+        _request: &Request,
+        _number: INodeNo,
+        _handle: FileHandle,
+        _flags: IoctlFlags,
+        _command: u32,
+        _data: &[u8],
+        _out_size: u32,
+        reply: ReplyIoctl,
+    ) {
+        // sed, perl and python ask every file whether it is a terminal.
+        reply.error(Errno::ENOTTY);
+    }
+
+    fn poll(
+        &self,
+        _request: &Request,
+        _number: INodeNo,
+        _handle: FileHandle,
+        _notifier: PollNotifier,
+        _events: PollEvents,
+        _flags: PollFlags,
+        reply: ReplyPoll,
+    ) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn lseek(
+        &self,
+        _request: &Request,
+        _number: INodeNo,
+        _handle: FileHandle,
+        _offset: i64,
+        _whence: i32,
+        reply: ReplyLseek,
+    ) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn copy_file_range(
+        &self,
+        _request: &Request,
+        _number: INodeNo,
+        _handle: FileHandle,
+        _offset: u64,
+        _number_out: INodeNo,
+        _handle_out: FileHandle,
+        _offset_out: u64,
+        _length: u64,
+        _flags: CopyFileRangeFlags,
+        reply: ReplyWrite,
+    ) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn bmap(
+        &self,
+        _request: &Request,
+        _number: INodeNo,
+        _block_size: u32,
+        _block: u64,
+        reply: ReplyBmap,
+    ) {
+        reply.error(Errno::ENOSYS);
+    }
+}
