@@ -11,7 +11,14 @@ use bytes::Bytes;
 use crate::model::{BlobId, FileName, GistId, RemoteFile, Snapshot, Time};
 
 pub mod github;
+pub mod host;
+mod http;
+mod link;
+mod network;
+pub mod pace;
 pub mod retry;
+mod status;
+pub mod token;
 mod wire;
 
 /// The Gist API, one method an endpoint.
@@ -226,7 +233,9 @@ impl ApiError {
     /// Whether the request may have changed something although no good answer came.
     pub fn outcome_unknown(&self) -> bool {
         match self {
-            Self::Lost { .. } | Self::TimedOut { .. } | Self::Server(_) | Self::Nonsense { .. } => true,
+            Self::Lost { .. } | Self::TimedOut { .. } | Self::Server(_) | Self::Nonsense { .. } => {
+                true
+            }
             Self::Unreachable { .. }
             | Self::Unauthorized(_)
             | Self::Forbidden(_)
@@ -247,7 +256,9 @@ impl ApiError {
             | Self::Conflict(_)
             | Self::Server(_)
             | Self::Nonsense { .. } => true,
-            Self::Unauthorized(_) | Self::Forbidden(_) | Self::NotFound | Self::Refused { .. } => false,
+            Self::Unauthorized(_) | Self::Forbidden(_) | Self::NotFound | Self::Refused { .. } => {
+                false
+            }
         }
     }
 }

@@ -20,7 +20,8 @@ impl GistId {
     /// Accepts an id that can stand as one segment of a URL path, or `None`.
     pub fn parse(text: &str) -> Option<Self> {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        (!text.is_empty() && text.len() <= 255 && text.chars().all(plain)).then(|| Self(text.into()))
+        (!text.is_empty() && text.len() <= 255 && text.chars().all(plain))
+            .then(|| Self(text.into()))
     }
 
     /// The id as text.
@@ -176,6 +177,12 @@ impl Time {
         i64::try_from(stamp.as_nanosecond()).ok().map(Self)
     }
 
+    /// Parses the form of HTTP headers, `Sat, 21 Nov 2026 06:49:00 GMT`.
+    pub fn parse_http(text: &str) -> Option<Self> {
+        let stamp = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+        i64::try_from(stamp.as_nanosecond()).ok().map(Self)
+    }
+
     /// Seconds since 1970, rounded down.
     pub fn seconds(self) -> i64 {
         self.0.div_euclid(1_000_000_000)
@@ -285,7 +292,12 @@ mod tests {
     fn a_blob_id_reads_back_from_its_text_and_nothing_else_does() {
         let id = BlobId::of(b"x");
         assert_eq!(id.to_string().parse(), Ok(id));
-        for wrong in ["", "e69d", "zz9de29bb2d1d6434b8b29ae775ad8c2e48c5391", "é69de29bb2d1d6434b8b29ae775ad8c2e48c539"] {
+        for wrong in [
+            "",
+            "e69d",
+            "zz9de29bb2d1d6434b8b29ae775ad8c2e48c5391",
+            "é69de29bb2d1d6434b8b29ae775ad8c2e48c539",
+        ] {
             assert!(wrong.parse::<BlobId>().is_err(), "{wrong}");
         }
     }
@@ -309,5 +321,7 @@ mod tests {
         let before = Time(-1);
         assert_eq!((before.seconds(), before.nanoseconds()), (-1, 999_999_999));
         assert_eq!(Time::parse("yesterday"), None);
+        assert_eq!(Time::parse_http("Sat, 21 Nov 2026 06:49:00 GMT"), Some(time));
+        assert_eq!(Time::parse_http("tomorrow"), None);
     }
 }
