@@ -116,16 +116,14 @@ impl Http {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let api = client(&endpoint, &timeouts)
-            .default_headers(headers)
-            // Followed by hand, because the token must stay within the origin.
-            .redirect(redirect::Policy::none())
-            .build()
-            .map_err(|error| system(&error))?;
-        let raw = client(&endpoint, &timeouts)
-            .redirect(redirect::Policy::limited(5))
-            .build()
-            .map_err(|error| system(&error))?;
+        // Followed by hand, because the token must stay within the origin.
+        let no_redirects = |builder: ClientBuilder| {
+            builder.default_headers(headers.clone()).redirect(redirect::Policy::none())
+        };
+        let api = client(&endpoint, &timeouts, no_redirects).map_err(|error| system(&error))?;
+        let some_redirects =
+            |builder: ClientBuilder| builder.redirect(redirect::Policy::limited(5));
+        let raw = client(&endpoint, &timeouts, some_redirects).map_err(|error| system(&error))?;
         Ok(Self { endpoint, token, timeouts, api, raw, quota: Mutex::new(None) })
     }
 
@@ -318,20 +316,32 @@ fn read(response: Response, most: u64) -> io::Result<Vec<u8>> {
     Ok(body)
 }
 
-fn client(endpoint: &Endpoint, timeouts: &Timeouts) -> ClientBuilder {
-    let builder = Client::builder()
-        .user_agent(concat!("gistfs/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(timeouts.connect)
-        .gzip(true)
-        // It would tell a redirect's target the raw_url, which is all one needs to read the gist.
-        .referer(false)
-        .https_only(endpoint.api().scheme() == "https")
-        // After a suspend or a change of networks a pooled connection is dead and does not know.
-        .tcp_user_timeout(Duration::from_secs(30))
-        .http2_keep_alive_interval(Duration::from_secs(20))
-        .http2_keep_alive_timeout(Duration::from_secs(10));
-    // What stays on the machine must not take a detour through somebody's proxy.
-    if endpoint.is_loopback() { builder.no_proxy() } else { builder }
+fn client(
+    endpoint: &Endpoint,
+    timeouts: &Timeouts,
+    finish: impl Fn(ClientBuilder) -> ClientBuilder,
+) -> reqwest::Result<Client> {
+    let encrypted = endpoint.api().scheme() == "https";
+    let begin = || {
+        let builder = Client::builder()
+            .user_agent(concat!("gistfs/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(timeouts.connect)
+            .gzip(true)
+            // It would tell a redirect's target the raw_url, all one needs to read the gist.
+            .referer(false)
+            .https_only(encrypted)
+            // After a suspend or a change of networks a pooled connection is dead unawares.
+            .tcp_user_timeout(Duration::from_secs(30))
+            .http2_keep_alive_interval(Duration::from_secs(20))
+            .http2_keep_alive_timeout(Duration::from_secs(10));
+        // What stays on the machine must not take a detour through somebody's proxy.
+        finish(if endpoint.is_loopback() { builder.no_proxy() } else { builder })
+    };
+    match begin().build() {
+        // A bare machine has no root certificates, and the local server needs none.
+        Err(_) if !encrypted => begin().tls_certs_only([]).build(),
+        result => result,
+    }
 }
 
 fn nonsense(host: &str, detail: String) -> ApiError {
