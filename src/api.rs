@@ -226,7 +226,9 @@ impl ApiError {
     /// Whether the request may have changed something although no good answer came.
     pub fn outcome_unknown(&self) -> bool {
         match self {
-            Self::Lost { .. } | Self::TimedOut { .. } | Self::Server(_) | Self::Nonsense { .. } => true,
+            Self::Lost { .. } | Self::TimedOut { .. } | Self::Server(_) | Self::Nonsense { .. } => {
+                true
+            }
             Self::Unreachable { .. }
             | Self::Unauthorized(_)
             | Self::Forbidden(_)
@@ -247,7 +249,9 @@ impl ApiError {
             | Self::Conflict(_)
             | Self::Server(_)
             | Self::Nonsense { .. } => true,
-            Self::Unauthorized(_) | Self::Forbidden(_) | Self::NotFound | Self::Refused { .. } => false,
+            Self::Unauthorized(_) | Self::Forbidden(_) | Self::NotFound | Self::Refused { .. } => {
+                false
+            }
         }
     }
 }

@@ -20,7 +20,8 @@ impl GistId {
     /// Accepts an id that can stand as one segment of a URL path, or `None`.
     pub fn parse(text: &str) -> Option<Self> {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        (!text.is_empty() && text.len() <= 255 && text.chars().all(plain)).then(|| Self(text.into()))
+        (!text.is_empty() && text.len() <= 255 && text.chars().all(plain))
+            .then(|| Self(text.into()))
     }
 
     /// The id as text.
@@ -285,7 +286,12 @@ mod tests {
     fn a_blob_id_reads_back_from_its_text_and_nothing_else_does() {
         let id = BlobId::of(b"x");
         assert_eq!(id.to_string().parse(), Ok(id));
-        for wrong in ["", "e69d", "zz9de29bb2d1d6434b8b29ae775ad8c2e48c5391", "é69de29bb2d1d6434b8b29ae775ad8c2e48c539"] {
+        for wrong in [
+            "",
+            "e69d",
+            "zz9de29bb2d1d6434b8b29ae775ad8c2e48c5391",
+            "é69de29bb2d1d6434b8b29ae775ad8c2e48c539",
+        ] {
             assert!(wrong.parse::<BlobId>().is_err(), "{wrong}");
         }
     }
