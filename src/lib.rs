@@ -5,3 +5,6 @@ pub mod auth;
 pub mod demo;
 pub mod error;
 pub mod model;
+pub mod store;
+pub mod sync;
+pub mod tree;

@@ -1,0 +1,379 @@
+//! What every gist holds now, on disk and in memory: local truth over the last remote one.
+//!
+//! Everything is keyed by [`GistKey`] and [`FileName`]; inodes are unknown here. A change is made
+//! on a copy, committed as one transaction, and only then becomes what others see. Nothing in
+//! this module waits for the network.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+pub use self::blobs::Blobs;
+pub use self::db::StoredPage;
+use self::db::{Change, Db};
+use self::gist::{Gist, GistKey};
+use self::memory::Memory;
+use crate::error::Error;
+use crate::model::{BlobId, GistId};
+
+mod blobs;
+mod db;
+pub mod gist;
+mod memory;
+pub mod scratch;
+
+/// The state of one account on one host.
+pub struct Store {
+    /// The bodies on disk.
+    pub blobs: Blobs,
+    /// Last in the lock order (open file, tree, store). Held for a commit, which is one write
+    /// into the log, and never across anything that can wait.
+    state: Mutex<State>,
+    memory: Mutex<Memory>,
+    directory: PathBuf,
+    /// Held for the life of the store: one process at a time.
+    _lock: File,
+}
+
+struct State {
+    db: Db,
+    gists: BTreeMap<GistKey, Gist>,
+    by_id: HashMap<GistId, GistKey>,
+    next_key: i64,
+}
+
+impl Store {
+    /// Opens the state in `directory`, making it where there is none.
+    ///
+    /// `user` is what the lock file says for whoever comes second (a mount point). At most
+    /// `memory` bytes of bodies are kept in memory.
+    pub fn open(directory: &Path, user: &str, memory: usize) -> Result<Self, Error> {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(
+            |error| Error::local(&format!("cannot make {}", directory.display()), &error),
+        )?;
+        let lock = lock(directory, user)?;
+        let blobs = Blobs::open(directory)?;
+        let db = Db::open(&directory.join("state.db"))?;
+        let gists: BTreeMap<GistKey, Gist> =
+            db.load()?.into_iter().map(|gist| (gist.key, gist)).collect();
+        let by_id = gists.values().filter_map(|gist| Some((id_of(gist)?, gist.key))).collect();
+        let next_key = gists.keys().next_back().map_or(1, |key| key.0 + 1);
+        Ok(Self {
+            blobs,
+            state: Mutex::new(State { db, gists, by_id, next_key }),
+            memory: Mutex::new(Memory::new(memory)),
+            directory: directory.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the state is.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Every gist's key, in no order that means anything.
+    pub fn keys(&self) -> Vec<GistKey> {
+        self.state().gists.keys().copied().collect()
+    }
+
+    /// Looks at a gist; `None` if there is no such one (any more).
+    pub fn look<T>(&self, key: GistKey, look: impl FnOnce(&Gist) -> T) -> Option<T> {
+        self.state().gists.get(&key).map(look)
+    }
+
+    /// Looks at every gist.
+    pub fn look_at_all(&self, mut look: impl FnMut(&Gist)) {
+        self.state().gists.values().for_each(&mut look);
+    }
+
+    /// A copy of a gist as it is now.
+    pub fn get(&self, key: GistKey) -> Option<Gist> {
+        self.look(key, Gist::clone)
+    }
+
+    /// The gist GitHub calls `id`.
+    pub fn find(&self, id: &GistId) -> Option<GistKey> {
+        self.state().by_id.get(id).copied()
+    }
+
+    /// A key nobody has.
+    pub fn new_key(&self) -> GistKey {
+        let mut state = self.state();
+        let key = GistKey(state.next_key);
+        state.next_key += 1;
+        key
+    }
+
+    /// Changes a gist in one transaction. If `edit` or the commit fails, nothing has changed.
+    pub fn update<T>(
+        &self,
+        key: GistKey,
+        edit: impl FnOnce(&mut Gist) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut state = self.state();
+        let state = &mut *state;
+        let old = state.gists.get(&key).ok_or(Error::NotFound)?;
+        let mut new = old.clone();
+        let done = edit(&mut new)?;
+        state.db.save(&[Change { old: Some(old), new: Some(&new) }])?;
+        state.replace(key, Some(new));
+        Ok(done)
+    }
+
+    /// Changes two gists in one transaction.
+    pub fn update_both<T>(
+        &self,
+        first: GistKey,
+        second: GistKey,
+        edit: impl FnOnce(&mut Gist, &mut Gist) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut state = self.state();
+        let state = &mut *state;
+        let old_first = state.gists.get(&first).ok_or(Error::NotFound)?;
+        let old_second = state.gists.get(&second).ok_or(Error::NotFound)?;
+        let (mut new_first, mut new_second) = (old_first.clone(), old_second.clone());
+        let done = edit(&mut new_first, &mut new_second)?;
+        state.db.save(&[
+            Change { old: Some(old_first), new: Some(&new_first) },
+            Change { old: Some(old_second), new: Some(&new_second) },
+        ])?;
+        state.replace(first, Some(new_first));
+        state.replace(second, Some(new_second));
+        Ok(done)
+    }
+
+    /// Changes what is never written down (open handles, upload times).
+    pub fn note<T>(&self, key: GistKey, edit: impl FnOnce(&mut Gist) -> T) -> Option<T> {
+        self.state().gists.get_mut(&key).map(edit)
+    }
+
+    /// Puts gists in or, where there is none given, takes them out; one transaction for all.
+    pub fn put_all(&self, changes: Vec<(GistKey, Option<Gist>)>) -> Result<(), Error> {
+        let mut state = self.state();
+        let state = &mut *state;
+        let rows: Vec<Change<'_>> = changes
+            .iter()
+            .map(|(key, new)| Change { old: state.gists.get(key), new: new.as_ref() })
+            .collect();
+        state.db.save(&rows)?;
+        for (key, new) in changes {
+            state.replace(key, new);
+        }
+        Ok(())
+    }
+
+    /// A body in memory or on disk, proved; `None` if it has to be fetched.
+    pub fn body(&self, id: BlobId) -> Result<Option<Bytes>, Error> {
+        if let Some(body) = self.memory().get(id) {
+            return Ok(Some(body));
+        }
+        let body = self.blobs.read(id)?;
+        if let Some(body) = &body {
+            self.memory().put(id, body.clone());
+        }
+        Ok(body)
+    }
+
+    /// A body if it is in memory: never touches the disk.
+    pub fn hot_body(&self, id: BlobId) -> Option<Bytes> {
+        self.memory().get(id)
+    }
+
+    /// Whether bodies of that size are kept in memory at all.
+    pub fn fits_memory(&self, size: u64) -> bool {
+        self.memory().takes(size)
+    }
+
+    /// Keeps a body that the caller has proved to be `id`.
+    pub fn keep(&self, id: BlobId, body: &Bytes) -> Result<(), Error> {
+        self.memory().put(id, body.clone());
+        self.blobs.put(id, body)
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes every commit so far, and the bodies given, survive a power cut.
+    pub fn sync(&self, bodies: &[BlobId]) -> Result<(), Error> {
+        for id in bodies {
+            self.blobs.sync(*id)?;
+        }
+        let (path, log) = {
+            let state = self.state();
+            (state.db.path().to_owned(), state.db.log_path())
+        };
+        db::sync(&path, &log)
+    }
+
+    /// Moves the log into the database and brings the bodies below `limit` bytes.
+    pub fn tidy(&self, limit: u64) -> Result<(), Error> {
+        let path = self.state().db.path().to_owned();
+        db::checkpoint(&path)?;
+        let mut needed = HashSet::new();
+        self.look_at_all(|gist| {
+            for (name, file) in &gist.files {
+                if let Some(blob) = file.blob()
+                    && gist.remote(name).map(|remote| remote.blob) != Some(blob)
+                {
+                    needed.insert(blob);
+                }
+            }
+        });
+        self.blobs
+            .evict(limit, &needed)
+            .map_err(|error| Error::local("cannot tidy the stored bodies", &error))
+    }
+
+    /// The value kept under `name`.
+    pub fn setting(&self, name: &str) -> Result<Option<String>, Error> {
+        self.state().db.setting(name)
+    }
+
+    /// Keeps `value` under `name`.
+    pub fn set_setting(&self, name: &str, value: &str) -> Result<(), Error> {
+        self.state().db.set_setting(name, value)
+    }
+
+    /// The list page last seen at `address`.
+    pub fn page(&self, address: &str) -> Result<Option<StoredPage>, Error> {
+        self.state().db.page(address)
+    }
+
+    /// Replaces all remembered list pages.
+    pub fn set_pages(&self, pages: &[(String, StoredPage)]) -> Result<(), Error> {
+        self.state().db.set_pages(pages)
+    }
+}
+
+impl State {
+    fn replace(&mut self, key: GistKey, new: Option<Gist>) {
+        let old_id = self.gists.get(&key).and_then(id_of);
+        let new_id = new.as_ref().and_then(id_of);
+        if old_id != new_id {
+            if let Some(id) = old_id {
+                self.by_id.remove(&id);
+            }
+            if let Some(id) = new_id {
+                self.by_id.insert(id, key);
+            }
+        }
+        match new {
+            Some(gist) => self.gists.insert(key, gist),
+            None => self.gists.remove(&key),
+        };
+    }
+}
+
+fn id_of(gist: &Gist) -> Option<GistId> {
+    gist.base.as_ref().map(|base| base.id.clone())
+}
+
+/// Takes the state's lock or says who has it.
+fn lock(directory: &Path, user: &str) -> Result<File, Error> {
+    let path = directory.join("lock");
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|error| Error::local(&format!("cannot open {}", path.display()), &error))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let holder = std::fs::read_to_string(&path).unwrap_or_default();
+            return Err(Error::Local {
+                errno: libc::EBUSY,
+                message: format!(
+                    "{} is in use by the mount at {}",
+                    directory.display(),
+                    holder.trim()
+                ),
+            });
+        }
+        Err(std::fs::TryLockError::Error(error)) => {
+            return Err(Error::local(&format!("cannot lock {}", path.display()), &error));
+        }
+    }
+    let write = file.set_len(0).and_then(|()| writeln!(file, "{user}"));
+    write.map_err(|error| Error::local(&format!("cannot write {}", path.display()), &error))?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{FileName, Time};
+    use crate::store::gist::LocalFile;
+
+    const NOW: Time = Time(1_700_000_000_000_000_000);
+
+    fn name(text: &str) -> FileName {
+        FileName::parse(text).unwrap()
+    }
+
+    #[test]
+    fn what_was_changed_is_there_after_reopening() {
+        let directory = tempfile::tempdir().unwrap();
+        let key = {
+            let store = Store::open(directory.path(), "/m", 1000).unwrap();
+            let key = store.new_key();
+            let mut gist = Gist::new(key, "a title".into(), true, NOW);
+            gist.files.insert(name("a\0b"), LocalFile::new(NOW));
+            gist.files.insert(name("gone"), LocalFile::new(NOW));
+            store.put_all(vec![(key, Some(gist))]).unwrap();
+            store
+                .update(key, |gist| {
+                    gist.files.remove("gone");
+                    gist.moved_to.insert(name("x"), GistKey(7));
+                    gist.files.get_mut("a\0b").unwrap().meta.mode = Some(0o644);
+                    Ok(())
+                })
+                .unwrap();
+            key
+        };
+        let store = Store::open(directory.path(), "/m", 1000).unwrap();
+        let gist = store.get(key).unwrap();
+        assert_eq!((gist.description.as_str(), gist.public), ("a title", true));
+        assert_eq!(gist.files.keys().map(FileName::as_str).collect::<Vec<_>>(), ["a\0b"]);
+        assert_eq!(gist.files["a\0b"].meta.mode, Some(0o644));
+        assert_eq!(gist.moved_to[&name("x")], GistKey(7));
+        assert!(store.new_key() > key);
+        store.put_all(vec![(key, None)]).unwrap();
+        assert_eq!(store.keys(), []);
+    }
+
+    #[test]
+    fn a_failed_edit_changes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path(), "/m", 1000).unwrap();
+        let key = store.new_key();
+        store.put_all(vec![(key, Some(Gist::new(key, "x".into(), false, NOW)))]).unwrap();
+        let result = store.update(key, |gist| {
+            gist.description = "y".into();
+            Err::<(), _>(Error::Exists)
+        });
+        assert!(matches!(result, Err(Error::Exists)));
+        assert_eq!(store.get(key).unwrap().description, "x");
+    }
+
+    #[test]
+    fn a_second_opener_is_told_who_was_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let _first = Store::open(directory.path(), "/home/me/gists", 1000).unwrap();
+        let second = Store::open(directory.path(), "/elsewhere", 1000).err().unwrap();
+        assert!(second.to_string().contains("/home/me/gists"), "{second}");
+    }
+}

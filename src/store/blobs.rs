@@ -1,0 +1,307 @@
+//! Bodies on disk by git blob id: `blobs/ab/cdef…`, written aside and renamed into place.
+//!
+//! A file here is never changed. It is believed only after its id has been computed again,
+//! once per process; a wrong one is removed and counts as not there.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use tempfile::NamedTempFile;
+
+use crate::error::Error;
+use crate::model::{BlobHasher, BlobId};
+
+/// How old the mark of last use may grow before reading renews it.
+const USE_MARK: Duration = Duration::from_secs(3600);
+
+/// The directory of bodies.
+pub struct Blobs {
+    blobs: PathBuf,
+    work: PathBuf,
+    /// Bodies whose id was computed in this process.
+    checked: Mutex<HashSet<BlobId>>,
+    /// Bytes added since the last eviction.
+    added: AtomicU64,
+}
+
+impl Blobs {
+    /// Opens the bodies in `directory`; working copies a dead process left are removed.
+    pub fn open(directory: &Path) -> Result<Self, Error> {
+        let (blobs, work) = (directory.join("blobs"), directory.join("work"));
+        let make = || {
+            fs::create_dir_all(&blobs)?;
+            if work.exists() {
+                fs::remove_dir_all(&work)?;
+            }
+            fs::create_dir_all(&work)
+        };
+        make().map_err(|error| Error::local(&format!("{}", directory.display()), &error))?;
+        Ok(Self { blobs, work, checked: Mutex::default(), added: AtomicU64::new(u64::MAX / 2) })
+    }
+
+    fn path(&self, id: BlobId) -> PathBuf {
+        let hex = id.to_string();
+        self.blobs.join(&hex[..2]).join(&hex[2..])
+    }
+
+    /// An empty file of our own to write to, gone when dropped.
+    pub fn working_copy(&self) -> Result<NamedTempFile, Error> {
+        NamedTempFile::new_in(&self.work)
+            .map_err(|error| Error::local("cannot buffer writes", &error))
+    }
+
+    /// A working copy that starts as the body `id`; `None` if that is not stored.
+    pub fn working_copy_of(&self, id: BlobId) -> Result<Option<NamedTempFile>, Error> {
+        let Some(mut stored) = self.open_checked(id)? else { return Ok(None) };
+        let mut copy = self.working_copy()?;
+        io::copy(&mut stored, copy.as_file_mut())
+            .map_err(|error| Error::local("cannot buffer writes", &error))?;
+        Ok(Some(copy))
+    }
+
+    /// Takes a working copy in as a body and tells its id and length.
+    pub fn adopt(&self, copy: NamedTempFile) -> Result<(BlobId, u64), (NamedTempFile, Error)> {
+        let hashed = match hash(copy.as_file()) {
+            Ok(hashed) => hashed,
+            Err(error) => return Err((copy, Error::local("cannot read the working copy", &error))),
+        };
+        match self.place(hashed.0, copy) {
+            Ok(()) => {
+                self.note(hashed.0, hashed.1);
+                Ok(hashed)
+            }
+            Err(failed) => {
+                let error = Error::local("cannot store the file", &failed.error);
+                Err((failed.file, error))
+            }
+        }
+    }
+
+    /// Keeps `bytes`, which the caller knows to have the id `id`.
+    pub fn put(&self, id: BlobId, bytes: &[u8]) -> Result<(), Error> {
+        use std::io::Write as _;
+        if self.contains(id) {
+            return Ok(());
+        }
+        let mut copy = self.working_copy()?;
+        let write =
+            copy.write_all(bytes).map_err(|error| Error::local("cannot store a body", &error));
+        write?;
+        self.place(id, copy)
+            .map_err(|failed| Error::local("cannot store a body", &failed.error))?;
+        self.note(id, bytes.len() as u64);
+        Ok(())
+    }
+
+    fn place(&self, id: BlobId, copy: NamedTempFile) -> Result<(), tempfile::PersistError> {
+        let path = self.path(id);
+        if let Some(directory) = path.parent()
+            && let Err(error) = fs::create_dir_all(directory)
+        {
+            return Err(tempfile::PersistError { error, file: copy });
+        }
+        copy.persist(path).map(drop)
+    }
+
+    fn note(&self, id: BlobId, size: u64) {
+        self.lock().insert(id);
+        self.added.fetch_add(size, Ordering::Relaxed);
+    }
+
+    /// Whether a file of that id is there. It is not read.
+    pub fn contains(&self, id: BlobId) -> bool {
+        id == BlobId::EMPTY || self.path(id).exists()
+    }
+
+    /// The whole body, proved; `None` if it is not stored.
+    pub fn read(&self, id: BlobId) -> Result<Option<Bytes>, Error> {
+        if id == BlobId::EMPTY {
+            return Ok(Some(Bytes::new()));
+        }
+        let Some(mut file) = self.open_checked(id)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(|error| Error::local("cannot read a body", &error))?;
+        Ok(Some(bytes.into()))
+    }
+
+    /// The body open for reading, proved; `None` if it is not stored.
+    pub fn open_checked(&self, id: BlobId) -> Result<Option<File>, Error> {
+        let path = self.path(id);
+        let file = match fs::OpenOptions::new().read(true).custom_flags(libc::O_NOATIME).open(&path)
+        {
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => File::open(&path),
+            other => other,
+        };
+        let file = match file {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if id == BlobId::EMPTY {
+                    let empty = self.working_copy()?;
+                    return empty
+                        .reopen()
+                        .map(Some)
+                        .map_err(|error| Error::local("cannot read a body", &error));
+                }
+                return Ok(None);
+            }
+            Err(error) => return Err(Error::local("cannot read a body", &error)),
+        };
+        if !self.lock().contains(&id) {
+            let (found, _) =
+                hash(&file).map_err(|error| Error::local("cannot read a body", &error))?;
+            if found != id {
+                log::warn!("stored body {id} is damaged; it is dropped and will be fetched again");
+                if let Err(error) = fs::remove_file(&path) {
+                    log::warn!("cannot remove {}: {error}", path.display());
+                }
+                return Ok(None);
+            }
+            self.lock().insert(id);
+        }
+        self.mark_use(&file);
+        Ok(Some(file))
+    }
+
+    /// Least recently used goes first: the file's mtime is the mark, renewed once an hour.
+    fn mark_use(&self, file: &File) {
+        let now = SystemTime::now();
+        let age =
+            file.metadata().and_then(|data| data.modified()).map(|time| now.duration_since(time));
+        if let Ok(Ok(age)) = age
+            && age > USE_MARK
+            && let Err(error) = file.set_modified(now)
+        {
+            log::debug!("cannot mark a body as used: {error}");
+        }
+    }
+
+    /// Makes the body survive a power cut.
+    pub fn sync(&self, id: BlobId) -> Result<(), Error> {
+        if id == BlobId::EMPTY {
+            return Ok(());
+        }
+        let path = self.path(id);
+        let sync = || {
+            File::open(&path)?.sync_all()?;
+            path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+        };
+        sync().map_err(|error| Error::local("cannot sync a body", &error))
+    }
+
+    /// Brings the directory below `limit` bytes, least recently used first, sparing `needed`.
+    ///
+    /// Looks only when something worth it was added since the last time.
+    pub fn evict(&self, limit: u64, needed: &HashSet<BlobId>) -> io::Result<()> {
+        if self.added.load(Ordering::Relaxed) < limit / 16 {
+            return Ok(());
+        }
+        self.added.store(0, Ordering::Relaxed);
+        let mut found = Vec::new();
+        let mut total = 0;
+        for directory in fs::read_dir(&self.blobs)? {
+            let directory = directory?;
+            for file in fs::read_dir(directory.path())? {
+                let file = file?;
+                let data = file.metadata()?;
+                total += data.len();
+                let hex = format!(
+                    "{}{}",
+                    directory.file_name().to_string_lossy(),
+                    file.file_name().to_string_lossy()
+                );
+                found.push((data.modified()?, data.len(), hex.parse::<BlobId>(), file.path()));
+            }
+        }
+        found.sort_by_key(|(used, ..)| *used);
+        for (_, size, id, path) in found {
+            if total <= limit {
+                break;
+            }
+            if id.as_ref().is_ok_and(|id| needed.contains(id)) {
+                continue;
+            }
+            fs::remove_file(path)?;
+            total -= size;
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<BlobId>> {
+        self.checked.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// The id and length of what `file` holds, read in pieces.
+fn hash(file: &File) -> io::Result<(BlobId, u64)> {
+    let length = file.metadata()?.len();
+    let mut hasher = BlobHasher::new(length);
+    let mut piece = vec![0; 128 * 1024];
+    let mut at = 0;
+    while at < length {
+        let read = file.read_at(&mut piece, at)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        hasher.update(&piece[..read]);
+        at += read as u64;
+    }
+    Ok((hasher.finish(), length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    #[test]
+    fn a_body_reads_back_and_a_damaged_one_is_a_miss() {
+        let directory = tempfile::tempdir().unwrap();
+        let id = BlobId::of(b"hello\n");
+        Blobs::open(directory.path()).unwrap().put(id, b"hello\n").unwrap();
+        let blobs = Blobs::open(directory.path()).unwrap();
+        assert_eq!(blobs.read(id).unwrap().unwrap(), "hello\n");
+        fs::write(blobs.path(id), "hullo\n").unwrap();
+        let blobs = Blobs::open(directory.path()).unwrap();
+        assert_eq!(blobs.read(id).unwrap(), None);
+        assert!(!blobs.contains(id));
+    }
+
+    #[test]
+    fn a_working_copy_becomes_a_body_and_the_body_a_working_copy() {
+        let directory = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(directory.path()).unwrap();
+        let mut copy = blobs.working_copy().unwrap();
+        copy.write_all(b"abc").unwrap();
+        let (id, size) = blobs.adopt(copy).map_err(|(_, error)| error).unwrap();
+        assert_eq!((id, size), (BlobId::of(b"abc"), 3));
+        let mut again = blobs.working_copy_of(id).unwrap().unwrap();
+        again.write_all(b"d").unwrap();
+        let (id, _) = blobs.adopt(again).map_err(|(_, error)| error).unwrap();
+        assert_eq!(id, BlobId::of(b"abcd"));
+        assert!(blobs.working_copy_of(BlobId::of(b"other")).unwrap().is_none());
+    }
+
+    #[test]
+    fn eviction_takes_the_least_recently_used_and_spares_what_is_needed() {
+        let directory = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(directory.path()).unwrap();
+        let bodies: Vec<Vec<u8>> = (0..4).map(|n| vec![n; 100]).collect();
+        for (age, body) in bodies.iter().enumerate() {
+            let id = BlobId::of(body);
+            blobs.put(id, body).unwrap();
+            let file = fs::File::options().write(true).open(blobs.path(id)).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(age as u64)).unwrap();
+        }
+        let needed = HashSet::from([BlobId::of(&bodies[0])]);
+        blobs.evict(200, &needed).unwrap();
+        let left: Vec<bool> = bodies.iter().map(|body| blobs.contains(BlobId::of(body))).collect();
+        assert_eq!(left, [true, false, false, true]);
+    }
+}

@@ -1,0 +1,274 @@
+//! What one gist holds: the remote snapshot, and what the user sees over it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::scratch;
+use crate::model::{BlobId, FileName, RemoteFile, Snapshot, Time};
+
+/// Names a gist in this state directory for good, also before GitHub gives it an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct GistKey(pub i64);
+
+/// One gist: `base` is what GitHub last told us, the rest is what the user sees.
+///
+/// The difference of the two is what is owed to GitHub; nothing else records it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gist {
+    /// Its key.
+    pub key: GistKey,
+    /// GitHub's state; `None` until the gist exists there.
+    pub base: Option<Arc<Snapshot>>,
+    /// The description as the user sees it.
+    pub description: String,
+    /// What a gist that does not exist yet will be created as.
+    pub public: bool,
+    /// The user removed the whole gist and GitHub does not know yet.
+    pub removed: bool,
+    /// Every file the user sees, scratch files too.
+    pub files: BTreeMap<FileName, LocalFile>,
+    /// Files of `base` that were moved to another gist: they stay on GitHub until they are there.
+    pub moved_to: BTreeMap<FileName, GistKey>,
+    /// The directory's attributes.
+    pub meta: Meta,
+    /// What a create said whose answer never came; looked for before it is said again.
+    pub attempt: Option<Attempt>,
+    /// How the upload stands.
+    pub upload: Upload,
+}
+
+/// A file as the user sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LocalFile {
+    /// Its bytes or its link.
+    pub content: Content,
+    /// The name in `base` this file descends from, through any number of renames.
+    pub from: Option<FileName>,
+    /// Its attributes.
+    pub meta: Meta,
+    /// Since when this scratch file has been all there is of the `base` file in `from`.
+    pub limbo: Option<Time>,
+    /// A body that GitHub stored with other bytes than it was sent; it is not sent again.
+    pub altered: Option<BlobId>,
+    /// Open handles that may write. Not remembered over a restart.
+    pub writers: u32,
+    /// Since when somebody has been writing; `None` also when that went on for too long to wait.
+    pub writing_since: Option<Time>,
+}
+
+/// What a name stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A body of so many bytes.
+    Bytes {
+        /// Its id.
+        blob: BlobId,
+        /// Its length.
+        size: u64,
+    },
+    /// A symbolic link; only scratch names may be one (editors' locks).
+    Link(String),
+}
+
+/// Attributes that GitHub does not keep; `None` means the mount's default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// Permission bits, if the user set them.
+    pub mode: Option<u32>,
+    /// Owner, if the user set it.
+    pub uid: Option<u32>,
+    /// Group, if the user set it.
+    pub gid: Option<u32>,
+    /// When it was last read, as far as anybody said so.
+    pub atime: Time,
+    /// When the content last changed.
+    pub mtime: Time,
+    /// When content or attributes last changed.
+    pub ctime: Time,
+}
+
+impl Meta {
+    /// Attributes of something that came to be at `time`.
+    pub fn at(time: Time) -> Self {
+        Self { mode: None, uid: None, gid: None, atime: time, mtime: time, ctime: time }
+    }
+
+    /// The content changed at `time`.
+    pub fn touch(&mut self, time: Time) {
+        self.mtime = time;
+        self.ctime = time;
+    }
+}
+
+/// A create that was sent: what it said, to recognise the gist it may have made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The description sent.
+    pub description: String,
+    /// The bodies sent.
+    pub files: BTreeMap<FileName, BlobId>,
+}
+
+impl Attempt {
+    /// Whether `snapshot` is what this create would have made.
+    pub fn made(&self, snapshot: &Snapshot) -> bool {
+        snapshot.description == self.description
+            && snapshot.files.len() == self.files.len()
+            && snapshot.files.iter().all(|(name, file)| self.files.get(name) == Some(&file.blob))
+    }
+}
+
+/// How the upload of a gist stands. Times are not remembered over a restart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Upload {
+    /// The first change that GitHub does not have.
+    pub first_change: Option<Time>,
+    /// The last one.
+    pub last_change: Option<Time>,
+    /// Failed tries since the last success.
+    pub tries: u32,
+    /// Not to be tried before.
+    pub not_before: Option<Time>,
+    /// GitHub refused and retrying cannot mend it: waits for a change or for `gistfs sync`.
+    pub refused: bool,
+    /// Nothing of it can be sent: waits for a change, or for what it waits for.
+    pub settled: bool,
+    /// The last error in words.
+    pub error: Option<String>,
+}
+
+impl LocalFile {
+    /// A file the user makes at `now`: empty, known to nobody else.
+    pub fn new(now: Time) -> Self {
+        Self::with(Content::Bytes { blob: BlobId::EMPTY, size: 0 }, None, now)
+    }
+
+    /// A file as GitHub has it; `updated_at` is the first guess of its age.
+    pub fn of_remote(name: &FileName, file: &RemoteFile, updated_at: Time) -> Self {
+        let content = Content::Bytes { blob: file.blob, size: file.size };
+        Self::with(content, Some(name.clone()), updated_at)
+    }
+
+    /// A file with the given content, made at `now`.
+    pub fn with(content: Content, from: Option<FileName>, now: Time) -> Self {
+        Self {
+            content,
+            from,
+            meta: Meta::at(now),
+            limbo: None,
+            altered: None,
+            writers: 0,
+            writing_since: None,
+        }
+    }
+
+    /// Whether somebody is in the middle of writing it, so that it counts as GitHub has it.
+    pub fn is_being_written(&self) -> bool {
+        self.writers > 0 && self.writing_since.is_some()
+    }
+
+    /// The body's id, if it is no link.
+    pub fn blob(&self) -> Option<BlobId> {
+        match &self.content {
+            Content::Bytes { blob, .. } => Some(*blob),
+            Content::Link(_) => None,
+        }
+    }
+
+    /// What `stat` says the size is.
+    pub fn size(&self) -> u64 {
+        match &self.content {
+            Content::Bytes { size, .. } => *size,
+            Content::Link(target) => target.len() as u64,
+        }
+    }
+}
+
+impl Gist {
+    /// A gist the user makes at `now`, empty and known to nobody else.
+    pub fn new(key: GistKey, description: String, public: bool, now: Time) -> Self {
+        Self {
+            key,
+            base: None,
+            description,
+            public,
+            removed: false,
+            files: BTreeMap::new(),
+            moved_to: BTreeMap::new(),
+            meta: Meta::at(now),
+            attempt: None,
+            upload: Upload::default(),
+        }
+    }
+
+    /// A gist just as GitHub has it.
+    pub fn of_remote(key: GistKey, snapshot: Arc<Snapshot>) -> Self {
+        let age = snapshot.updated_at;
+        let file = |(name, file): (&FileName, &RemoteFile)| {
+            (name.clone(), LocalFile::of_remote(name, file, age))
+        };
+        Self {
+            files: snapshot.files.iter().map(file).collect(),
+            description: snapshot.description.clone(),
+            public: snapshot.public,
+            base: Some(snapshot),
+            ..Self::new(key, String::new(), false, age)
+        }
+    }
+
+    /// GitHub's file of that name.
+    pub fn remote(&self, name: &FileName) -> Option<&RemoteFile> {
+        self.base.as_ref()?.files.get(name)
+    }
+
+    /// Whether `name` lives locally only: a scratch pattern, and not a file GitHub has.
+    pub fn is_scratch(&self, name: &FileName) -> bool {
+        self.remote(name).is_none() && scratch::matches(name.as_str())
+    }
+
+    /// Where the body `blob` can be fetched, if this gist has it on GitHub.
+    pub fn source(&self, blob: BlobId) -> Option<&RemoteFile> {
+        self.base.as_ref()?.files.values().find(|file| file.blob == blob)
+    }
+
+    /// Whether the user sees anything else than GitHub has, sendable or not, scratch excepted.
+    pub fn differs(&self) -> bool {
+        let Some(base) = &self.base else {
+            return !self.removed && self.files.keys().any(|name| !self.is_scratch(name));
+        };
+        self.removed
+            || self.description != base.description
+            || base.files.iter().any(|(name, file)| {
+                self.files.get(name).and_then(LocalFile::blob) != Some(file.blob)
+            })
+            || self
+                .files
+                .keys()
+                .any(|name| !base.files.contains_key(name) && !self.is_scratch(name))
+    }
+
+    /// Notes that the user changed something that GitHub may have to hear of.
+    pub fn changed(&mut self, now: Time) {
+        self.upload.first_change.get_or_insert(now);
+        self.upload.last_change = Some(now);
+        self.upload.settled = false;
+        self.upload.refused = false;
+        self.upload.not_before = None;
+    }
+
+    /// Lets the files' descent follow a new `base`: a file GitHub has descends from itself.
+    pub fn follow_base(&mut self) {
+        let Some(base) = self.base.clone() else { return };
+        for (name, file) in &mut self.files {
+            if base.files.contains_key(name) {
+                file.from = Some(name.clone());
+            } else if file.from.as_ref().is_some_and(|from| !base.files.contains_key(from)) {
+                file.from = None;
+                file.limbo = None;
+            }
+        }
+        self.moved_to.retain(|name, _| base.files.contains_key(name));
+    }
+}

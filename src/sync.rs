@@ -1,0 +1,310 @@
+//! When and what to send, and what came from elsewhere: the traffic between [`Store`] and GitHub.
+//!
+//! [`plan`] and [`merge`] are pure and decide; [`upload`], [`refresh`] and [`bodies`] carry out.
+//! Requests that change something go one at a time. No lock of the store is held while one is
+//! under way: what is sent is a snapshot, and what the user does meanwhile is the next request.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use self::bodies::Bodies;
+use crate::api::GistApi;
+use crate::api::pace::Pace;
+use crate::error::Error;
+use crate::model::{FileName, Time};
+use crate::store::Store;
+use crate::store::gist::GistKey;
+
+pub mod bodies;
+pub mod due;
+pub mod merge;
+pub mod plan;
+pub mod refresh;
+pub mod report;
+pub mod upload;
+
+/// How syncing behaves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How old the last change of a gist must be before it is sent.
+    pub write_back: Duration,
+    /// How often GitHub is asked what is new.
+    pub refresh: Duration,
+    /// How often the whole list is read, which alone shows deletions.
+    pub refresh_all: Duration,
+    /// The least time between two changes; `None`: 1 s, or none where the host has no rate limit.
+    pub write_interval: Option<Duration>,
+    /// For how long after a write GitHub's reads may show the time before it.
+    pub read_lag: Duration,
+    /// Whose public gists are mounted; `None`: the token's own.
+    pub user: Option<String>,
+    /// Nothing is ever sent.
+    pub read_only: bool,
+    /// Bodies fetched at one time.
+    pub parallel: usize,
+    /// How many bytes of bodies stay on disk.
+    pub cache_size: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            write_back: Duration::from_secs(1),
+            refresh: Duration::from_secs(60),
+            refresh_all: Duration::from_secs(600),
+            write_interval: None,
+            read_lag: Duration::from_secs(20),
+            user: None,
+            read_only: false,
+            parallel: 16,
+            cache_size: 1 << 30,
+        }
+    }
+}
+
+/// Hears what changed without the user's doing, so that tree and kernel can follow.
+pub trait Watcher: Send + Sync {
+    /// Called after the store has changed, with no lock held.
+    fn changed(&self, changes: &[GistChange]);
+
+    /// Does what is due by time alone (see `GistFs::tick`) and says when to call again.
+    fn tick(&self, now: Time) -> Option<Time>;
+}
+
+/// What changed in one gist. Which files came and went is for the hearer to see in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GistChange {
+    /// The gist; it may be gone.
+    pub key: GistKey,
+    /// Files that have another name now.
+    pub moved: Vec<(FileName, FileName)>,
+    /// Files whose content is another now.
+    pub taken: Vec<FileName>,
+}
+
+/// The traffic of one account.
+pub struct Syncer {
+    store: Arc<Store>,
+    api: Arc<dyn GistApi>,
+    options: Options,
+    bodies: Bodies,
+    watcher: OnceLock<Weak<dyn Watcher>>,
+    /// Held by whoever changes something on GitHub: one at a time. Before every other lock.
+    mutation: Mutex<Pacing>,
+    shared: Mutex<Shared>,
+    /// Signalled when there may be something to do.
+    wake: Condvar,
+}
+
+/// What the one who changes something on GitHub needs to know.
+#[derive(Default)]
+struct Pacing {
+    /// Chosen before the first change, when an answer has told whether the host has limits.
+    pace: Option<Pace>,
+}
+
+/// What all threads of the syncer share. A leaf: held for a moment, never across anything.
+#[derive(Default)]
+struct Shared {
+    /// Not to send before: a rate limit said so.
+    limited_until: Option<Time>,
+    /// When each gist was last changed by us, for as long as reads may lag.
+    wrote: HashMap<GistKey, Time>,
+    /// Gists whose remote change has to wait for a writer to finish.
+    postponed: std::collections::HashSet<GistKey>,
+    /// The newest answer's verdict on the network, in words; `None` when all is well.
+    trouble: Option<String>,
+    /// A whole list is wanted before its time.
+    list_again: bool,
+    stopping: bool,
+    /// Counts pokes, so that none is lost between a look and the wait.
+    pokes: u64,
+    /// Changes from call to call; spreads back-offs.
+    seed: u64,
+}
+
+impl Syncer {
+    /// Joins a store and an API. Nothing runs until [`Syncer::start`].
+    pub fn new(store: Arc<Store>, api: Arc<dyn GistApi>, options: Options) -> Self {
+        let bodies = Bodies::new(options.parallel);
+        Self {
+            store,
+            api,
+            options,
+            bodies,
+            watcher: OnceLock::new(),
+            mutation: Mutex::default(),
+            shared: Mutex::default(),
+            wake: Condvar::new(),
+        }
+    }
+
+    /// Names the one who hears of changes; the first to be named stays.
+    pub fn watch(&self, watcher: Weak<dyn Watcher>) {
+        if self.watcher.set(watcher).is_err() {
+            log::debug!("a second watcher was not taken");
+        }
+    }
+
+    fn watcher(&self) -> Option<Arc<dyn Watcher>> {
+        self.watcher.get()?.upgrade()
+    }
+
+    fn tell(&self, changes: &[GistChange]) {
+        if !changes.is_empty()
+            && let Some(watcher) = self.watcher()
+        {
+            watcher.changed(changes);
+        }
+    }
+
+    /// The options in force.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The store it works on.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that something changed: whoever waits looks again at what is due.
+    pub fn poke(&self) {
+        self.shared().pokes += 1;
+        self.wake.notify_all();
+    }
+
+    /// Starts the threads that send and ask. They end after [`Syncer::stop`].
+    pub fn start(self: &Arc<Self>) -> std::io::Result<Vec<JoinHandle<()>>> {
+        let mut threads = vec![self.spawn("gistfs-refresh", Self::run_refresh)?];
+        if !self.options.read_only {
+            threads.push(self.spawn("gistfs-upload", Self::run_upload)?);
+        }
+        Ok(threads)
+    }
+
+    fn spawn(self: &Arc<Self>, name: &str, run: fn(&Arc<Self>)) -> std::io::Result<JoinHandle<()>> {
+        let syncer = Arc::clone(self);
+        std::thread::Builder::new().name(name.into()).spawn(move || run(&syncer))
+    }
+
+    /// Lets the threads end after what they are doing.
+    pub fn stop(&self) {
+        self.shared().stopping = true;
+        self.wake.notify_all();
+    }
+
+    /// Waits until `until`, a poke after the one counted as `seen`, or the end; says whether to go on.
+    fn wait(&self, seen: u64, until: Option<Time>) -> bool {
+        let mut shared = self.shared();
+        loop {
+            if shared.stopping {
+                return false;
+            }
+            if shared.pokes != seen {
+                return true;
+            }
+            let now = Time::now();
+            let left = until.map(|until| until.since(now));
+            if left.is_some_and(|left| left.is_zero()) {
+                return true;
+            }
+            // Not for ever: a suspended machine's clock runs on, its timeouts do not.
+            let left = left.unwrap_or(Duration::from_secs(3600)).min(Duration::from_secs(30));
+            shared = match self.wake.wait_timeout(shared, left) {
+                Ok((shared, _)) => shared,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+    }
+
+    fn run_upload(self: &Arc<Self>) {
+        loop {
+            let seen = self.shared().pokes;
+            let now = Time::now();
+            let ticked = self.watcher().and_then(|watcher| watcher.tick(now));
+            let next = self.send_what_is_due(now);
+            let until = [ticked, next].into_iter().flatten().min();
+            if !self.wait(seen, until) {
+                return;
+            }
+        }
+    }
+
+    fn run_refresh(self: &Arc<Self>) {
+        let mut listed: Option<Time> = None;
+        loop {
+            let seen = self.shared().pokes;
+            let now = Time::now();
+            let whole = listed.is_none_or(|at| now.since(at) >= self.options.refresh_all)
+                || std::mem::take(&mut self.shared().list_again);
+            let result = if self.spares_quota() {
+                Ok(())
+            } else if whole {
+                self.refresh_all(now).map(|()| listed = Some(now))
+            } else {
+                self.refresh_new(now)
+            };
+            self.note_trouble(result.as_ref().err());
+            if let Err(error) = self.store.tidy(self.options.cache_size) {
+                log::warn!("{error}");
+            }
+            if !self.wait_out(seen, Time::now().after(self.options.refresh)) {
+                return;
+            }
+        }
+    }
+
+    /// Waits until `until` whatever is poked meanwhile; says whether to go on.
+    fn wait_out(&self, mut seen: u64, until: Time) -> bool {
+        while Time::now() < until {
+            if !self.wait(seen, Some(until)) {
+                return false;
+            }
+            let shared = self.shared();
+            seen = shared.pokes;
+            if shared.list_again {
+                return true;
+            }
+        }
+        true
+    }
+
+    /// Whether background requests must leave the last tenth of the quota to the user.
+    fn spares_quota(&self) -> bool {
+        self.api
+            .quota()
+            .is_some_and(|quota| quota.remaining < quota.limit / 10 && Time::now() < quota.reset)
+    }
+
+    /// Logs a change between trouble and none, once each.
+    fn note_trouble(&self, error: Option<&Error>) {
+        let text = error.map(ToString::to_string);
+        let before = std::mem::replace(&mut self.shared().trouble, text.clone());
+        match (before, text) {
+            (None, Some(text)) => log::warn!("{text}; what is stored stays readable and writable"),
+            (Some(_), None) => log::info!("GitHub answers again"),
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+    }
+
+    /// Whether GitHub's reads may still show `key` as it was before our last change.
+    fn reads_may_lag(&self, key: GistKey, now: Time) -> bool {
+        let mut shared = self.shared();
+        let lag = self.options.read_lag;
+        shared.wrote.retain(|_, at| now.since(*at) < lag);
+        shared.wrote.contains_key(&key)
+    }
+
+    fn seed(&self) -> u64 {
+        let mut shared = self.shared();
+        shared.seed = shared.seed.wrapping_add(1);
+        shared.seed ^ (Time::now().0 as u64)
+    }
+}

@@ -1,0 +1,210 @@
+//! Asking GitHub what is new: the whole list now and then, and what changed since in between.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::upload::Failure;
+use super::{GistChange, Syncer};
+use crate::api::{ApiError, Fetched, PageAddress, PageRequest};
+use crate::error::Error;
+use crate::model::{GistId, Snapshot, Time};
+use crate::store::StoredPage;
+use crate::store::gist::{Gist, GistKey};
+
+/// The setting that holds the newest `updated_at` a list has shown, by GitHub's clock.
+const NEWEST: &str = "newest_listed";
+
+/// More pages than any account has; a server that never ends its list does not hold us for ever.
+const MOST_PAGES: usize = 10_000;
+
+impl Syncer {
+    /// Whether the list was ever read whole; before that, the tree is not known.
+    pub fn was_listed(&self) -> Result<bool, Error> {
+        Ok(self.store.setting(NEWEST)?.is_some())
+    }
+
+    /// Reads the whole list, each page conditional, and takes over what changed and what is gone.
+    pub fn refresh_all(&self, now: Time) -> Result<(), Error> {
+        let known: Vec<(GistKey, GistId)> = self.known_gists();
+        let mut seen = HashSet::new();
+        let mut newest = self.newest()?;
+        let mut pages = Vec::new();
+        let mut from = self.list(None);
+        for _ in 0..MOST_PAGES {
+            let address = address(&from);
+            let stored = self.store.page(&address)?;
+            let etag = stored.as_ref().and_then(|page| page.etag.clone());
+            let page = match (self.api.list(&PageRequest { from, etag })?, stored) {
+                (Fetched::NotModified, Some(stored)) => stored,
+                (Fetched::NotModified, None) => {
+                    return Err(Error::Nonsense("304 to a question without an ETag".into()));
+                }
+                (Fetched::New(page), _) => {
+                    let ids = page.gists.iter().map(|gist| gist.id.to_string()).collect();
+                    newest = newest.max(page.gists.iter().map(|gist| gist.updated_at).max());
+                    self.take_listed(page.gists, now)?;
+                    StoredPage { etag: page.etag, next: page.next, ids }
+                }
+            };
+            seen.extend(page.ids.iter().cloned());
+            let next = page.next.clone();
+            pages.push((address, page));
+            match next {
+                Some(next) => from = PageAddress::Next(next),
+                None => {
+                    self.drop_missing(&known, &seen, now)?;
+                    self.store.set_pages(&pages)?;
+                    self.store.set_setting(NEWEST, &newest.unwrap_or_default().0.to_string())?;
+                    return Ok(());
+                }
+            }
+        }
+        Err(Error::Nonsense("the list of gists does not end".into()))
+    }
+
+    /// Asks for what was updated since the newest change a list has shown.
+    pub fn refresh_new(&self, now: Time) -> Result<(), Error> {
+        let Some(since) = self.newest()? else { return self.refresh_all(now) };
+        let mut from = self.list(Some(since));
+        let mut newest = Some(since);
+        let setting = "since_etag";
+        // Good for the same question only: it is kept with the instant asked about.
+        let mut etag = self.store.setting(setting)?.and_then(|kept| {
+            kept.split_once(' ')
+                .filter(|(at, _)| *at == since.0.to_string())
+                .map(|(_, e)| e.to_owned())
+        });
+        let mut first = true;
+        for _ in 0..MOST_PAGES {
+            let page = match self.api.list(&PageRequest { from, etag: etag.take() })? {
+                Fetched::NotModified => return Ok(()),
+                Fetched::New(page) => page,
+            };
+            if first && let Some(etag) = &page.etag {
+                self.store.set_setting(setting, &format!("{} {etag}", since.0))?;
+            }
+            first = false;
+            newest = newest.max(page.gists.iter().map(|gist| gist.updated_at).max());
+            self.take_listed(page.gists, now)?;
+            match page.next {
+                Some(next) => from = PageAddress::Next(next),
+                None => break,
+            }
+        }
+        if newest > Some(since) {
+            self.store.set_setting(NEWEST, &newest.unwrap_or_default().0.to_string())?;
+        }
+        Ok(())
+    }
+
+    fn list(&self, since: Option<Time>) -> PageAddress {
+        match &self.options.user {
+            Some(login) => PageAddress::User { login: login.clone(), since },
+            None => PageAddress::Own { since },
+        }
+    }
+
+    fn newest(&self) -> Result<Option<Time>, Error> {
+        Ok(self.store.setting(NEWEST)?.and_then(|text| text.parse().ok()).map(Time))
+    }
+
+    fn known_gists(&self) -> Vec<(GistKey, GistId)> {
+        let mut known = Vec::new();
+        self.store.look_at_all(|gist| {
+            known.extend(gist.base.as_ref().map(|base| (gist.key, base.id.clone())));
+        });
+        known
+    }
+
+    /// Takes over listed gists: new ones in one transaction, changed ones by merging.
+    fn take_listed(&self, gists: Vec<Snapshot>, now: Time) -> Result<(), Error> {
+        let mut new: Vec<(GistKey, Option<Gist>)> = Vec::new();
+        let mut added = HashSet::new();
+        for snapshot in gists {
+            match self.store.find(&snapshot.id) {
+                Some(key) => self.take_changed(key, snapshot, now)?,
+                None => match self.being_created(&snapshot) {
+                    Some(key) => self.adopt(key, snapshot, now)?,
+                    // A page that shifted meanwhile shows a gist twice.
+                    None if added.insert(snapshot.id.clone()) => {
+                        let key = self.store.new_key();
+                        new.push((key, Some(Gist::of_remote(key, Arc::new(snapshot)))));
+                    }
+                    None => {}
+                },
+            }
+        }
+        let changes: Vec<GistChange> = new
+            .iter()
+            .map(|(key, _)| GistChange { key: *key, moved: vec![], taken: vec![] })
+            .collect();
+        if !new.is_empty() {
+            self.store.put_all(new)?;
+            self.tell(&changes);
+        }
+        Ok(())
+    }
+
+    /// The gist of ours whose create would have made this one.
+    fn being_created(&self, snapshot: &Snapshot) -> Option<GistKey> {
+        let mut found = None;
+        self.store.look_at_all(|gist| {
+            if gist.base.is_none() && gist.attempt.as_ref().is_some_and(|sent| sent.made(snapshot))
+            {
+                found = Some(gist.key);
+            }
+        });
+        found
+    }
+
+    fn take_changed(&self, key: GistKey, mut seen: Snapshot, now: Time) -> Result<(), Error> {
+        let Some(base) = self.store.look(key, |gist| gist.base.clone()).flatten() else {
+            return Ok(());
+        };
+        if self.is_stale(key, &base, &seen, None, now) {
+            return Ok(());
+        }
+        if seen.same_content(&base) {
+            if seen.updated_at == base.updated_at {
+                return Ok(());
+            }
+            // A star or a comment: what the list does not tell is still true.
+            seen.revision.clone_from(&base.revision);
+            seen.etag.clone_from(&base.etag);
+        }
+        match self.take(key, seen, now) {
+            // A writer is at it; it is taken over when the file is closed.
+            Err(Failure::Ours(Error::Conflict(_))) | Ok(()) => Ok(()),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    /// Gists no page showed: each is asked for, because pages shift while they are read.
+    fn drop_missing(
+        &self,
+        known: &[(GistKey, GistId)],
+        seen: &HashSet<String>,
+        now: Time,
+    ) -> Result<(), Error> {
+        for (key, id) in known.iter().filter(|(_, id)| !seen.contains(id.as_str())) {
+            if self.reads_may_lag(*key, now) || self.store.find(id) != Some(*key) {
+                continue;
+            }
+            match self.api.get(id, None) {
+                Err(ApiError::NotFound) => self.gone_on_github(*key, now)?,
+                Ok(_) => log::debug!("{id} is in no list but there"),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a page is remembered by.
+fn address(page: &PageAddress) -> String {
+    match page {
+        PageAddress::Own { .. } => "own".into(),
+        PageAddress::User { login, .. } => format!("user {login}"),
+        PageAddress::Next(url) => url.clone(),
+    }
+}
