@@ -11,8 +11,14 @@ use bytes::Bytes;
 use crate::model::{BlobId, FileName, GistId, RemoteFile, Snapshot, Time};
 
 pub mod github;
+pub mod host;
+mod http;
+mod link;
+mod network;
 pub mod pace;
 pub mod retry;
+mod status;
+pub mod token;
 mod wire;
 
 /// The Gist API, one method an endpoint.
@@ -21,6 +27,9 @@ pub trait GistApi: Send + Sync {
     fn account(&self) -> Result<Account, ApiError>;
 
     /// One page of a list. Follow [`Page::next`] as given; never build the next address.
+    ///
+    /// A gist whose listed files name no blob, as odd Enterprise Servers tell them, costs a request
+    /// more; if that does not help either it is marked as [`Snapshot::truncated`].
     fn list(&self, page: &PageRequest) -> Result<Fetched<Page>, ApiError>;
 
     /// One gist with its contents; `etag` makes the request conditional.

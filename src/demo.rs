@@ -1,1 +1,39 @@
-//! Server.
+//! A local gist server: GitHub's Gist REST API over real git repositories, mistakes included.
+//!
+//! Tests, the benchmark and `gistfs demo` run against it, so it is strict where GitHub is: it
+//! rewrites CR LF, refuses blank files with a misleading word, cuts off long answers, counts
+//! requests. What GitHub does only sometimes is a switch ([`Switches`]), what the network does
+//! to a request is a [`Fault`]. It listens on 127.0.0.1 only.
+//!
+//! A request goes from `connection` through `front` (log, delays, faults) to `routes`, `raw` or
+//! `githttp`; what they say comes from `store`, in the shape that `render` gives it.
+
+mod caller;
+mod connection;
+mod faults;
+mod front;
+mod gist;
+mod gists;
+mod githttp;
+mod language;
+mod limits;
+mod lists;
+mod options;
+mod patch;
+mod raw;
+mod render;
+mod reply;
+mod repository;
+mod requests;
+mod routes;
+mod server;
+mod site;
+mod social;
+mod store;
+mod switches;
+
+pub use faults::{Fault, FaultKind};
+pub use options::{Account, Limits, ServerOptions};
+pub use requests::{LoggedRequest, Origin};
+pub use server::{Seed, Server};
+pub use switches::Switches;

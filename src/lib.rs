@@ -1,6 +1,7 @@
 //! gistfs mounts a person's GitHub gists as a directory tree.
 
 pub mod api;
+pub mod auth;
 pub mod demo;
 pub mod error;
 pub mod fs;

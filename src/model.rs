@@ -177,6 +177,12 @@ impl Time {
         i64::try_from(stamp.as_nanosecond()).ok().map(Self)
     }
 
+    /// Parses the form of HTTP headers, `Sat, 21 Nov 2026 06:49:00 GMT`.
+    pub fn parse_http(text: &str) -> Option<Self> {
+        let stamp = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+        i64::try_from(stamp.as_nanosecond()).ok().map(Self)
+    }
+
     /// Seconds since 1970, rounded down.
     pub fn seconds(self) -> i64 {
         self.0.div_euclid(1_000_000_000)
@@ -315,5 +321,7 @@ mod tests {
         let before = Time(-1);
         assert_eq!((before.seconds(), before.nanoseconds()), (-1, 999_999_999));
         assert_eq!(Time::parse("yesterday"), None);
+        assert_eq!(Time::parse_http("Sat, 21 Nov 2026 06:49:00 GMT"), Some(time));
+        assert_eq!(Time::parse_http("tomorrow"), None);
     }
 }

@@ -1,0 +1,349 @@
+//! One request and its whole answer, over two clients: one that carries the token and never
+//! leaves the API's origin, and one that goes wherever bodies are and carries nothing.
+
+use std::error::Error;
+use std::fmt;
+use std::io::{self, Read as _};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use reqwest::blocking::{Client, ClientBuilder, RequestBuilder, Response};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH,
+    LOCATION,
+};
+use reqwest::{Method, StatusCode, Url, redirect};
+
+use super::host::{Endpoint, authority, has_userinfo};
+use super::network::{cause, cut_off, not_sent};
+use super::token::Token;
+use super::{ApiError, Quota, status};
+use crate::model::{BlobId, RemoteFile};
+
+/// How long anything may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until a connection stands.
+    pub connect: Duration,
+    /// From the first byte sent to the last one received, for a request of ordinary size.
+    pub request: Duration,
+    /// A larger body gets the time it needs at this many bytes a second on top.
+    pub slowest: u64,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let (connect, request) = (Duration::from_secs(10), Duration::from_secs(60));
+        Self { connect, request, slowest: 100_000 }
+    }
+}
+
+impl Timeouts {
+    fn of(&self, length: u64) -> Duration {
+        self.request + Duration::from_secs(length / self.slowest.max(1))
+    }
+}
+
+/// Why no client could be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SetupError {
+    /// Anybody on the way could read the token.
+    #[error("will not send a token to {host} over http; use https, or no token")]
+    TokenInClear {
+        /// Where it would have gone.
+        host: String,
+    },
+    /// The machine lacks something, such as root certificates.
+    #[error("cannot set up https: {0}")]
+    System(String),
+}
+
+/// A request to the API.
+pub(super) struct Call<'a> {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    /// Makes it conditional. Only for `GET`: GitHub answers 400 to conditions on anything else.
+    pub(super) etag: Option<&'a str>,
+    /// JSON to send.
+    pub(super) body: Option<Vec<u8>>,
+    /// The most bytes a good answer may have.
+    pub(super) most: u64,
+}
+
+/// A good answer of the API: 2xx, or 304 where an ETag was sent.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+/// The two clients and what is known of the API's host.
+pub(super) struct Http {
+    endpoint: Endpoint,
+    token: Option<Token>,
+    timeouts: Timeouts,
+    api: Client,
+    raw: Client,
+    /// As the newest answer told it. Held only to copy it in or out.
+    quota: Mutex<Option<Quota>>,
+}
+
+/// How often a `GET` is sent on within the API's origin before it is a circle.
+const MOST_REDIRECTS: usize = 3;
+/// The most bytes of an error's body that are worth reading.
+const MOST_OF_AN_ERROR: u64 = 64 << 10;
+/// The most bytes of one body; far above what a gist takes, far below what a machine has.
+const MOST_OF_A_BODY: u64 = 400 << 20;
+const VERSION: HeaderName = HeaderName::from_static("x-github-api-version");
+
+impl Http {
+    pub(super) fn new(
+        endpoint: Endpoint,
+        token: Option<Token>,
+        timeouts: Timeouts,
+    ) -> Result<Self, SetupError> {
+        if token.is_some() && !endpoint.keeps_secrets() {
+            return Err(SetupError::TokenInClear { host: authority(endpoint.api()) });
+        }
+        let system = |error: &(dyn Error + 'static)| SetupError::System(cause(error));
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/vnd.github+json"));
+        headers.insert(VERSION, HeaderValue::from_static("2022-11-28"));
+        if let Some(token) = &token {
+            let bearer = format!("Bearer {}", token.secret());
+            let mut value = HeaderValue::try_from(bearer).map_err(|error| system(&error))?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        // Followed by hand, because the token must stay within the origin.
+        let no_redirects = |builder: ClientBuilder| {
+            builder.default_headers(headers.clone()).redirect(redirect::Policy::none())
+        };
+        let api = client(&endpoint, &timeouts, no_redirects).map_err(|error| system(&error))?;
+        let some_redirects =
+            |builder: ClientBuilder| builder.redirect(redirect::Policy::limited(5));
+        let raw = client(&endpoint, &timeouts, some_redirects).map_err(|error| system(&error))?;
+        Ok(Self { endpoint, token, timeouts, api, raw, quota: Mutex::new(None) })
+    }
+
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    pub(super) fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+
+    pub(super) fn quota(&self) -> Option<Quota> {
+        *self.quota.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends `call` and waits for its answer; whatever is no good answer is an error.
+    pub(super) fn call(&self, call: Call<'_>) -> Result<Answer, ApiError> {
+        let host = authority(&call.url);
+        let (conditional, most) = (call.etag.is_some(), call.most);
+        let mut call = call;
+        for _ in 0..=MOST_REDIRECTS {
+            let answer = self.once(&mut call)?;
+            let good = answer.status.is_success()
+                || (answer.status == StatusCode::NOT_MODIFIED && conditional);
+            if good && answer.body.len() as u64 > most {
+                return Err(nonsense(&host, format!("more than {most} bytes")));
+            } else if good {
+                return Ok(answer);
+            } else if answer.status.is_redirection() && answer.headers.contains_key(LOCATION) {
+                call.url = self.onward(&call, &answer)?;
+            } else {
+                let error = status::error(&host, answer.status, &answer.headers, &answer.body);
+                return Err(self.scrubbed(error));
+            }
+        }
+        Err(nonsense(&host, "it redirects in a circle".into()))
+    }
+
+    /// The body of `file`, proved by its length and its blob's id.
+    pub(super) fn body(&self, file: &RemoteFile) -> Result<Bytes, ApiError> {
+        if file.blob == BlobId::EMPTY {
+            return Ok(Bytes::new());
+        }
+        let url = self.raw_address(file)?;
+        let host = authority(&url);
+        if file.size > MOST_OF_A_BODY {
+            return Err(nonsense(&host, format!("a body of {} bytes", file.size)));
+        }
+        let label = format!("GET {host}{}", url.path());
+        let request = self.raw.get(url).timeout(self.timeouts.of(file.size));
+        // One byte more than it should have, so that a longer body is noticed and not read.
+        let most = file.size.max(MOST_OF_AN_ERROR) + 1;
+        let answer = exchange(&host, &label, request, |_| most)?;
+        if answer.status != StatusCode::OK {
+            // No token was sent, so none was refused.
+            let status = match answer.status {
+                StatusCode::UNAUTHORIZED => StatusCode::FORBIDDEN,
+                status => status,
+            };
+            return Err(status::error(&host, status, &answer.headers, &answer.body));
+        }
+        if answer.body.len() as u64 != file.size {
+            let problem = format!("the body of blob {} has not {} bytes", file.blob, file.size);
+            return Err(nonsense(&host, problem));
+        }
+        if BlobId::of(&answer.body) != file.blob {
+            let problem = format!("{} bytes that are not blob {}", file.size, file.blob);
+            return Err(nonsense(&host, problem));
+        }
+        Ok(Bytes::from(answer.body))
+    }
+
+    fn once(&self, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+        let host = authority(&call.url);
+        let label = format!("{} {}", call.method, call.url.path());
+        let mut request = self.api.request(call.method.clone(), call.url.clone());
+        // An ETag that no header can hold makes the request an unconditional one.
+        if let Some(Ok(etag)) = call.etag.map(HeaderValue::from_str) {
+            request = request.header(IF_NONE_MATCH, etag);
+        }
+        let mut length = 0;
+        if let Some(body) = call.body.take() {
+            length = body.len() as u64;
+            request = request.header(CONTENT_TYPE, "application/json").body(body);
+        }
+        let request = request.timeout(self.timeouts.of(length));
+        let most = |status: StatusCode| {
+            if status.is_success() { call.most + 1 } else { MOST_OF_AN_ERROR }
+        };
+        let answer = exchange(&host, &label, request, most)?;
+        if let Some(quota) = status::quota(&answer.headers) {
+            *self.quota.lock().unwrap_or_else(PoisonError::into_inner) = Some(quota);
+        }
+        Ok(answer)
+    }
+
+    /// Where a redirect leads, if the token may go there and repeating the request is harmless.
+    fn onward(&self, call: &Call<'_>, answer: &Answer) -> Result<Url, ApiError> {
+        let host = authority(&call.url);
+        if call.method != Method::GET {
+            return Err(nonsense(&host, format!("it redirects a {}", call.method)));
+        }
+        let location = status::text(&answer.headers, &LOCATION).unwrap_or_default();
+        match call.url.join(location) {
+            Ok(url) if self.endpoint.covers(&url) => Ok(url),
+            Ok(url) => Err(nonsense(&host, format!("it redirects to {}", authority(&url)))),
+            Err(_) => Err(nonsense(&host, "it redirects to no address".into())),
+        }
+    }
+
+    fn raw_address(&self, file: &RemoteFile) -> Result<Url, ApiError> {
+        let api = self.endpoint.api();
+        let wrong = |problem: &str| nonsense(&authority(api), format!("a raw_url {problem}"));
+        let url = Url::parse(&file.raw_url).map_err(|_| wrong("that is no address"))?;
+        if has_userinfo(&url) {
+            return Err(wrong("with credentials in it"));
+        }
+        // A body is as secret as the gist, so it takes no worse way than the listing did.
+        if url.scheme() != "https" && url.scheme() != api.scheme() {
+            return Err(wrong("that is not https"));
+        }
+        Ok(url)
+    }
+
+    /// The same error, should the server have repeated our own token in it.
+    fn scrubbed(&self, error: ApiError) -> ApiError {
+        let clean = |text: String| match &self.token {
+            Some(token) => text.replace(token.secret(), "***"),
+            None => text,
+        };
+        match error {
+            ApiError::Unauthorized(message) => ApiError::Unauthorized(clean(message)),
+            ApiError::Forbidden(message) => ApiError::Forbidden(clean(message)),
+            ApiError::Limited { message, wait, secondary } => {
+                ApiError::Limited { message: clean(message), wait, secondary }
+            }
+            ApiError::Conflict(message) => ApiError::Conflict(clean(message)),
+            ApiError::Refused { status, message } => {
+                ApiError::Refused { status, message: clean(message) }
+            }
+            error @ (ApiError::Unreachable { .. }
+            | ApiError::Lost { .. }
+            | ApiError::TimedOut { .. }
+            | ApiError::NotFound
+            | ApiError::Server(_)
+            | ApiError::Nonsense { .. }) => error,
+        }
+    }
+}
+
+/// Shows where it talks to; the token is not part of it.
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}
+
+/// Sends, reads at most `most` bytes of the answer and logs one line without any header or query.
+fn exchange(
+    host: &str,
+    label: &str,
+    request: RequestBuilder,
+    most: impl Fn(StatusCode) -> u64,
+) -> Result<Answer, ApiError> {
+    let started = Instant::now();
+    let result = request.send().map_err(|error| not_sent(host, &error)).and_then(|response| {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = read(response, most(status)).map_err(|error| cut_off(host, &error))?;
+        Ok(Answer { status, headers, body })
+    });
+    let took = started.elapsed();
+    match &result {
+        Ok(Answer { status, headers, body }) => {
+            let (status, length) = (status.as_u16(), body.len());
+            match status::quota(headers) {
+                Some(Quota { remaining, .. }) => {
+                    log::debug!("{label}: {status}, {length} B, {took:.0?}, quota {remaining}");
+                }
+                None => log::debug!("{label}: {status}, {length} B, {took:.0?}"),
+            }
+        }
+        Err(error) => log::debug!("{label}: {error}, {took:.0?}"),
+    }
+    result
+}
+
+fn read(response: Response, most: u64) -> io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    response.take(most).read_to_end(&mut body)?;
+    Ok(body)
+}
+
+fn client(
+    endpoint: &Endpoint,
+    timeouts: &Timeouts,
+    finish: impl Fn(ClientBuilder) -> ClientBuilder,
+) -> reqwest::Result<Client> {
+    let encrypted = endpoint.api().scheme() == "https";
+    let begin = || {
+        let builder = Client::builder()
+            .user_agent(concat!("gistfs/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(timeouts.connect)
+            .gzip(true)
+            // It would tell a redirect's target the raw_url, all one needs to read the gist.
+            .referer(false)
+            .https_only(encrypted)
+            // After a suspend or a change of networks a pooled connection is dead unawares.
+            .tcp_user_timeout(Duration::from_secs(30))
+            .http2_keep_alive_interval(Duration::from_secs(20))
+            .http2_keep_alive_timeout(Duration::from_secs(10));
+        // What stays on the machine must not take a detour through somebody's proxy.
+        finish(if endpoint.is_loopback() { builder.no_proxy() } else { builder })
+    };
+    match begin().build() {
+        // A bare machine has no root certificates, and the local server needs none.
+        Err(_) if !encrypted => begin().tls_certs_only([]).build(),
+        result => result,
+    }
+}
+
+fn nonsense(host: &str, detail: String) -> ApiError {
+    ApiError::Nonsense { host: host.to_owned(), detail }
+}

@@ -1,0 +1,244 @@
+//! From a socket to an answer and back: the log, the delays and the faults. What the answer is
+//! gets decided further in.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
+
+use super::connection::{CuttableListener, Knife};
+use super::faults::FaultKind;
+use super::limits::secondary_refusal;
+use super::reply::Reply;
+use super::requests::{LoggedRequest, Origin};
+use super::site::{Arrival, Site};
+use super::{githttp, raw, routes};
+use crate::model::Time;
+
+/// Longer bodies are not even read; far above what the API takes.
+const LONGEST_BODY: usize = 1 << 30;
+
+/// So much of a git request's body is logged.
+const LOGGED_OF_GIT: usize = 64 << 10;
+
+/// Which of the two addresses a listener serves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    Api,
+    Raw,
+}
+
+/// Serves one listener until the runtime stops.
+pub(super) async fn serve(listener: tokio::net::TcpListener, site: Arc<Site>, door: Door) {
+    let compression = CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(
+        |_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions| {
+            extensions.get::<AsItIs>().is_none()
+        },
+    );
+    let router = Router::new().fallback(handle).layer(compression).with_state((site, door));
+    let service = router.into_make_service_with_connect_info::<Knife>();
+    if let Err(error) = axum::serve(CuttableListener(listener), service).await {
+        log::error!("the server stopped: {error}");
+    }
+}
+
+/// Marks an answer that must not be compressed.
+#[derive(Clone)]
+struct AsItIs;
+
+async fn handle(
+    State((site, door)): State<(Arc<Site>, Door)>,
+    ConnectInfo(knife): ConnectInfo<Knife>,
+    request: Request,
+) -> Response<Body> {
+    let started = Instant::now();
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, LONGEST_BODY).await else {
+        // The client went away, or sends without end.
+        knife.cut();
+        return Response::new(Body::empty());
+    };
+    let whole = parts.uri.path();
+    let (origin, prefix, path) = match door {
+        Door::Api => match whole.strip_prefix("/api/v3") {
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+                (Origin::Api, "/api/v3", rest)
+            }
+            Some(_) | None => (Origin::Api, "", whole),
+        },
+        Door::Raw if whole.contains(".git/") => (Origin::Git, "", whole),
+        Door::Raw => (Origin::Raw, "", whole),
+    };
+    let arrival = Arrival {
+        origin,
+        method: parts.method.to_string(),
+        prefix,
+        path: path.to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        headers: parts.headers,
+        body,
+    };
+    let under_way = site.log.arrived(logged(&arrival, started));
+    let (outcome, cut) = answer(&site, Arc::new(arrival)).await;
+    match outcome {
+        Some(reply) => {
+            site.log.answered(&under_way, reply.status);
+            if cut {
+                knife.cut_in_body(reply.body.len() / 2);
+            }
+            response(reply, cut || origin == Origin::Git)
+        }
+        None => {
+            knife.cut();
+            Response::new(Body::empty())
+        }
+    }
+}
+
+fn logged(arrival: &Arrival, started: Instant) -> LoggedRequest {
+    let headers = arrival.headers.iter().map(|(name, value)| {
+        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    });
+    let logged = match arrival.origin {
+        Origin::Git => arrival.body.slice(..arrival.body.len().min(LOGGED_OF_GIT)),
+        Origin::Api | Origin::Raw => arrival.body.clone(),
+    };
+    LoggedRequest {
+        origin: arrival.origin,
+        method: arrival.method.clone(),
+        path: arrival.path.clone(),
+        query: arrival.query.clone(),
+        headers: headers.collect(),
+        body: logged,
+        status: 0,
+        started,
+        in_flight: 0,
+    }
+}
+
+/// The answer, unless none is to be sent, and whether it is to be cut in the middle.
+async fn answer(site: &Arc<Site>, arrival: Arc<Arrival>) -> (Option<Reply>, bool) {
+    let target = format!("{}?{}", arrival.path, arrival.query);
+    let fault = site.faults.take(arrival.origin, &arrival.method, &target);
+    let latency = site.options.latency;
+    let refusal = match &fault {
+        Some(FaultKind::Hang) => return std::future::pending().await,
+        Some(FaultKind::Drop) => {
+            pause(latency).await;
+            return (None, false);
+        }
+        Some(FaultKind::Status { status, headers, body }) => {
+            let reply =
+                Reply::bytes(*status, "application/json; charset=utf-8", body.clone().into());
+            Some(headers.iter().fold(reply, |reply, (name, value)| reply.with(name, value)))
+        }
+        Some(FaultKind::Html) => Some(Reply::login_page()),
+        Some(FaultKind::PrimaryLimit { reset_in }) => {
+            let reset = Time::now().after(*reset_in).seconds();
+            let reply = site.meter.primary_refusal(Some("octo"));
+            Some(
+                reply
+                    .with("x-ratelimit-remaining", "0")
+                    .with("x-ratelimit-reset", reset.to_string()),
+            )
+        }
+        Some(FaultKind::SecondaryLimit { retry_after }) => {
+            let reply = secondary_refusal(403, arrival.method != "GET", None);
+            Some(match retry_after {
+                Some(wait) => reply.with("retry-after", wait.as_secs().to_string()),
+                None => reply,
+            })
+        }
+        Some(
+            FaultKind::Delay(_)
+            | FaultKind::CutShort
+            | FaultKind::LoseAnswer
+            | FaultKind::WrongBody,
+        )
+        | None => None,
+    };
+    if let Some(refusal) = refusal {
+        pause(latency).await;
+        return (Some(routes::refused(site, &arrival, refusal)), false);
+    }
+    let added = if let Some(FaultKind::Delay(delay)) = fault { delay } else { Duration::ZERO };
+    let reply = work(site, &arrival, latency + added).await;
+    match fault {
+        Some(FaultKind::LoseAnswer) => (None, false),
+        Some(FaultKind::CutShort) => (Some(reply), true),
+        Some(FaultKind::WrongBody) => (Some(spoiled(reply, arrival.origin)), false),
+        Some(_) | None => (Some(reply), false),
+    }
+}
+
+async fn pause(duration: Duration) {
+    if !duration.is_zero() {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+/// Waits out the delay and does the work; past the deadline the gateway answers instead.
+async fn work(site: &Arc<Site>, arrival: &Arc<Arrival>, delay: Duration) -> Reply {
+    let updated = arrival.updates();
+    // Under way from now on, so that requests overlap as long as the delay makes them last.
+    let update = updated.as_deref().map(|id| site.begin_update(id));
+    let overlapping = matches!(update, Some(None));
+    let switches = site.switches();
+    let overdue = switches.deadline.filter(|deadline| delay > *deadline);
+    pause(overdue.unwrap_or(delay)).await;
+    if overdue.is_some() && !switches.gateway_applies {
+        return routes::refused(site, arrival, Reply::server_error());
+    }
+    let reply = match arrival.origin {
+        Origin::Git => githttp::answer(site, arrival).await,
+        Origin::Api | Origin::Raw => {
+            let (site, arrival) = (Arc::clone(site), Arc::clone(arrival));
+            let work = tokio::task::spawn_blocking(move || match arrival.origin {
+                Origin::Api => routes::answer(&site, &arrival, overlapping),
+                Origin::Raw | Origin::Git => raw::answer(&site, &arrival),
+            });
+            work.await.unwrap_or_else(|error| {
+                log::error!("an answer failed: {error}");
+                Reply::error(500, "Server Error")
+            })
+        }
+    };
+    if overdue.is_some() { routes::refused(site, arrival, Reply::server_error()) } else { reply }
+}
+
+/// A successful answer made wrong, in the way that is hardest to notice.
+fn spoiled(mut reply: Reply, origin: Origin) -> Reply {
+    if reply.status >= 300 {
+        return reply;
+    }
+    reply.body = match origin {
+        Origin::Api if reply.body.first() == Some(&b'[') => "{\"gists\": 1}".into(),
+        Origin::Api => "[1]".into(),
+        // Still text where it was text: a letter more, a digit less.
+        Origin::Raw | Origin::Git => reply.body.iter().map(|byte| byte ^ 1).collect(),
+    };
+    reply
+}
+
+fn response(reply: Reply, as_it_is: bool) -> Response<Body> {
+    let mut response = Response::new(Body::from(reply.body));
+    *response.status_mut() =
+        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in reply.headers {
+        match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value)) {
+            (Ok(name), Ok(value)) => {
+                response.headers_mut().append(name, value);
+            }
+            _ => log::warn!("{name} cannot be sent"),
+        }
+    }
+    if as_it_is {
+        response.extensions_mut().insert(AsItIs);
+    }
+    response
+}

@@ -1,0 +1,52 @@
+//! `language` and `type` by a name's extension: the common ones, not Linguist.
+
+/// The language and the media type GitHub shows for a file of this name.
+pub(super) fn of(name: &str) -> (Option<&'static str>, &'static str) {
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension).to_lowercase();
+    match extension.as_str() {
+        "" => match name {
+            "Makefile" => (Some("Makefile"), "text/plain"),
+            "Dockerfile" => (Some("Dockerfile"), "text/plain"),
+            _ => (None, "text/plain"),
+        },
+        "txt" => (Some("Text"), "text/plain"),
+        "md" | "markdown" => (Some("Markdown"), "text/markdown"),
+        "sh" | "bash" | "zsh" => (Some("Shell"), "application/x-sh"),
+        "py" => (Some("Python"), "application/x-python"),
+        "rb" => (Some("Ruby"), "application/x-ruby"),
+        "rs" => (Some("Rust"), "text/plain"),
+        "go" => (Some("Go"), "text/plain"),
+        "c" | "h" => (Some("C"), "text/plain"),
+        "cc" | "cpp" | "hpp" => (Some("C++"), "text/plain"),
+        "cs" => (Some("C#"), "text/plain"),
+        "java" => (Some("Java"), "text/plain"),
+        "js" | "mjs" => (Some("JavaScript"), "text/javascript"),
+        "ts" => (Some("TypeScript"), "video/MP2T"),
+        "json" => (Some("JSON"), "application/json"),
+        "html" | "htm" => (Some("HTML"), "text/html"),
+        "css" => (Some("CSS"), "text/css"),
+        "sql" => (Some("SQL"), "application/sql"),
+        "csv" => (Some("CSV"), "text/csv"),
+        "yml" | "yaml" => (Some("YAML"), "text/x-yaml"),
+        "toml" => (Some("TOML"), "text/plain"),
+        "xml" => (Some("XML"), "application/xml"),
+        "ini" | "conf" => (Some("INI"), "text/plain"),
+        "vim" => (Some("Vim Script"), "text/plain"),
+        "lua" => (Some("Lua"), "text/plain"),
+        "pl" => (Some("Perl"), "text/plain"),
+        "php" => (Some("PHP"), "application/x-httpd-php"),
+        "ps1" => (Some("PowerShell"), "application/x-msdos-program"),
+        "el" => (Some("Emacs Lisp"), "text/plain"),
+        "diff" | "patch" => (Some("Diff"), "text/x-diff"),
+        "log" => (None, "text/plain"),
+        "png" => (None, "image/png"),
+        "jpg" | "jpeg" => (None, "image/jpeg"),
+        "gif" => (None, "image/gif"),
+        "svg" => (Some("SVG"), "image/svg+xml"),
+        "pdf" => (None, "application/pdf"),
+        "zip" => (None, "application/zip"),
+        "gz" => (None, "application/gzip"),
+        "bin" => (None, "application/octet-stream"),
+        _ => (None, "text/plain"),
+    }
+}

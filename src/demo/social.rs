@@ -1,0 +1,172 @@
+//! What people do with a gist besides writing it: stars, forks, comments.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::gist::{Comment, Gist};
+use super::patch;
+use super::reply::Reply;
+use super::routes::Call;
+use crate::model::Time;
+
+/// A comment's length in characters ends here.
+const LONGEST_COMMENT: usize = 65_535;
+
+/// `GET /gists/ID/star`
+pub(super) fn starred(call: &Call, id: &str) -> Result<Reply, Reply> {
+    let login = call.caller.known()?;
+    let (gist, _) = call.readable(id)?;
+    if gist.stars.contains(login) {
+        Ok(Reply::empty(204))
+    } else {
+        Ok(Reply::json(404, &json!({})))
+    }
+}
+
+/// `PUT` and `DELETE /gists/ID/star`
+pub(super) fn star(call: &Call, id: &str, on: bool) -> Result<Reply, Reply> {
+    let login = call.caller.writer()?;
+    call.readable(id)?;
+    call.site.store.annotate(id, call.switches.social_bumps, |gist| {
+        if on {
+            gist.stars.insert(login.to_owned());
+        } else {
+            gist.stars.remove(login);
+        }
+    })?;
+    Ok(Reply::empty(204))
+}
+
+/// `GET /gists/ID/forks`
+pub(super) fn forks(call: &Call, id: &str) -> Result<Reply, Reply> {
+    let (gist, _) = call.readable(id)?;
+    let forks: Vec<Arc<Gist>> =
+        gist.forks.iter().rev().filter_map(|id| call.site.store.get(id)).collect();
+    Ok(call.paged(&format!("/gists/{id}/forks"), &forks, |fork| call.style.fork(fork)))
+}
+
+/// `POST /gists/ID/forks`: whoever has a fork already gets that one.
+pub(super) fn fork(call: &Call, id: &str) -> Result<Reply, Reply> {
+    let login = call.caller.writer()?;
+    let (source, _) = call.readable(id)?;
+    if source.owner.as_deref() == Some(login) {
+        return Err(Reply::error(422, "You cannot fork your own gist."));
+    }
+    let store = &call.site.store;
+    let mine = |fork: &Arc<Gist>| fork.owner.as_deref() == Some(login);
+    let existing = source.forks.iter().filter_map(|id| store.get(id)).find(mine);
+    let fork = match existing {
+        Some(fork) => fork,
+        None => {
+            let fork = store.fork(&source, login)?;
+            let number = fork.id.clone();
+            store.annotate(id, call.switches.social_bumps, |gist| gist.forks.push(number))?;
+            fork
+        }
+    };
+    let location = format!("{}/gists/{}", call.style.api, fork.id);
+    let shown = call.style.listed(&fork, &fork.tip);
+    Ok(Reply::json(201, &shown).with("location", location))
+}
+
+/// `GET /gists/ID/comments`
+pub(super) fn comments(call: &Call, id: &str) -> Result<Reply, Reply> {
+    let (gist, _) = call.readable(id)?;
+    Ok(call.paged(&format!("/gists/{id}/comments"), &gist.comments, |comment| {
+        call.style.comment(&gist, comment)
+    }))
+}
+
+/// `POST /gists/ID/comments`
+pub(super) fn add_comment(call: &Call, id: &str) -> Result<Reply, Reply> {
+    let login = call.caller.writer()?;
+    call.readable(id)?;
+    let body = comment_body(call)?;
+    let now = Time::new(Time::now().seconds(), 0);
+    let mut added = None;
+    let gist = call.site.store.annotate(id, call.switches.social_bumps, |gist| {
+        let last = gist.comments.iter().map(|comment| comment.id).max().unwrap_or_default();
+        let comment = Comment {
+            id: last + 1,
+            author: login.to_owned(),
+            body,
+            created_at: now,
+            updated_at: now,
+        };
+        gist.comments.push(comment.clone());
+        added = Some(comment);
+    })?;
+    match (gist, added) {
+        (Some(gist), Some(comment)) => {
+            let location = format!("{}/gists/{id}/comments/{}", call.style.api, comment.id);
+            let shown = call.style.comment(&gist, &comment);
+            Ok(Reply::json(201, &shown).with("location", location))
+        }
+        (None, _) | (_, None) => Err(Reply::not_found()),
+    }
+}
+
+/// `GET /gists/ID/comments/NUMBER`
+pub(super) fn comment(call: &Call, id: &str, number: &str) -> Result<Reply, Reply> {
+    let (gist, _) = call.readable(id)?;
+    let comment = find(&gist, number).ok_or_else(Reply::not_found)?;
+    Ok(Reply::json(200, &call.style.comment(&gist, comment)))
+}
+
+/// `PATCH /gists/ID/comments/NUMBER`
+pub(super) fn edit_comment(call: &Call, id: &str, number: &str) -> Result<Reply, Reply> {
+    let wanted = own_comment(call, id, number)?;
+    let body = comment_body(call)?;
+    let gist = call.site.store.annotate(id, call.switches.social_bumps, |gist| {
+        if let Some(comment) = gist.comments.iter_mut().find(|comment| comment.id == wanted) {
+            comment.body = body;
+            comment.updated_at = Time::new(Time::now().seconds(), 0);
+        }
+    })?;
+    let gist = gist.ok_or_else(Reply::not_found)?;
+    let comment = find(&gist, number).ok_or_else(Reply::not_found)?;
+    Ok(Reply::json(200, &call.style.comment(&gist, comment)))
+}
+
+/// `DELETE /gists/ID/comments/NUMBER`
+pub(super) fn delete_comment(call: &Call, id: &str, number: &str) -> Result<Reply, Reply> {
+    let wanted = own_comment(call, id, number)?;
+    call.site.store.annotate(id, call.switches.social_bumps, |gist| {
+        gist.comments.retain(|comment| comment.id != wanted);
+    })?;
+    Ok(Reply::empty(204))
+}
+
+fn find<'a>(gist: &'a Gist, number: &str) -> Option<&'a Comment> {
+    let number: u64 = number.parse().ok()?;
+    gist.comments.iter().find(|comment| comment.id == number)
+}
+
+/// The number of a comment the caller may change: theirs, or on a gist of theirs.
+fn own_comment(call: &Call, id: &str, number: &str) -> Result<u64, Reply> {
+    let login = call.caller.writer()?;
+    let (gist, _) = call.readable(id)?;
+    let comment = find(&gist, number).ok_or_else(Reply::not_found)?;
+    if comment.author != login && gist.owner.as_deref() != Some(login) {
+        return Err(Reply::not_found());
+    }
+    Ok(comment.id)
+}
+
+fn comment_body(call: &Call) -> Result<String, Reply> {
+    let body = patch::object(&call.arrival.body)?;
+    match body.get("body") {
+        Some(Value::String(text)) if text.trim().is_empty() => Err(bad_comment("missing_field")),
+        Some(Value::String(text)) if text.chars().count() > LONGEST_COMMENT => {
+            Err(bad_comment("too_long"))
+        }
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(other) => Err(Reply::invalid(Some("body"), other, "a string")),
+        None => Err(bad_comment("missing_field")),
+    }
+}
+
+fn bad_comment(code: &str) -> Reply {
+    Reply::validation(&json!({"resource": "GistComment", "code": code, "field": "body"}))
+}

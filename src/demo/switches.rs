@@ -1,0 +1,69 @@
+//! Behaviours of GitHub that come and go, or on which reports disagree.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// What can be switched while the server runs. The default is GitHub on a good day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Switches {
+    /// For so long after a write, reads of the gist show what was before it.
+    pub stale_for: Duration,
+    /// While reads are stale, every other one is fresh: the first shows the new state, the
+    /// second the old one again.
+    pub stale_regresses: bool,
+    /// For so long after its creation a gist is 404 and in no list.
+    pub hidden_for: Duration,
+    /// For so long after a write, the unpinned raw address serves what was before it.
+    pub stale_raw_for: Duration,
+    /// A `PATCH` that does nothing but null-delete a file whose content another file has too is
+    /// 422, until the deletion comes with another change.
+    pub sticky_duplicate_delete: bool,
+    /// A `PATCH` that comes sooner than this after the gist's last write is 409, once a write.
+    pub rapid_conflict: Option<Duration>,
+    /// Overlapping `PATCH`es of one gist all get 200 and the last one wins, instead of 409.
+    pub last_write_wins: bool,
+    /// A `PATCH` with blank content leaves an empty file instead of deleting it.
+    pub blank_keeps: bool,
+    /// A `PATCH` that changes nothing moves `updated_at` all the same.
+    pub identical_bumps: bool,
+    /// Stars, forks and comments move `updated_at`. On by default.
+    pub social_bumps: bool,
+    /// File entries have no `encoding`, and bytes that are not text arrive mangled in `content`.
+    pub old_enterprise: bool,
+    /// Names whose file entries are `null` in every answer.
+    pub null_files: BTreeSet<String>,
+    /// A `PATCH` body of more bytes is 409. 8 MiB by default.
+    pub patch_ceiling: usize,
+    /// A request body of more bytes is 502. 100 MiB by default.
+    pub gateway_ceiling: usize,
+    /// A request that takes longer, added delays included, is 502 at that moment.
+    pub deadline: Option<Duration>,
+    /// A write that ends in such a 502 is carried out nevertheless.
+    pub gateway_applies: bool,
+    /// HEAD of new gists: `main`, or `master` as in older ones.
+    pub default_branch: String,
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Self {
+            stale_for: Duration::ZERO,
+            stale_regresses: false,
+            hidden_for: Duration::ZERO,
+            stale_raw_for: Duration::ZERO,
+            sticky_duplicate_delete: false,
+            rapid_conflict: None,
+            last_write_wins: false,
+            blank_keeps: false,
+            identical_bumps: false,
+            social_bumps: true,
+            old_enterprise: false,
+            null_files: BTreeSet::new(),
+            patch_ceiling: 8 << 20,
+            gateway_ceiling: 100 << 20,
+            deadline: None,
+            gateway_applies: false,
+            default_branch: "main".to_owned(),
+        }
+    }
+}
