@@ -96,16 +96,22 @@ fn run<T>(
 
 fn logged<T>(what: &str, start: Instant, result: Result<T, Error>) -> Result<T, Errno> {
     let took = start.elapsed();
-    result
-        .map_err(|error| {
-            match &error {
-                error if error.is_trouble() => log::warn!("{what}: {error}"),
-                Error::NotPermitted(why) => log::info!("{what}: {why}"),
-                error => log::debug!("{what}: {error} in {took:?}"),
+    match result {
+        Ok(done) => {
+            log::debug!("{what} in {took:?}");
+            Ok(done)
+        }
+        Err(error) => {
+            if error.is_trouble() {
+                log::warn!("{what}: {error}");
+            } else if let Error::NotPermitted(why) = &error {
+                log::info!("{what}: {why}");
+            } else {
+                log::debug!("{what}: {error} in {took:?}");
             }
-            Errno::from_i32(error.errno())
-        })
-        .inspect(|_| log::debug!("{what} in {took:?}"))
+            Err(Errno::from_i32(error.errno()))
+        }
+    }
 }
 
 fn ino(number: INodeNo) -> Ino {

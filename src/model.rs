@@ -133,7 +133,7 @@ impl FromStr for BlobId {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("{text:?} is no git object id");
-        if text.len() != 40 || !text.is_ascii() {
+        if text.len() != 40 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return Err(wrong());
         }
         let mut id = [0; 20];
@@ -297,6 +297,7 @@ mod tests {
             "e69d",
             "zz9de29bb2d1d6434b8b29ae775ad8c2e48c5391",
             "é69de29bb2d1d6434b8b29ae775ad8c2e48c539",
+            "+f9de29bb2d1d6434b8b29ae775ad8c2e48c5391",
         ] {
             assert!(wrong.parse::<BlobId>().is_err(), "{wrong}");
         }

@@ -1,6 +1,6 @@
 //! What every gist holds now, on disk and in memory: local truth over the last remote one.
 //!
-//! Everything is keyed by [`GistKey`] and [`FileName`]; inodes are unknown here. A change is made
+//! Everything is keyed by [`GistKey`] and [`FileName`](crate::model::FileName); inodes are unknown here. A change is made
 //! on a copy, committed as one transaction, and only then becomes what others see. Nothing in
 //! this module waits for the network.
 

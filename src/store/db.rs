@@ -1,7 +1,7 @@
 //! `state.db`: every gist as it stood after the last change, in SQLite.
 //!
 //! One call, one transaction. Commits go to the write-ahead log and survive the death of the
-//! process; [`Db::sync`] makes them survive a power cut. Checkpoints run on a connection of
+//! process; [`sync`] makes them survive a power cut. Checkpoints run on a connection of
 //! their own, so that no commit ever waits for the disk.
 
 use std::collections::BTreeMap;
