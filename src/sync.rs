@@ -84,11 +84,18 @@ pub struct GistChange {
     pub taken: Vec<FileName>,
 }
 
+/// Where the time comes from; tests bring their own.
+pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
+
 /// The traffic of one account.
+///
+/// Its methods are told the time at which they begin. A clock of its own it needs for what follows
+/// an answer: a request takes up to half a minute, and a back-off or a lag counts from its end.
 pub struct Syncer {
     store: Arc<Store>,
     api: Arc<dyn GistApi>,
     options: Options,
+    clock: Clock,
     bodies: Bodies,
     watcher: OnceLock<Weak<dyn Watcher>>,
     /// Held by whoever changes something on GitHub: one at a time. Before every other lock.
@@ -133,12 +140,23 @@ impl Syncer {
             store,
             api,
             options,
+            clock: Arc::new(Time::now),
             bodies,
             watcher: OnceLock::new(),
             mutation: Mutex::default(),
             shared: Mutex::default(),
             wake: Condvar::new(),
         }
+    }
+
+    /// The same by another clock than the machine's.
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    fn now(&self) -> Time {
+        (self.clock)()
     }
 
     /// Names the one who hears of changes; the first to be named stays.
@@ -210,7 +228,7 @@ impl Syncer {
             if shared.pokes != seen {
                 return true;
             }
-            let now = Time::now();
+            let now = self.now();
             let left = until.map(|until| until.since(now));
             if left.is_some_and(|left| left.is_zero()) {
                 return true;
@@ -227,7 +245,7 @@ impl Syncer {
     fn run_upload(self: &Arc<Self>) {
         loop {
             let seen = self.shared().pokes;
-            let now = Time::now();
+            let now = self.now();
             let ticked = self.watcher().and_then(|watcher| watcher.tick(now));
             let next = self.send_what_is_due(now);
             let until = [ticked, next].into_iter().flatten().min();
@@ -241,7 +259,7 @@ impl Syncer {
         let mut listed: Option<Time> = None;
         loop {
             let seen = self.shared().pokes;
-            let now = Time::now();
+            let now = self.now();
             let whole = listed.is_none_or(|at| now.since(at) >= self.options.refresh_all)
                 || std::mem::take(&mut self.shared().list_again);
             let result = if self.spares_quota() {
@@ -255,7 +273,7 @@ impl Syncer {
             if let Err(error) = self.store.tidy(self.options.cache_size) {
                 log::warn!("{error}");
             }
-            if !self.wait_out(seen, Time::now().after(self.options.refresh)) {
+            if !self.wait_out(seen, self.now().after(self.options.refresh)) {
                 return;
             }
         }
@@ -263,7 +281,7 @@ impl Syncer {
 
     /// Waits until `until` whatever is poked meanwhile; says whether to go on.
     fn wait_out(&self, mut seen: u64, until: Time) -> bool {
-        while Time::now() < until {
+        while self.now() < until {
             if !self.wait(seen, Some(until)) {
                 return false;
             }
@@ -280,7 +298,7 @@ impl Syncer {
     fn spares_quota(&self) -> bool {
         self.api
             .quota()
-            .is_some_and(|quota| quota.remaining < quota.limit / 10 && Time::now() < quota.reset)
+            .is_some_and(|quota| quota.remaining < quota.limit / 10 && self.now() < quota.reset)
     }
 
     /// Logs a change between trouble and none, once each.
@@ -305,6 +323,6 @@ impl Syncer {
     fn seed(&self) -> u64 {
         let mut shared = self.shared();
         shared.seed = shared.seed.wrapping_add(1);
-        shared.seed ^ (Time::now().0 as u64)
+        shared.seed ^ (self.now().0 as u64)
     }
 }

@@ -116,7 +116,7 @@ impl Syncer {
             // A second round: a file moved between gists leaves its old one after it arrived.
             for _ in 0..2 {
                 let keys = self.differing();
-                if keys.is_empty() || Time::now() >= until {
+                if keys.is_empty() || self.now() >= until {
                     break;
                 }
                 for key in keys {
@@ -124,8 +124,8 @@ impl Syncer {
                         gist.upload.refused = false;
                         gist.upload.not_before = None;
                     });
-                    let failed = self.push(key, Time::now(), even_open).is_err();
-                    if Time::now() >= until || (failed && self.shared().limited_until.is_some()) {
+                    let failed = self.push(key, self.now(), even_open).is_err();
+                    if self.now() >= until || (failed && self.shared().limited_until.is_some()) {
                         break;
                     }
                 }

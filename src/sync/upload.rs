@@ -34,7 +34,7 @@ impl Syncer {
         if limited.is_none() {
             for (_, key) in self.due_times().into_iter().filter(|(at, _)| *at <= now) {
                 // The failure is recorded with the gist, and logged there.
-                if self.push(key, Time::now(), false).is_err()
+                if self.push(key, self.now(), false).is_err()
                     && self.shared().limited_until.is_some()
                 {
                     break;
@@ -315,7 +315,7 @@ impl Syncer {
                 Pace::unlimited(interval.unwrap_or_default())
             }
         });
-        let wait = pace.wait(Time::now());
+        let wait = pace.wait(self.now());
         if wait > SHORT_PAUSE {
             return Err(Failure::Theirs(
                 ApiError::Limited {
@@ -327,7 +327,7 @@ impl Syncer {
             ));
         }
         std::thread::sleep(wait);
-        pace.sent(Time::now());
+        pace.sent(self.now());
         Ok(())
     }
 
@@ -470,7 +470,7 @@ impl Syncer {
         answer: FullGist,
         now: Time,
     ) -> Result<(), Failure> {
-        self.shared().wrote.insert(key, Time::now());
+        self.shared().wrote.insert(key, self.now());
         self.keep_bodies(&answer);
         let remote = Arc::new(answer.snapshot);
         let done = self.store.update(key, |gist| {
@@ -528,7 +528,7 @@ impl Syncer {
                 (Error::from(error), wait, limited)
             }
         };
-        let until = wait.map(|wait| Time::now().after(wait));
+        let until = wait.map(|wait| self.now().after(wait));
         if limited {
             self.shared().limited_until = until;
         }
