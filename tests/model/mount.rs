@@ -313,35 +313,54 @@ impl Mount {
         Ok(listed)
     }
 
-    /// The whole tree, looked at in every way there is; bytes only where `read` asks for them.
-    pub(crate) fn look(&self, read: bool) -> Seen {
+    /// The whole tree, looked at in every way there is, which must all agree; bytes only where
+    /// `read` asks for them.
+    pub(crate) fn look(&self, read: bool) -> Result<Seen, String> {
         let mut seen = Seen::new();
-        for (gist, ino, attr) in self.names(Ino::ROOT, true).expect("the root can be listed") {
-            assert_eq!(attr, self.fs().getattr(ino).ok(), "{gist}: readdirplus and getattr");
-            assert_eq!(attr, self.attr(Ino::ROOT, &gist).ok(), "{gist}: readdirplus and lookup");
-            let mut files = BTreeMap::new();
-            for (name, file, _) in self.names(ino, false).expect("a gist can be listed") {
-                let attr = self.fs().getattr(file).expect("what is listed is there");
-                let found = self.attr(ino, &name).expect("what is listed is found");
-                assert_eq!(attr, found, "{gist}/{name}: getattr and lookup");
-                let target = (attr.kind == Kind::Link)
-                    .then(|| self.fs().readlink(file).expect("a link points somewhere"));
-                let body = (read && attr.kind == Kind::File).then(|| {
-                    let body = self.cat(&gist, &name).map_err(|error| error.to_string());
-                    if let Ok(body) = &body {
-                        assert_eq!(body.len() as u64, attr.size, "{gist}/{name}: stat and read");
-                    }
-                    body
-                });
-                let twice = files.insert(name.clone(), SeenFile { attr, body, target });
-                assert_eq!(twice, None, "{gist}/{name} is listed twice");
+        let words = |error: Error| error.to_string();
+        for (gist, ino, attr) in self.names(Ino::ROOT, true).map_err(words)? {
+            let (got, found) = (self.fs().getattr(ino).ok(), self.attr(Ino::ROOT, &gist).ok());
+            if attr.is_none() || attr != got || attr != found {
+                return Err(format!("{gist}: listed {attr:?}, stat {got:?}, found {found:?}"));
             }
-            let twice = seen.insert(gist.clone(), SeenGist { ino, files });
-            assert_eq!(twice, None, "{gist} is listed twice");
+            let mut files = BTreeMap::new();
+            for (name, file, _) in self.names(ino, false).map_err(words)? {
+                let file = self.look_at(&gist, ino, &name, file, read)?;
+                if files.insert(name.clone(), file).is_some() {
+                    return Err(format!("{gist}/{name} is listed twice"));
+                }
+            }
+            if seen.insert(gist.clone(), SeenGist { ino, files }).is_some() {
+                return Err(format!("{gist} is listed twice"));
+            }
         }
-        let root = self.fs().getattr(Ino::ROOT).expect("the root is there");
-        assert_eq!(root.nlink as usize, 2 + seen.len(), "the root's links");
-        seen
+        let links = self.fs().getattr(Ino::ROOT).map_err(words)?.nlink as usize;
+        if links == 2 + seen.len() { Ok(seen) } else { Err(format!("the root has {links} links")) }
+    }
+
+    fn look_at(
+        &self,
+        gist: &str,
+        parent: Ino,
+        name: &str,
+        file: Ino,
+        read: bool,
+    ) -> Result<SeenFile, String> {
+        let words = |error: Error| format!("{gist}/{name}: {error}");
+        let attr = self.fs().getattr(file).map_err(words)?;
+        let found = self.attr(parent, name).map_err(words)?;
+        if attr != found {
+            return Err(format!("{gist}/{name}: stat {attr:?}, found {found:?}"));
+        }
+        let link = attr.kind == Kind::Link;
+        let target = if link { Some(self.fs().readlink(file).map_err(words)?) } else { None };
+        let body = (read && !link).then(|| self.cat(gist, name).map_err(|error| error.to_string()));
+        if let Some(Ok(body)) = &body
+            && body.len() as u64 != attr.size
+        {
+            return Err(format!("{gist}/{name}: {} bytes read of {}", body.len(), attr.size));
+        }
+        Ok(SeenFile { attr, body, target })
     }
 }
 

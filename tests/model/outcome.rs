@@ -84,7 +84,7 @@ pub(crate) fn a_new_mount_shows(mount: &Mount) -> Result<(), String> {
     let new = Mount::new(&mount.github, &mount.clock);
     new.refresh();
     let mut shown: Vec<BTreeMap<String, Vec<u8>>> = Vec::new();
-    for (title, gist) in new.look(true) {
+    for (title, gist) in new.look(true)? {
         let mut files = BTreeMap::new();
         for (name, file) in gist.files {
             match file.body {

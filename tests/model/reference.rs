@@ -159,6 +159,9 @@ impl Reference {
 
     pub(crate) fn write(&mut self, handle: usize, offset: usize, data: &[u8]) {
         let file = &mut self.files[self.handles[&handle].file];
+        if data.is_empty() {
+            return;
+        }
         if file.live.len() < offset + data.len() {
             file.live.resize(offset + data.len(), 0);
         }

@@ -76,13 +76,13 @@ pub(crate) fn run(steps: &[Step], reads_all: bool) -> Verdict {
         lossy: false,
         sent: (0, start),
     };
-    run.adopt(run.mount.look(true))?;
+    run.adopt(run.mount.look(true)?)?;
     if !reads_all {
         // Adopting has read everything: start again from a mount that has no body yet.
         run.mount = Mount::new(&github, &clock);
         run.mount.refresh();
     }
-    run.last = run.mount.look(reads_all);
+    run.last = run.mount.look(reads_all)?;
     run.mount.take_stale();
     for (number, step) in steps.iter().enumerate() {
         run.step(step).map_err(|wrong| format!("step {number}, {step:?}: {wrong}"))?;
@@ -136,7 +136,7 @@ impl Run {
         if let Some(seen) = background {
             return self.follow(seen);
         }
-        let seen = self.mount.look(self.reads_all);
+        let seen = self.mount.look(self.reads_all)?;
         self.compare(&seen)?;
         self.last = seen;
         self.mount.take_stale();
@@ -289,13 +289,13 @@ impl Run {
             Step::Pass(tenths) => {
                 self.mount.pass(Duration::from_millis(100) * u32::from(*tenths));
                 self.reference.may_record();
-                return Ok(Some(self.look()));
+                return Ok(Some(self.look()?));
             }
             Step::Refresh(whole) => {
                 let (syncer, now) = (self.mount.fs().syncer(), self.mount.clock.now());
                 let done = if *whole { syncer.refresh_all(now) } else { syncer.refresh_new(now) };
                 done.map_err(|error| error.to_string())?;
-                let seen = self.look();
+                let seen = self.look()?;
                 self.follow(seen)?;
                 if *whole {
                     self.know_all();
@@ -304,7 +304,7 @@ impl Run {
             Step::Drain => {
                 let until = self.mount.clock.now().after(Duration::from_secs(60));
                 self.mount.fs().syncer().drain(until, false);
-                return Ok(Some(self.look()));
+                return Ok(Some(self.look()?));
             }
             Step::Elsewhere(remote) => {
                 let act = self.elsewhere(remote);
@@ -327,7 +327,7 @@ impl Run {
     }
 
     /// The whole tree; with all bytes where they have to be judged.
-    fn look(&self) -> Seen {
+    fn look(&self) -> Result<Seen, String> {
         self.mount.look(self.reads_all || self.foreign.is_some())
     }
 
@@ -489,7 +489,7 @@ impl Run {
     fn kill(&mut self) -> Verdict {
         self.handles.clear();
         self.mount.kill_and_remount();
-        let seen = self.mount.look(true);
+        let seen = self.mount.look(true)?;
         let left: BTreeSet<Vec<u8>> = bodies(&seen);
         self.reference.kill(|reference, file| {
             let body = reference.body(file);
@@ -777,8 +777,9 @@ impl Run {
         for id in ids {
             self.release(id)?;
         }
-        let seen = self.mount.look(self.reads_all);
+        let seen = self.mount.look(self.reads_all)?;
         self.compare(&seen)?;
+        self.last = seen;
         self.mount.github.heal();
         for _ in 0..2 {
             self.act_and_follow(&Step::Pass(400))?;
