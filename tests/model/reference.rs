@@ -144,10 +144,10 @@ impl Reference {
     }
 
     /// The process was killed: nothing is open, and of each file one of the safe versions is left.
-    pub(crate) fn kill(&mut self, left: impl Fn(&Self, usize) -> Vec<u8>) {
+    pub(crate) fn kill(&mut self, left: impl Fn(&str, &str, &Body) -> Vec<u8>) {
         self.handles.clear();
-        for (_, _, file) in self.named() {
-            let bytes = left(self, file);
+        for (gist, name, file) in self.named() {
+            let bytes = left(&gist, &name, &self.files[file]);
             self.files[file].safe = vec![bytes.clone()];
             self.files[file].live = bytes;
         }
@@ -187,10 +187,9 @@ impl Reference {
     }
 
     pub(crate) fn release(&mut self, handle: usize) {
+        // Every close flushes, a reader's too.
         let Some(open) = self.handles.remove(&handle) else { return };
-        if open.writes {
-            self.record(open.file);
-        }
+        self.record(open.file);
     }
 
     /// Time has passed: what was written so far may have been recorded.

@@ -138,6 +138,10 @@ impl Run {
         }
         let seen = self.mount.look(self.reads_all)?;
         self.compare(&seen)?;
+        if self.reads_all {
+            // Reading closes, and every close records.
+            self.reference.may_record();
+        }
         self.last = seen;
         self.mount.take_stale();
         Ok(())
@@ -491,10 +495,12 @@ impl Run {
         self.mount.kill_and_remount();
         let seen = self.mount.look(true)?;
         let left: BTreeSet<Vec<u8>> = bodies(&seen);
-        self.reference.kill(|reference, file| {
-            let body = reference.body(file);
-            let found = body.safe.iter().find(|version| left.contains(*version));
-            found.unwrap_or(&body.live).clone()
+        self.reference.kill(|gist, name, body| {
+            let there = seen.get(gist).and_then(|gist| gist.files.get(name)?.body.as_ref());
+            let there = there.and_then(|body| body.as_ref().ok());
+            let same = body.safe.iter().find(|version| Some(*version) == there);
+            let anywhere = || body.safe.iter().find(|version| left.contains(*version));
+            same.or_else(anywhere).unwrap_or(&body.live).clone()
         });
         if self.company { self.adopt(seen) } else { self.compare(&seen) }
     }
