@@ -4,7 +4,6 @@
 //! Requests that change something go one at a time. No lock of the store is held while one is
 //! under way: what is sent is a snapshot, and what the user does meanwhile is the next request.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -13,7 +12,7 @@ use self::bodies::Bodies;
 use crate::api::GistApi;
 use crate::api::pace::Pace;
 use crate::error::Error;
-use crate::model::{FileName, Time};
+use crate::model::{FileName, GistId, Time};
 use crate::store::Store;
 use crate::store::gist::GistKey;
 
@@ -63,6 +62,9 @@ impl Default for Options {
         }
     }
 }
+
+/// The setting that holds the gists deleted of late.
+const DELETED: &str = "deleted";
 
 /// Hears what changed without the user's doing, so that tree and kernel can follow.
 pub trait Watcher: Send + Sync {
@@ -117,8 +119,6 @@ struct Pacing {
 struct Shared {
     /// Not to send before: a rate limit said so.
     limited_until: Option<Time>,
-    /// When each gist was last changed by us, for as long as reads may lag.
-    wrote: HashMap<GistKey, Time>,
     /// Gists whose remote change has to wait for a writer to finish.
     postponed: std::collections::HashSet<GistKey>,
     /// The newest answer's verdict on the network, in words; `None` when all is well.
@@ -312,12 +312,40 @@ impl Syncer {
         }
     }
 
+    /// Whether `then` is so short a time ago that GitHub's reads may still show what was before.
+    fn is_recent(&self, then: Time, now: Time) -> bool {
+        // A clock that was set back must not make us blind until the old time returns.
+        then <= now && now.since(then) < self.options.read_lag
+    }
+
     /// Whether GitHub's reads may still show `key` as it was before our last change.
     fn reads_may_lag(&self, key: GistKey, now: Time) -> bool {
-        let mut shared = self.shared();
-        let lag = self.options.read_lag;
-        shared.wrote.retain(|_, at| now.since(*at) < lag);
-        shared.wrote.contains_key(&key)
+        let wrote = self.store.look(key, |gist| gist.wrote).flatten();
+        wrote.is_some_and(|then| self.is_recent(then, now))
+    }
+
+    /// The gists we deleted so lately that lists may still show them, and when that was.
+    fn deleted(&self, now: Time) -> Result<Vec<(String, Time)>, Error> {
+        let kept = self.store.setting(DELETED)?.unwrap_or_default();
+        let parsed = kept.split_terminator(';').filter_map(|entry| {
+            let (id, at) = entry.split_once(' ')?;
+            Some((id.to_owned(), Time(at.parse().ok()?)))
+        });
+        Ok(parsed.filter(|(_, at)| self.is_recent(*at, now)).collect())
+    }
+
+    /// Whether lists may still show a gist that we deleted.
+    fn was_deleted(&self, id: &GistId, now: Time) -> Result<bool, Error> {
+        Ok(self.deleted(now)?.iter().any(|(deleted, _)| deleted == id.as_str()))
+    }
+
+    /// Remembers, over a restart too, that we have deleted a gist.
+    fn note_deleted(&self, id: &GistId) -> Result<(), Error> {
+        let now = self.now();
+        let mut deleted = self.deleted(now)?;
+        deleted.push((id.to_string(), now));
+        let entries = deleted.iter().map(|(id, at)| format!("{id} {};", at.0));
+        self.store.set_setting(DELETED, &entries.collect::<String>())
     }
 
     fn seed(&self) -> u64 {

@@ -656,11 +656,12 @@ impl Run {
             if shown.files.contains_key(&name) || !scratch::matches(&name) {
                 continue;
             }
-            let there = &self.reference.gists[&gist];
+            let number =
+                self.last.get(&gist).and_then(|gist| Some(gist.files.get(&name)?.attr.ino));
             let names = &self.reference.body(file).names;
             let real = names
                 .iter()
-                .find(|real| shown.files.contains_key(*real) && !there.contains_key(*real));
+                .find(|real| shown.files.get(*real).map(|file| file.attr.ino) == number);
             back.extend(real.map(|real| (gist.clone(), name.clone(), real.clone())));
         }
         for (gist, name, real) in back {
