@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -29,6 +30,7 @@ pub struct Server {
     site: Arc<Site>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
+    directory: PathBuf,
     /// Removed when the threads have ended.
     _temporary: Option<TempDir>,
 }
@@ -110,7 +112,7 @@ impl Server {
             let _stopped: Result<(), _> = runtime.block_on(stopped);
             runtime.shutdown_timeout(Duration::from_secs(2));
         })?;
-        Ok(Self { site, stop: Some(stop), thread: Some(thread), _temporary: temporary })
+        Ok(Self { site, stop: Some(stop), thread: Some(thread), directory, _temporary: temporary })
     }
 
     /// The API's address, without a slash at the end. It answers below `/api/v3` as well.
@@ -121,6 +123,11 @@ impl Server {
     /// The address of raw bodies and git, another origin.
     pub fn raw_url(&self) -> String {
         self.site.raw.clone()
+    }
+
+    /// Where the gists are kept.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// The requests so far, in order of arrival.
