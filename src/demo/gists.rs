@@ -91,8 +91,13 @@ pub(super) fn update(call: &Call, id: &str) -> Result<Reply, Reply> {
     }
     let written = call.site.store.write(id, |gist| {
         let edit = patch::edit(&gist.tip, &body, switches)?;
-        let (description, files) = (edit.description, edit.files);
-        Ok::<_, Reply>(Next { description, files, author: login, touch: switches.identical_bumps })
+        Ok::<_, Reply>(Next {
+            description: edit.description,
+            files: edit.files,
+            author: login,
+            at: Time::now(),
+            touch: switches.identical_bumps,
+        })
     })?;
     if oversized {
         return Err(Reply::server_error());

@@ -188,23 +188,29 @@ impl Server {
     ///
     /// The data directory cannot be written.
     pub fn commit(&self, id: &str, change: &[(&str, Option<&[u8]>)]) {
-        self.try_commit(id, change).expect("the data directory can be written");
+        self.commit_at(id, change, Time::now()).expect("the data directory can be written");
     }
 
-    /// [`Server::commit`], where the data directory may fail.
+    /// [`Server::commit`] at a given time.
     ///
     /// # Errors
     ///
     /// The data directory cannot be written.
-    pub fn try_commit(&self, id: &str, change: &[(&str, Option<&[u8]>)]) -> io::Result<()> {
+    pub fn commit_at(
+        &self,
+        id: &str,
+        change: &[(&str, Option<&[u8]>)],
+        at: Time,
+    ) -> io::Result<()> {
         self.edit(id, |next| {
-            for (name, bytes) in change {
+            next.at = at;
+            for &(name, bytes) in change {
                 match bytes {
                     Some(bytes) => {
-                        next.files.insert((*name).to_owned(), Body::New(bytes.to_vec()));
+                        next.files.insert(name.to_owned(), Body::New(bytes.to_vec()));
                     }
                     None => {
-                        next.files.remove(*name);
+                        next.files.remove(name);
                     }
                 }
             }
@@ -228,6 +234,7 @@ impl Server {
                 description: gist.tip.description.clone(),
                 files: gist.tip.files.iter().map(kept).collect(),
                 author: gist.owner_in_urls().to_owned(),
+                at: Time::now(),
                 touch: false,
             };
             change(&mut next);

@@ -34,6 +34,8 @@ pub(super) struct Next {
     pub(super) description: Option<String>,
     pub(super) files: BTreeMap<String, Body>,
     pub(super) author: String,
+    /// When it happens; what is earlier than the last update counts as then.
+    pub(super) at: Time,
     /// Moves `updated_at` even if nothing changes.
     pub(super) touch: bool,
 }
@@ -204,7 +206,7 @@ impl Store {
             };
             files.insert(name, file);
         }
-        let now = Time::new(Time::now().seconds(), 0).max(gist.tip.updated_at);
+        let now = Time::new(next.at.seconds(), 0).max(gist.tip.updated_at);
         let mut history = gist.tip.history.clone();
         let new_content = files != gist.tip.files;
         if new_content {

@@ -131,7 +131,7 @@ fn since_asks_for_what_was_updated_later() {
     let changed = dated(&world, "octo", false, "2020-01-01T00:00:00Z");
     let second = dated(&world, "octo", false, "2021-01-01T00:00:00Z");
     let since = |since: &str| ids(&world.get(&format!("/gists?since={since}")).expect(200));
-    assert_eq!(since("2020-12-31T23:59:59Z"), [second.clone()]);
+    assert_eq!(since("2020-12-31T23:59:59Z"), std::slice::from_ref(&second));
     assert!(since("2021-01-01T00:00:00Z").is_empty(), "later means later");
     world.server.commit(&changed, &[("a.md", Some(b"new"))]);
     assert_eq!(since("2021-01-01T00%3A00%3A00Z"), [changed]);

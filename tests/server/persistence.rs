@@ -89,3 +89,23 @@ fn without_limits_there_are_no_headers_about_them() {
     let directory = tempfile::tempdir().unwrap();
     assert_eq!(world(directory.path()).get("/gists").header("x-ratelimit-limit"), None);
 }
+
+#[test]
+fn the_sample_gists_are_worth_mounting_and_are_made_once() {
+    let world = World::new();
+    gistfs::demo::samples::fill(&world.server).unwrap();
+    let list = world.get("/gists?per_page=100").json();
+    let gists = list.as_array().unwrap();
+    let described = |text: &str| gists.iter().filter(|gist| gist["description"] == text).count();
+    assert_eq!(described("TODO"), 2);
+    assert_eq!(gists.iter().filter(|gist| gist["description"].is_null()).count(), 1);
+    assert!(gists.iter().any(|gist| gist["files"]["access.log"]["size"].as_u64() > Some(1 << 20)));
+    let ids = world.server.gist_ids("octo");
+    assert!(ids.iter().any(|id| world.server.commits(id).len() == 3));
+    assert_eq!(world.get("/users/hubot/gists").json().as_array().unwrap().len(), 1);
+    assert_eq!(world.get("/gists/starred").json().as_array().unwrap().len(), 1);
+    let stars = world.hubot("GET", "/gists/starred").answer().json();
+    assert_eq!(stars.as_array().unwrap().len(), 2);
+    gistfs::demo::samples::fill(&world.server).unwrap();
+    assert_eq!(world.server.gist_ids("octo"), ids);
+}
