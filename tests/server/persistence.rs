@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gistfs::demo::{Limits, ServerOptions};
+use gistfs::demo::{Limits, Server, ServerOptions};
 use serde_json::json;
 
 use crate::world::{Send as _, World, texts};
@@ -82,6 +82,17 @@ fn the_port_is_free_after_the_end_and_the_temporary_directory_gone() {
     let again = World::with(ServerOptions { port, ..ServerOptions::default() });
     assert!(again.server.api_url().ends_with(&format!(":{port}")));
     again.get("/gists").expect(200);
+}
+
+#[test]
+fn a_directory_has_one_server_at_a_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = world(directory.path());
+    let data = Some(directory.path().to_owned());
+    let second = || Server::start(ServerOptions { data: data.clone(), ..ServerOptions::default() });
+    assert!(second().err().unwrap().to_string().contains("in use by another server"));
+    drop(first);
+    second().unwrap();
 }
 
 #[test]
