@@ -11,6 +11,7 @@ use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Response, Statu
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 
+use super::caller::Caller;
 use super::connection::{CuttableListener, Knife};
 use super::faults::FaultKind;
 use super::limits::secondary_refusal;
@@ -139,8 +140,10 @@ async fn answer(site: &Arc<Site>, arrival: Arc<Arrival>) -> (Option<Reply>, bool
         }
         Some(FaultKind::Html) => Some(Reply::login_page()),
         Some(FaultKind::PrimaryLimit { reset_in }) => {
+            let caller = Caller::of(&arrival.headers, &site.options.accounts);
+            let login = caller.ok().and_then(Caller::login);
             let reset = Time::now().after(*reset_in).seconds();
-            let reply = site.meter.primary_refusal(Some("octo"));
+            let reply = site.meter.primary_refusal(login);
             Some(
                 reply
                     .with("x-ratelimit-remaining", "0")
@@ -195,7 +198,7 @@ async fn work(site: &Arc<Site>, arrival: &Arc<Arrival>, delay: Duration) -> Repl
         return routes::refused(site, arrival, Reply::server_error());
     }
     let reply = match arrival.origin {
-        Origin::Git => githttp::answer(site, arrival).await,
+        Origin::Git => githttp::answer(Arc::clone(site), Arc::clone(arrival)).await,
         Origin::Api | Origin::Raw => {
             let (site, arrival) = (Arc::clone(site), Arc::clone(arrival));
             let work = tokio::task::spawn_blocking(move || match arrival.origin {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::world::{Answer, Send as _, World, texts};
 
 fn versions(gist: &Value) -> usize {
-    gist["history"].as_array().unwrap().len()
+    gist["history"].as_array().expect("a history").len()
 }
 
 /// A gist made long ago, so that a moved `updated_at` shows.
@@ -232,7 +232,7 @@ fn overlap(world: &World, id: &str) -> (Answer, Answer) {
         let first = scope.spawn(|| world.patch_files(id, &json!({"a": {"content": "1"}})));
         world.wait_until(|server| !server.requests().is_empty());
         let second = world.patch_files(id, &json!({"b": {"content": "2"}}));
-        (first.join().unwrap(), second)
+        (first.join().expect("an answer"), second)
     })
 }
 
