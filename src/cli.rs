@@ -231,7 +231,7 @@ impl MountArgs {
                 None => (option, None),
             };
             let foreign = name.is_empty()
-                || IGNORED.contains(&name)
+                || (value.is_none() && IGNORED.contains(&name))
                 || name.starts_with("x-")
                 || matches!(name, "fsname" | "subtype" | "comment");
             if foreign {
