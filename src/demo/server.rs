@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::faults::{Fault, Faults};
 use super::front::{self, Door};
+use super::gist::Gist;
 use super::githttp;
 use super::limits::Meter;
 use super::options::ServerOptions;
@@ -262,7 +263,7 @@ impl Server {
     ///
     /// The data directory cannot be written.
     pub fn star(&self, id: &str, login: &str) -> io::Result<()> {
-        let change = |gist: &mut super::gist::Gist| {
+        let change = |gist: &mut Gist| {
             gist.stars.insert(login.to_owned());
         };
         self.site.store.annotate(id, false, change).map(|_| ())

@@ -5,7 +5,7 @@
 //! [`Store::open`] notices and mends.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -145,7 +145,7 @@ impl Store {
             created_at,
             tip,
             comments: Vec::new(),
-            stars: std::collections::BTreeSet::default(),
+            stars: BTreeSet::new(),
             forks: Vec::new(),
             fork_of: None,
             before: None,
@@ -173,7 +173,7 @@ impl Store {
             created_at: now,
             tip,
             comments: Vec::new(),
-            stars: std::collections::BTreeSet::default(),
+            stars: BTreeSet::new(),
             forks: Vec::new(),
             fork_of: Some(source.id.clone()),
             before: None,

@@ -227,7 +227,7 @@ fn conditions_on_a_write_are_refused() {
 
 /// Two updates of one gist at once: what the first and the second one got.
 fn overlap(world: &World, id: &str) -> (Answer, Answer) {
-    world.server.inject(Fault::once(FaultKind::Delay(Duration::from_millis(400))));
+    world.server.inject(Fault::once(FaultKind::Delay(Duration::from_secs(1))));
     thread::scope(|scope| {
         let first = scope.spawn(|| world.patch_files(id, &json!({"a": {"content": "1"}})));
         world.wait_until(|server| !server.requests().is_empty());
@@ -265,7 +265,7 @@ fn overlapping_updates_may_both_be_taken() {
 fn updates_of_different_gists_do_not_overlap() {
     let world = World::new();
     let ids = [world.seed(&[("a", "a")]), world.seed(&[("a", "a")])];
-    world.server.inject(Fault::once(FaultKind::Delay(Duration::from_millis(200))));
+    world.server.inject(Fault::once(FaultKind::Delay(Duration::from_secs(1))));
     thread::scope(|scope| {
         scope.spawn(|| world.patch(&ids[0], &json!({"description": "x"})).expect(200));
         world.wait_until(|server| !server.requests().is_empty());
