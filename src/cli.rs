@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
@@ -83,28 +84,28 @@ pub struct MountArgs {
     #[arg(long, value_enum, default_value = "back", value_name = "MODE")]
     pub write: WriteMode,
     /// Send a change when it is this old
-    #[arg(long, value_parser = crate::config::seconds, default_value = "1", value_name = "SECONDS")]
-    pub write_back: std::time::Duration,
+    #[arg(long, value_parser = seconds, default_value = "1", value_name = "SECONDS")]
+    pub write_back: Duration,
     /// The least time between two changes [default: 1, or 0 where the host has no rate limit]
-    #[arg(long, value_parser = crate::config::seconds, value_name = "SECONDS")]
-    pub write_interval: Option<std::time::Duration>,
+    #[arg(long, value_parser = seconds, value_name = "SECONDS")]
+    pub write_interval: Option<Duration>,
     /// Ask GitHub this often what is new
-    #[arg(long, value_parser = crate::config::seconds, default_value = "60", value_name = "SECONDS")]
-    pub refresh: std::time::Duration,
+    #[arg(long, value_parser = seconds, default_value = "60", value_name = "SECONDS")]
+    pub refresh: Duration,
     /// Keep local state below this directory [default: $XDG_STATE_HOME/gistfs]
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
     /// Keep at most this many bytes of bodies in memory
-    #[arg(long, value_parser = crate::config::size, default_value = "64M", value_name = "SIZE")]
+    #[arg(long, value_parser = size, default_value = "64M", value_name = "SIZE")]
     pub memory: u64,
     /// Keep at most this many bytes of bodies on disk
-    #[arg(long, value_parser = crate::config::size, default_value = "1G", value_name = "SIZE")]
+    #[arg(long, value_parser = size, default_value = "1G", value_name = "SIZE")]
     pub cache_size: u64,
     /// Fetch at most this many bodies at one time
     #[arg(long, default_value = "16", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub parallel: u16,
     /// Take these permission bits away from 0700 and 0600
-    #[arg(long, value_parser = crate::config::octal, default_value = "0", value_name = "OCTAL")]
+    #[arg(long, value_parser = octal, default_value = "0", value_name = "OCTAL")]
     pub umask: u32,
     /// Let other users in, as far as permissions allow
     #[arg(long)]
@@ -129,8 +130,8 @@ pub struct UnmountArgs {
     /// The mount
     pub mountpoint: PathBuf,
     /// Wait this long for what is owed to be sent
-    #[arg(long, value_parser = crate::config::seconds, default_value = "30", value_name = "SECONDS")]
-    pub timeout: std::time::Duration,
+    #[arg(long, value_parser = seconds, default_value = "30", value_name = "SECONDS")]
+    pub timeout: Duration,
 }
 
 /// Options of `gistfs status`.
@@ -149,8 +150,8 @@ pub struct SyncArgs {
     /// The mount [default: every mount]
     pub mountpoint: Option<PathBuf>,
     /// Give up after this long
-    #[arg(long, value_parser = crate::config::seconds, default_value = "300", value_name = "SECONDS")]
-    pub timeout: std::time::Duration,
+    #[arg(long, value_parser = seconds, default_value = "300", value_name = "SECONDS")]
+    pub timeout: Duration,
 }
 
 /// Options of `gistfs demo`.
@@ -288,6 +289,42 @@ impl MountArgs {
     }
 }
 
+/// The longest time an option may name: what is longer is a slip, and would overflow sums.
+const LONGEST: f64 = 30.0 * 24.0 * 3600.0;
+
+/// A time in seconds, fractions allowed.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "it must be a number of seconds".to_owned())?;
+    if (0.0..=LONGEST).contains(&seconds) {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err("it must be between 0 and 30 days".into())
+    }
+}
+
+/// A size in bytes, with K, M, G or T for powers of 1024.
+fn size(text: &str) -> Result<u64, String> {
+    let text = text.trim().trim_end_matches(['B', 'b']).trim_end_matches(['i', 'I']);
+    let (digits, unit) = match text.char_indices().last() {
+        Some((at, 'K' | 'k')) => (&text[..at], 1 << 10),
+        Some((at, 'M' | 'm')) => (&text[..at], 1 << 20),
+        Some((at, 'G' | 'g')) => (&text[..at], 1 << 30),
+        Some((at, 'T' | 't')) => (&text[..at], 1_u64 << 40),
+        Some(_) | None => (text, 1),
+    };
+    let number: u64 =
+        digits.parse().map_err(|_| "it must be a size such as 64M or 2G".to_owned())?;
+    number.checked_mul(unit).ok_or_else(|| "it is too large".into())
+}
+
+/// Permission bits in octal.
+fn octal(text: &str) -> Result<u32, String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(bits) if bits <= 0o777 => Ok(bits),
+        Ok(_) | Err(_) => Err("it must be octal, up to 777".into()),
+    }
+}
+
 #[derive(Parser)]
 #[command(name = "gistfs mount -o")]
 struct MountOnly {
@@ -351,6 +388,24 @@ mod tests {
     fn a_mount_option_s_silence_does_not_undo_a_flag() {
         let args = mount(&["--public", "--refresh", "5", "-o", "names=id", "/m"]).unwrap();
         assert!(args.public && args.names == Names::Id);
-        assert_eq!(args.refresh, std::time::Duration::from_secs(5));
+        assert_eq!(args.refresh, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn sizes_times_and_bits_read_as_people_write_them() {
+        assert_eq!(size("512"), Ok(512));
+        assert_eq!(size("64M"), Ok(64 << 20));
+        assert_eq!(size("2GiB"), Ok(2 << 30));
+        for wrong in ["", "M", "1.5G", "-1", "99999999999T", "1é"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(seconds("0.25"), Ok(Duration::from_millis(250)));
+        for wrong in ["", "-1", "NaN", "inf", "1e99", "5s"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(octal("077"), Ok(0o77));
+        for wrong in ["", "8", "1000", "-1"] {
+            assert!(octal(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -10,9 +10,6 @@ use crate::auth::{self, Environment, Found};
 use crate::cli::{MountArgs, Names, WriteMode};
 use crate::exit::{Exit, Failure};
 
-/// The longest time an option may name: what is longer is a slip, and would overflow sums.
-const LONGEST: f64 = 30.0 * 24.0 * 3600.0;
-
 /// All that a mount needs to know.
 #[derive(Debug)]
 pub struct Config {
@@ -137,60 +134,4 @@ pub fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path).map_err(|error| {
         Failure::new(Exit::Usage, format!("{path:?} is no path: {error}"), "name a directory")
     })
-}
-
-/// Parses a time in seconds, fractions allowed.
-pub fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "it must be a number of seconds".to_owned())?;
-    if (0.0..=LONGEST).contains(&seconds) {
-        Ok(Duration::from_secs_f64(seconds))
-    } else {
-        Err("it must be between 0 and 30 days".into())
-    }
-}
-
-/// Parses a size in bytes, with K, M, G or T for powers of 1024.
-pub fn size(text: &str) -> Result<u64, String> {
-    let text = text.trim().trim_end_matches(['B', 'b']).trim_end_matches(['i', 'I']);
-    let (digits, unit) = match text.char_indices().last() {
-        Some((at, 'K' | 'k')) => (&text[..at], 1 << 10),
-        Some((at, 'M' | 'm')) => (&text[..at], 1 << 20),
-        Some((at, 'G' | 'g')) => (&text[..at], 1 << 30),
-        Some((at, 'T' | 't')) => (&text[..at], 1_u64 << 40),
-        Some(_) | None => (text, 1),
-    };
-    let number: u64 =
-        digits.parse().map_err(|_| "it must be a size such as 64M or 2G".to_owned())?;
-    number.checked_mul(unit).ok_or_else(|| "it is too large".into())
-}
-
-/// Parses permission bits in octal.
-pub fn octal(text: &str) -> Result<u32, String> {
-    match u32::from_str_radix(text, 8) {
-        Ok(bits) if bits <= 0o777 => Ok(bits),
-        Ok(_) | Err(_) => Err("it must be octal, up to 777".into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_times_and_bits_read_as_people_write_them() {
-        assert_eq!(size("512"), Ok(512));
-        assert_eq!(size("64M"), Ok(64 << 20));
-        assert_eq!(size("2GiB"), Ok(2 << 30));
-        for wrong in ["", "M", "1.5G", "-1", "99999999999T", "1é"] {
-            assert!(size(wrong).is_err(), "{wrong}");
-        }
-        assert_eq!(seconds("0.25"), Ok(Duration::from_millis(250)));
-        for wrong in ["", "-1", "NaN", "inf", "1e99", "5s"] {
-            assert!(seconds(wrong).is_err(), "{wrong}");
-        }
-        assert_eq!(octal("077"), Ok(0o77));
-        for wrong in ["", "8", "1000", "-1"] {
-            assert!(octal(wrong).is_err(), "{wrong}");
-        }
-    }
 }
