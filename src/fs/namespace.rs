@@ -248,6 +248,7 @@ impl GistFs {
         });
         if local.ok_or(Error::NotFound)?? {
             self.store.put_all(vec![(key, None)])?;
+            self.syncer.unsettle_movers(key);
         } else {
             self.store.update(key, |gist| {
                 gist.removed = true;
