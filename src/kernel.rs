@@ -4,21 +4,23 @@ use std::ffi::OsStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use fuser::{
-    AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileAttr, FileHandle, FileType,
-    Filesystem, FopenFlags, Generation, INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner,
-    OpenAccMode, OpenFlags, PollEvents, PollFlags, PollNotifier, RenameFlags, ReplyAttr, ReplyBmap,
-    ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl,
-    ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow,
-    WriteFlags,
+    AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, Generation,
+    INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags,
+    PollNotifier, RenameFlags, ReplyAttr, ReplyBmap, ReplyCreate, ReplyData, ReplyDirectory,
+    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyPoll,
+    ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
+use self::convert::{
+    fh, file_attr, file_type, ino, new_node, nothing, open_flags, open_mode, time_or_now,
+};
 use crate::error::Error;
-use crate::fs::{Attr, Fallocate, Fh, GistFs, Kind, NewNode, OpenMode, RenameMode, SetAttr, Wait};
-use crate::model::Time;
-use crate::tree::Ino;
+use crate::fs::{Attr, Fallocate, GistFs, RenameMode, SetAttr, Wait};
+
+mod convert;
 
 /// How long the kernel may believe what it was told. Long, because it is told of every change.
 const TTL: Duration = Duration::from_secs(3600);
@@ -102,107 +104,6 @@ fn logged<T>(
         Err(error) => log::debug!("{}: {error} in {:?}", what(), start.elapsed()),
     }
     result.map_err(|error| Errno::from_i32(error.errno()))
-}
-
-fn ino(number: INodeNo) -> Ino {
-    Ino(number.0)
-}
-
-fn fh(handle: FileHandle) -> Fh {
-    Fh(handle.0)
-}
-
-fn system_time(time: Time) -> SystemTime {
-    let part = Duration::from_nanos(time.0.unsigned_abs());
-    let there =
-        if time.0 < 0 { UNIX_EPOCH.checked_sub(part) } else { UNIX_EPOCH.checked_add(part) };
-    there.unwrap_or(UNIX_EPOCH)
-}
-
-fn time(time: SystemTime) -> Time {
-    let nanos = |part: Duration| i64::try_from(part.as_nanos()).unwrap_or(i64::MAX);
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(after) => Time(nanos(after)),
-        Err(before) => Time(nanos(before.duration()).saturating_neg()),
-    }
-}
-
-fn time_or_now(time_or_now: TimeOrNow) -> Time {
-    match time_or_now {
-        TimeOrNow::SpecificTime(at) => time(at),
-        TimeOrNow::Now => Time::now(),
-    }
-}
-
-fn file_type(kind: Kind) -> FileType {
-    match kind {
-        Kind::Directory => FileType::Directory,
-        Kind::File => FileType::RegularFile,
-        Kind::Link => FileType::Symlink,
-    }
-}
-
-fn file_attr(attr: &Attr) -> FileAttr {
-    FileAttr {
-        ino: INodeNo(attr.ino.0),
-        size: attr.size,
-        blocks: attr.size.div_ceil(512),
-        atime: system_time(attr.atime),
-        mtime: system_time(attr.mtime),
-        ctime: system_time(attr.ctime),
-        crtime: UNIX_EPOCH,
-        kind: file_type(attr.kind),
-        perm: (attr.mode & 0o7777) as u16,
-        nlink: attr.nlink,
-        uid: attr.uid,
-        gid: attr.gid,
-        rdev: 0,
-        blksize: 4096,
-        flags: 0,
-    }
-}
-
-/// The answer "no such name", which the kernel may believe for a while.
-fn nothing() -> FileAttr {
-    FileAttr {
-        ino: INodeNo(0),
-        size: 0,
-        blocks: 0,
-        atime: UNIX_EPOCH,
-        mtime: UNIX_EPOCH,
-        ctime: UNIX_EPOCH,
-        crtime: UNIX_EPOCH,
-        kind: FileType::RegularFile,
-        perm: 0,
-        nlink: 0,
-        uid: 0,
-        gid: 0,
-        rdev: 0,
-        blksize: 0,
-        flags: 0,
-    }
-}
-
-fn open_mode(flags: OpenFlags) -> OpenMode {
-    match flags.acc_mode() {
-        OpenAccMode::O_RDONLY => OpenMode { reads: true, writes: false },
-        OpenAccMode::O_WRONLY => OpenMode { reads: false, writes: true },
-        OpenAccMode::O_RDWR => OpenMode { reads: true, writes: true },
-    }
-}
-
-/// What the kernel may do with an open file: keep its pages, since it is told when they change;
-/// and spare the flush of what cannot have been written.
-fn open_flags(mode: OpenMode) -> FopenFlags {
-    let mut flags = FopenFlags::FOPEN_KEEP_CACHE;
-    if !mode.writes {
-        flags |= FopenFlags::FOPEN_NOFLUSH;
-    }
-    flags
-}
-
-fn new_node(request: &Request, mode: u32, umask: u32) -> NewNode {
-    NewNode { mode: mode & !umask & 0o7777, uid: request.uid(), gid: request.gid() }
 }
 
 fn reply_entry(reply: ReplyEntry, result: Result<Attr, Errno>) {
