@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::error::Error;
 use crate::model::{BlobId, FileName, GistId, RemoteFile, Snapshot, Time};
 
 pub mod github;
@@ -262,6 +263,25 @@ impl ApiError {
             Self::Unauthorized(_) | Self::Forbidden(_) | Self::NotFound | Self::Refused { .. } => {
                 false
             }
+        }
+    }
+}
+
+/// What a program sees of an API error while it uses the mount.
+impl From<ApiError> for Error {
+    fn from(error: ApiError) -> Self {
+        let text = error.to_string();
+        match error {
+            ApiError::Unreachable { .. } => Self::Unreachable(text),
+            ApiError::TimedOut { .. } => Self::TimedOut(text),
+            ApiError::Unauthorized(_) | ApiError::Forbidden(_) => Self::Denied(text),
+            ApiError::Limited { .. } => Self::Limited(text),
+            ApiError::NotFound => Self::Denied(text),
+            ApiError::Conflict(_) => Self::Conflict(text),
+            ApiError::Lost { .. }
+            | ApiError::Refused { .. }
+            | ApiError::Server(_)
+            | ApiError::Nonsense { .. } => Self::Nonsense(text),
         }
     }
 }

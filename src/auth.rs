@@ -101,8 +101,15 @@ pub fn find(
     if let Some(path) = file {
         return from_file(path).map(Some);
     }
-    let own = if endpoint.is_github() { FOR_GITHUB } else { FOR_ENTERPRISE };
-    for name in own.iter().chain(FOR_ANY) {
+    let own: &[&[&str]] = if endpoint.is_github() {
+        &[FOR_GITHUB]
+    } else if endpoint.is_loopback() {
+        // Whoever points gistfs at a server of their own machine sets what they always set.
+        &[FOR_ENTERPRISE, FOR_GITHUB]
+    } else {
+        &[FOR_ENTERPRISE]
+    };
+    for name in own.iter().copied().flatten().chain(FOR_ANY) {
         let value = environment.variable(name).unwrap_or_default();
         // What is not UTF-8 is no token either, and says so below by its replacement character.
         if let Some(found) = checked(&value.to_string_lossy(), Source::Variable(name))? {

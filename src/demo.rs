@@ -26,6 +26,7 @@ mod reply;
 mod repository;
 mod requests;
 mod routes;
+pub mod samples;
 mod server;
 mod site;
 mod social;

@@ -1,7 +1,5 @@
 //! What a file operation can fail with, and the one table from there to an errno.
 
-use crate::api::ApiError;
-
 /// Why an operation on the mount fails.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -137,24 +135,6 @@ impl Error {
             | Self::Invalid
             | Self::Unsupported
             | Self::WouldWait => false,
-        }
-    }
-}
-
-impl From<ApiError> for Error {
-    fn from(error: ApiError) -> Self {
-        let text = error.to_string();
-        match error {
-            ApiError::Unreachable { .. } => Self::Unreachable(text),
-            ApiError::TimedOut { .. } => Self::TimedOut(text),
-            ApiError::Unauthorized(_) | ApiError::Forbidden(_) => Self::Denied(text),
-            ApiError::Limited { .. } => Self::Limited(text),
-            ApiError::NotFound => Self::Denied(text),
-            ApiError::Conflict(_) => Self::Conflict(text),
-            ApiError::Lost { .. }
-            | ApiError::Refused { .. }
-            | ApiError::Server(_)
-            | ApiError::Nonsense { .. } => Self::Nonsense(text),
         }
     }
 }

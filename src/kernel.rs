@@ -4,21 +4,23 @@ use std::ffi::OsStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use fuser::{
-    AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileAttr, FileHandle, FileType,
-    Filesystem, FopenFlags, Generation, INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner,
-    OpenAccMode, OpenFlags, PollEvents, PollFlags, PollNotifier, RenameFlags, ReplyAttr, ReplyBmap,
-    ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl,
-    ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow,
-    WriteFlags,
+    AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, Generation,
+    INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags,
+    PollNotifier, RenameFlags, ReplyAttr, ReplyBmap, ReplyCreate, ReplyData, ReplyDirectory,
+    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyPoll,
+    ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
+use self::convert::{
+    fh, file_attr, file_type, ino, new_node, nothing, open_flags, open_mode, time_or_now,
+};
 use crate::error::Error;
-use crate::fs::{Attr, Fallocate, Fh, GistFs, Kind, NewNode, OpenMode, RenameMode, SetAttr, Wait};
-use crate::model::Time;
-use crate::tree::Ino;
+use crate::fs::{Attr, Fallocate, GistFs, RenameMode, SetAttr, Wait};
+
+mod convert;
 
 /// How long the kernel may believe what it was told. Long, because it is told of every change.
 const TTL: Duration = Duration::from_secs(3600);
@@ -45,7 +47,7 @@ impl Kernel {
 
     /// Does `work` and hands what came of it to `send`: at once, or from a thread of its own when
     /// the answer needs the network. No request ever waits behind one that does.
-    fn answer<T, W, S>(&self, what: String, work: W, send: S)
+    fn answer<T, W, S>(&self, what: impl Fn() -> String + Send + 'static, work: W, send: S)
     where
         W: Fn(&GistFs, Wait) -> Result<T, Error> + Send + 'static,
         S: FnOnce(Result<T, Errno>) + Send + 'static,
@@ -54,7 +56,6 @@ impl Kernel {
         match run(&self.fs, &work, Wait::No) {
             Err(Error::WouldWait) => {
                 let fs = Arc::clone(&self.fs);
-                let label = what.clone();
                 let spawned =
                     std::thread::Builder::new().name("gistfs-wait".into()).spawn(move || {
                         let result = run(&fs, &work, Wait::Yes);
@@ -62,7 +63,7 @@ impl Kernel {
                     });
                 if let Err(error) = spawned {
                     // The reply went with the closure and is answered with EIO.
-                    log::error!("{label}: cannot start a thread: {error}");
+                    log::error!("cannot start a thread to wait for the network: {error}");
                 }
             }
             result => send(logged(&what, start, result)),
@@ -72,15 +73,11 @@ impl Kernel {
     /// Does what never waits.
     fn at_once<T>(
         &self,
-        what: impl FnOnce() -> String,
+        what: impl Fn() -> String,
         work: impl Fn(&GistFs) -> Result<T, Error>,
     ) -> Result<T, Errno> {
         let start = Instant::now();
-        let result = run(&self.fs, &|fs: &GistFs, _| work(fs), Wait::No);
-        if result.is_ok() && !log::log_enabled!(log::Level::Debug) {
-            return result.map_err(|error| Errno::from_i32(error.errno()));
-        }
-        logged(&what(), start, result)
+        logged(what, start, run(&self.fs, &|fs: &GistFs, _| work(fs), Wait::No))
     }
 }
 
@@ -94,125 +91,19 @@ fn run<T>(
         .unwrap_or_else(|_| Err(Error::Nonsense("a bug in gistfs; please report it".into())))
 }
 
-fn logged<T>(what: &str, start: Instant, result: Result<T, Error>) -> Result<T, Errno> {
-    let took = start.elapsed();
-    match result {
-        Ok(done) => {
-            log::debug!("{what} in {took:?}");
-            Ok(done)
-        }
-        Err(error) => {
-            if error.is_trouble() {
-                log::warn!("{what}: {error}");
-            } else if let Error::NotPermitted(why) = &error {
-                log::info!("{what}: {why}");
-            } else {
-                log::debug!("{what}: {error} in {took:?}");
-            }
-            Err(Errno::from_i32(error.errno()))
-        }
+fn logged<T>(
+    what: impl Fn() -> String,
+    start: Instant,
+    result: Result<T, Error>,
+) -> Result<T, Errno> {
+    match &result {
+        // Nothing is spelt that nobody reads: this is the path of every request.
+        Ok(_) => log::debug!("{} in {:?}", what(), start.elapsed()),
+        Err(error) if error.is_trouble() => log::warn!("{}: {error}", what()),
+        Err(Error::NotPermitted(why)) => log::info!("{}: {why}", what()),
+        Err(error) => log::debug!("{}: {error} in {:?}", what(), start.elapsed()),
     }
-}
-
-fn ino(number: INodeNo) -> Ino {
-    Ino(number.0)
-}
-
-fn fh(handle: FileHandle) -> Fh {
-    Fh(handle.0)
-}
-
-fn system_time(time: Time) -> SystemTime {
-    let part = Duration::from_nanos(time.0.unsigned_abs());
-    let there =
-        if time.0 < 0 { UNIX_EPOCH.checked_sub(part) } else { UNIX_EPOCH.checked_add(part) };
-    there.unwrap_or(UNIX_EPOCH)
-}
-
-fn time(time: SystemTime) -> Time {
-    let nanos = |part: Duration| i64::try_from(part.as_nanos()).unwrap_or(i64::MAX);
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(after) => Time(nanos(after)),
-        Err(before) => Time(nanos(before.duration()).saturating_neg()),
-    }
-}
-
-fn time_or_now(time_or_now: TimeOrNow) -> Time {
-    match time_or_now {
-        TimeOrNow::SpecificTime(at) => time(at),
-        TimeOrNow::Now => Time::now(),
-    }
-}
-
-fn file_type(kind: Kind) -> FileType {
-    match kind {
-        Kind::Directory => FileType::Directory,
-        Kind::File => FileType::RegularFile,
-        Kind::Link => FileType::Symlink,
-    }
-}
-
-fn file_attr(attr: &Attr) -> FileAttr {
-    FileAttr {
-        ino: INodeNo(attr.ino.0),
-        size: attr.size,
-        blocks: attr.size.div_ceil(512),
-        atime: system_time(attr.atime),
-        mtime: system_time(attr.mtime),
-        ctime: system_time(attr.ctime),
-        crtime: UNIX_EPOCH,
-        kind: file_type(attr.kind),
-        perm: (attr.mode & 0o7777) as u16,
-        nlink: attr.nlink,
-        uid: attr.uid,
-        gid: attr.gid,
-        rdev: 0,
-        blksize: 4096,
-        flags: 0,
-    }
-}
-
-/// The answer "no such name", which the kernel may believe for a while.
-fn nothing() -> FileAttr {
-    FileAttr {
-        ino: INodeNo(0),
-        size: 0,
-        blocks: 0,
-        atime: UNIX_EPOCH,
-        mtime: UNIX_EPOCH,
-        ctime: UNIX_EPOCH,
-        crtime: UNIX_EPOCH,
-        kind: FileType::RegularFile,
-        perm: 0,
-        nlink: 0,
-        uid: 0,
-        gid: 0,
-        rdev: 0,
-        blksize: 0,
-        flags: 0,
-    }
-}
-
-fn open_mode(flags: OpenFlags) -> OpenMode {
-    match flags.acc_mode() {
-        OpenAccMode::O_RDONLY => OpenMode { reads: true, writes: false },
-        OpenAccMode::O_WRONLY => OpenMode { reads: false, writes: true },
-        OpenAccMode::O_RDWR => OpenMode { reads: true, writes: true },
-    }
-}
-
-/// What the kernel may do with an open file: keep its pages, since it is told when they change;
-/// and spare the flush of what cannot have been written.
-fn open_flags(mode: OpenMode) -> FopenFlags {
-    let mut flags = FopenFlags::FOPEN_KEEP_CACHE;
-    if !mode.writes {
-        flags |= FopenFlags::FOPEN_NOFLUSH;
-    }
-    flags
-}
-
-fn new_node(request: &Request, mode: u32, umask: u32) -> NewNode {
-    NewNode { mode: mode & !umask & 0o7777, uid: request.uid(), gid: request.gid() }
+    result.map_err(|error| Errno::from_i32(error.errno()))
 }
 
 fn reply_entry(reply: ReplyEntry, result: Result<Attr, Errno>) {
@@ -303,7 +194,7 @@ impl Filesystem for Kernel {
         let (atime, mtime) = (atime.map(time_or_now), mtime.map(time_or_now));
         let set = SetAttr { mode, uid, gid, size, atime, mtime };
         self.answer(
-            format!("setattr {number} {set:?}"),
+            move || format!("setattr {number} {set:?}"),
             move |fs, wait| fs.setattr(ino(number), &set, wait),
             move |result| match result {
                 Ok(attr) => reply.attr(&TTL, &file_attr(&attr)),
@@ -358,18 +249,18 @@ impl Filesystem for Kernel {
     }
 
     fn unlink(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let name = name.to_owned();
+        let (name, shown) = (name.to_owned(), name.to_owned());
         self.answer(
-            format!("unlink {name:?} in {parent}"),
+            move || format!("unlink {shown:?} in {parent}"),
             move |fs, wait| fs.unlink(ino(parent), &name, wait),
             move |result| reply_empty(reply, result),
         );
     }
 
     fn rmdir(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let name = name.to_owned();
+        let (name, shown) = (name.to_owned(), name.to_owned());
         self.answer(
-            format!("rmdir {name:?} in {parent}"),
+            move || format!("rmdir {shown:?} in {parent}"),
             move |fs, wait| fs.rmdir(ino(parent), &name, wait),
             move |result| reply_empty(reply, result),
         );
@@ -407,8 +298,9 @@ impl Filesystem for Kernel {
             _ => return reply.error(Errno::EINVAL),
         };
         let (name, new_name) = (name.to_owned(), new_name.to_owned());
+        let (old, new) = (name.clone(), new_name.clone());
         self.answer(
-            format!("rename {name:?} in {parent} to {new_name:?} in {new_parent}, {mode:?}"),
+            move || format!("rename {old:?} in {parent} to {new:?} in {new_parent}, {mode:?}"),
             move |fs, wait| fs.rename(ino(parent), &name, ino(new_parent), &new_name, mode, wait),
             move |result| reply_empty(reply, result),
         );
@@ -477,7 +369,7 @@ impl Filesystem for Kernel {
         reply: ReplyData,
     ) {
         self.answer(
-            format!("read {number} {size}@{offset}"),
+            move || format!("read {number} {size}@{offset}"),
             move |fs, wait| fs.read(fh(handle), offset, size, wait),
             move |result| match result {
                 Ok(bytes) => reply.data(&bytes),
@@ -498,7 +390,8 @@ impl Filesystem for Kernel {
         _owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let what = || format!("write {number} {}@{offset}", data.len());
+        let count = data.len();
+        let what = move || format!("write {number} {count}@{offset}");
         let start = Instant::now();
         let send = move |result| match result {
             Ok(count) => reply.written(count),
@@ -509,13 +402,9 @@ impl Filesystem for Kernel {
         {
             Err(Error::WouldWait) => {
                 let data = data.to_owned();
-                self.answer(
-                    what(),
-                    move |fs, wait| fs.write(fh(handle), offset, &data, wait),
-                    send,
-                );
+                self.answer(what, move |fs, wait| fs.write(fh(handle), offset, &data, wait), send);
             }
-            result => send(logged(&what(), start, result)),
+            result => send(logged(what, start, result)),
         }
     }
 
@@ -528,7 +417,7 @@ impl Filesystem for Kernel {
         reply: ReplyEmpty,
     ) {
         self.answer(
-            format!("flush {number}"),
+            move || format!("flush {number}"),
             move |fs, wait| fs.flush(fh(handle), wait),
             move |result| reply_empty(reply, result),
         );
@@ -577,7 +466,7 @@ impl Filesystem for Kernel {
         let listed = self.fs.readdir(ino(number), offset, false, |entry| {
             reply.add(INodeNo(entry.ino.0), entry.cookie, file_type(entry.kind), entry.name)
         });
-        match logged(&format!("readdir {number} behind {offset}"), start, listed) {
+        match logged(|| format!("readdir {number} behind {offset}"), start, listed) {
             Ok(()) => reply.ok(),
             Err(errno) => reply.error(errno),
         }
@@ -597,7 +486,7 @@ impl Filesystem for Kernel {
             let number = INodeNo(entry.ino.0);
             reply.add(number, entry.cookie, entry.name, &TTL, &file_attr(attr), GENERATION)
         });
-        match logged(&format!("readdirplus {number} behind {offset}"), start, listed) {
+        match logged(|| format!("readdirplus {number} behind {offset}"), start, listed) {
             Ok(()) => reply.ok(),
             Err(errno) => reply.error(errno),
         }
@@ -646,7 +535,7 @@ impl Filesystem for Kernel {
             _ => return reply.error(Errno::EOPNOTSUPP),
         };
         self.answer(
-            format!("fallocate {number} {length}@{offset} {mode:?}"),
+            move || format!("fallocate {number} {length}@{offset} {mode:?}"),
             move |fs, wait| fs.fallocate(fh(handle), offset, length, mode, wait),
             move |result| reply_empty(reply, result),
         );

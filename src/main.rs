@@ -1,1 +1,14 @@
-fn main() {}
+//! The command: parse, do, and turn what went wrong into two lines and an exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use gistfs::cli::Cli;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    gistfs::command::run(cli.command).unwrap_or_else(|failure| {
+        eprintln!("{failure}");
+        failure.exit.into()
+    })
+}

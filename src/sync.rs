@@ -123,6 +123,8 @@ struct Shared {
     postponed: std::collections::HashSet<GistKey>,
     /// The newest answer's verdict on the network, in words; `None` when all is well.
     trouble: Option<String>,
+    /// When the whole list was last read in this process.
+    listed: Option<Time>,
     /// A whole list is wanted before its time.
     list_again: bool,
     stopping: bool,
@@ -130,6 +132,13 @@ struct Shared {
     pokes: u64,
     /// Changes from call to call; spreads back-offs.
     seed: u64,
+}
+
+/// What a round of refreshing asks for.
+enum Refresh {
+    Not,
+    New,
+    Whole,
 }
 
 impl Syncer {
@@ -256,26 +265,34 @@ impl Syncer {
     }
 
     fn run_refresh(self: &Arc<Self>) {
-        let mut listed: Option<Time> = None;
         loop {
             let seen = self.shared().pokes;
             let now = self.now();
-            let whole = listed.is_none_or(|at| now.since(at) >= self.options.refresh_all)
-                || std::mem::take(&mut self.shared().list_again);
-            let result = if self.spares_quota() {
-                Ok(())
-            } else if whole {
-                self.refresh_all(now).map(|()| listed = Some(now))
-            } else {
-                self.refresh_new(now)
-            };
-            self.note_trouble(result.as_ref().err());
+            match self.next_refresh(now) {
+                Refresh::Whole => self.note_trouble(self.refresh_all(now).as_ref().err()),
+                Refresh::New => self.note_trouble(self.refresh_new(now).as_ref().err()),
+                Refresh::Not => {}
+            }
             if let Err(error) = self.store.tidy(self.options.cache_size) {
                 log::warn!("{error}");
             }
             if !self.wait_out(seen, self.now().after(self.options.refresh)) {
                 return;
             }
+        }
+    }
+
+    /// What to ask at `now`. The list that the mount began with is not asked for again at once.
+    fn next_refresh(&self, now: Time) -> Refresh {
+        if self.spares_quota() {
+            return Refresh::Not;
+        }
+        let mut shared = self.shared();
+        let again = std::mem::take(&mut shared.list_again);
+        match shared.listed.map(|at| now.since(at)) {
+            Some(age) if age < self.options.refresh && !again => Refresh::Not,
+            Some(age) if age < self.options.refresh_all && !again => Refresh::New,
+            Some(_) | None => Refresh::Whole,
         }
     }
 

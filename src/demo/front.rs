@@ -11,6 +11,7 @@ use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Response, Statu
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 
+use super::caller::Caller;
 use super::connection::{CuttableListener, Knife};
 use super::faults::FaultKind;
 use super::limits::secondary_refusal;
@@ -84,16 +85,18 @@ async fn handle(
         body,
     };
     let under_way = site.log.arrived(logged(&arrival, started));
-    let (outcome, cut) = answer(&site, Arc::new(arrival)).await;
-    match outcome {
-        Some(reply) => {
+    match answer(&site, &Arc::new(arrival)).await {
+        Outcome::Whole(reply) => {
             site.log.answered(&under_way, reply.status);
-            if cut {
-                knife.cut_in_body(reply.body.len() / 2);
-            }
-            response(reply, cut || origin == Origin::Git)
+            response(reply, origin == Origin::Git)
         }
-        None => {
+        Outcome::Half(reply) => {
+            site.log.answered(&under_way, reply.status);
+            knife.cut_in_body(reply.body.len() / 2);
+            // Half of a compressed body would be another half.
+            response(reply, true)
+        }
+        Outcome::Nothing => {
             knife.cut();
             Response::new(Body::empty())
         }
@@ -121,59 +124,62 @@ fn logged(arrival: &Arrival, started: Instant) -> LoggedRequest {
     }
 }
 
-/// The answer, unless none is to be sent, and whether it is to be cut in the middle.
-async fn answer(site: &Arc<Site>, arrival: Arc<Arrival>) -> (Option<Reply>, bool) {
+/// How a request ends.
+enum Outcome {
+    Whole(Reply),
+    /// The head and half of the body, then the connection closes.
+    Half(Reply),
+    /// The connection closes.
+    Nothing,
+}
+
+async fn answer(site: &Arc<Site>, arrival: &Arc<Arrival>) -> Outcome {
     let target = format!("{}?{}", arrival.path, arrival.query);
-    let fault = site.faults.take(arrival.origin, &arrival.method, &target);
     let latency = site.options.latency;
-    let refusal = match &fault {
-        Some(FaultKind::Hang) => return std::future::pending().await,
-        Some(FaultKind::Drop) => {
+    let Some(fault) = site.faults.take(arrival.origin, &arrival.method, &target) else {
+        return Outcome::Whole(work(site, arrival, latency).await);
+    };
+    let refusal = match fault {
+        FaultKind::Hang => std::future::pending().await,
+        FaultKind::Drop => {
             pause(latency).await;
-            return (None, false);
+            return Outcome::Nothing;
         }
-        Some(FaultKind::Status { status, headers, body }) => {
-            let reply =
-                Reply::bytes(*status, "application/json; charset=utf-8", body.clone().into());
-            Some(headers.iter().fold(reply, |reply, (name, value)| reply.with(name, value)))
+        FaultKind::Delay(delay) => {
+            return Outcome::Whole(work(site, arrival, latency.saturating_add(delay)).await);
         }
-        Some(FaultKind::Html) => Some(Reply::login_page()),
-        Some(FaultKind::PrimaryLimit { reset_in }) => {
-            let reset = Time::now().after(*reset_in).seconds();
-            let reply = site.meter.primary_refusal(Some("octo"));
-            Some(
-                reply
-                    .with("x-ratelimit-remaining", "0")
-                    .with("x-ratelimit-reset", reset.to_string()),
-            )
+        FaultKind::CutShort => return Outcome::Half(work(site, arrival, latency).await),
+        FaultKind::LoseAnswer => {
+            drop(work(site, arrival, latency).await);
+            return Outcome::Nothing;
         }
-        Some(FaultKind::SecondaryLimit { retry_after }) => {
+        FaultKind::WrongBody => {
+            let reply = work(site, arrival, latency).await;
+            return Outcome::Whole(spoiled(reply, arrival.origin));
+        }
+        FaultKind::Status { status, headers, body } => {
+            let reply = Reply::bytes(status, "application/json; charset=utf-8", body.into());
+            headers.into_iter().fold(reply, |reply, (name, value)| reply.with(&name, value))
+        }
+        FaultKind::Html => Reply::login_page(),
+        FaultKind::PrimaryLimit { reset_in } => {
+            let caller = Caller::of(&arrival.headers, &site.options.accounts);
+            let reset = Time::now().after(reset_in).seconds();
+            site.meter
+                .primary_refusal(caller.ok().and_then(Caller::login))
+                .with("x-ratelimit-remaining", "0")
+                .with("x-ratelimit-reset", reset.to_string())
+        }
+        FaultKind::SecondaryLimit { retry_after } => {
             let reply = secondary_refusal(403, arrival.method != "GET", None);
-            Some(match retry_after {
+            match retry_after {
                 Some(wait) => reply.with("retry-after", wait.as_secs().to_string()),
                 None => reply,
-            })
+            }
         }
-        Some(
-            FaultKind::Delay(_)
-            | FaultKind::CutShort
-            | FaultKind::LoseAnswer
-            | FaultKind::WrongBody,
-        )
-        | None => None,
     };
-    if let Some(refusal) = refusal {
-        pause(latency).await;
-        return (Some(routes::refused(site, &arrival, refusal)), false);
-    }
-    let added = if let Some(FaultKind::Delay(delay)) = fault { delay } else { Duration::ZERO };
-    let reply = work(site, &arrival, latency + added).await;
-    match fault {
-        Some(FaultKind::LoseAnswer) => (None, false),
-        Some(FaultKind::CutShort) => (Some(reply), true),
-        Some(FaultKind::WrongBody) => (Some(spoiled(reply, arrival.origin)), false),
-        Some(_) | None => (Some(reply), false),
-    }
+    pause(latency).await;
+    Outcome::Whole(routes::refused(site, arrival, refusal))
 }
 
 async fn pause(duration: Duration) {
@@ -195,7 +201,7 @@ async fn work(site: &Arc<Site>, arrival: &Arc<Arrival>, delay: Duration) -> Repl
         return routes::refused(site, arrival, Reply::server_error());
     }
     let reply = match arrival.origin {
-        Origin::Git => githttp::answer(site, arrival).await,
+        Origin::Git => githttp::answer(Arc::clone(site), Arc::clone(arrival)).await,
         Origin::Api | Origin::Raw => {
             let (site, arrival) = (Arc::clone(site), Arc::clone(arrival));
             let work = tokio::task::spawn_blocking(move || match arrival.origin {

@@ -89,11 +89,11 @@ impl Gist {
     /// What a `GET` sees, which the switches may let lag behind; `None` while a new gist is
     /// not to be found yet.
     pub(super) fn seen(&self, switches: &Switches, now: Instant) -> Option<Arc<Version>> {
-        if self.born.is_some_and(|born| now < born + switches.hidden_for) {
+        if self.born.is_some_and(|born| now.duration_since(born) < switches.hidden_for) {
             return None;
         }
         if let Some(before) = &self.before
-            && now < before.written + switches.stale_for
+            && now.duration_since(before.written) < switches.stale_for
         {
             let nth = before.reads.fetch_add(1, Ordering::Relaxed);
             if !switches.stale_regresses || nth % 2 == 1 {

@@ -28,13 +28,18 @@ impl Call<'_> {
         Ok((gist, login.to_owned()))
     }
 
-    /// Whether the gateway cuts this request off; `apply` says whether its work is done first.
+    /// Whether the gateway cuts this request off.
     fn oversized(&self) -> bool {
         self.arrival.body.len() > self.switches.gateway_ceiling
     }
 
     fn full(&self, status: u16, gist: &Gist, version: &Version) -> Result<Reply, Reply> {
-        Ok(Reply::json(status, &self.style.full(&self.site.store, gist, version)?))
+        match self.style.full(&self.site.store, gist, version) {
+            Ok(value) => Ok(Reply::json(status, &value)),
+            // Deleted since the answer began, and its repository with it.
+            Err(_) if self.site.store.get(&gist.id).is_none() => Err(Reply::not_found()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -91,8 +96,13 @@ pub(super) fn update(call: &Call, id: &str) -> Result<Reply, Reply> {
     }
     let written = call.site.store.write(id, |gist| {
         let edit = patch::edit(&gist.tip, &body, switches)?;
-        let (description, files) = (edit.description, edit.files);
-        Ok::<_, Reply>(Next { description, files, author: login, touch: switches.identical_bumps })
+        Ok::<_, Reply>(Next {
+            description: edit.description,
+            files: edit.files,
+            author: login,
+            at: Time::now(),
+            touch: switches.identical_bumps,
+        })
     })?;
     if oversized {
         return Err(Reply::server_error());

@@ -39,8 +39,14 @@ pub(super) fn install_hook(hooks: &Path) -> io::Result<()> {
 }
 
 /// Answers a request of git's smart protocol.
-pub(super) async fn answer(site: &Arc<Site>, arrival: &Arrival) -> Reply {
-    exchange(site, arrival).await.unwrap_or_else(|refusal| refusal)
+pub(super) async fn answer(site: Arc<Site>, arrival: Arc<Arrival>) -> Reply {
+    // A task of its own ends also when the client went away: a push that git has taken must
+    // reach the index.
+    let exchange =
+        tokio::spawn(
+            async move { exchange(&site, &arrival).await.unwrap_or_else(|refusal| refusal) },
+        );
+    exchange.await.unwrap_or_else(|error| io::Error::other(error).into())
 }
 
 async fn exchange(site: &Arc<Site>, arrival: &Arrival) -> Result<Reply, Reply> {
@@ -53,9 +59,8 @@ async fn exchange(site: &Arc<Site>, arrival: &Arrival) -> Result<Reply, Reply> {
         _ => None,
     };
     let gist = known.ok_or_else(missing)?;
-    let pushes = service == "git-receive-pack" || arrival.query == "service=git-receive-pack";
     let caller = Caller::of(&arrival.headers, &site.options.accounts).map_err(|_| ask())?;
-    if pushes {
+    if service == "git-receive-pack" || arrival.query == "service=git-receive-pack" {
         let login = caller.login().ok_or_else(ask)?;
         if gist.owner.as_deref() != Some(login) || !caller.may_write() {
             let text = format!("Permission to {id}.git denied to {login}.\n");
@@ -64,9 +69,19 @@ async fn exchange(site: &Arc<Site>, arrival: &Arrival) -> Result<Reply, Reply> {
     } else if site.options.private_raw && caller.login().is_none() {
         return Err(ask());
     }
-    if service != "git-receive-pack" {
-        return Ok(run(site, arrival, caller.login()).await?);
+    if service == "git-receive-pack" {
+        return receive(site, arrival, id, caller).await;
     }
+    Ok(run(site, arrival, caller.login()).await?)
+}
+
+/// Lets git take a push, and takes it over into the index.
+async fn receive(
+    site: &Arc<Site>,
+    arrival: &Arrival,
+    id: &str,
+    caller: Caller<'_>,
+) -> Result<Reply, Reply> {
     // An update through the API must not build on what is about to be replaced.
     let _update = loop {
         match site.begin_update(id) {
@@ -74,11 +89,11 @@ async fn exchange(site: &Arc<Site>, arrival: &Arrival) -> Result<Reply, Reply> {
             None => tokio::time::sleep(Duration::from_millis(2)).await,
         }
     };
-    let reply = run(site, arrival, caller.login()).await?;
+    let reply = run(site, arrival, caller.login()).await;
     let (reloading, id) = (Arc::clone(site), id.to_owned());
     let reloaded = tokio::task::spawn_blocking(move || reloading.store.reload(&id)).await;
     reloaded.map_err(io::Error::other)??;
-    Ok(reply)
+    Ok(reply?)
 }
 
 fn missing() -> Reply {

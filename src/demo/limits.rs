@@ -80,21 +80,21 @@ impl Meter {
         content: bool,
     ) -> Option<Duration> {
         let (hour, minute) = (self.limits.hour, self.limits.minute);
-        while usage.content.front().is_some_and(|&then| now >= then + hour) {
+        while usage.content.front().is_some_and(|&then| now.duration_since(then) >= hour) {
             usage.content.pop_front();
         }
-        while usage.points.front().is_some_and(|&(then, _)| now >= then + minute) {
+        while usage.points.front().is_some_and(|&(then, _)| now.duration_since(then) >= minute) {
             usage.points.pop_front();
         }
-        let until = |then: Option<Instant>, window| {
-            then.map_or(Duration::ZERO, |then| (then + window).saturating_duration_since(now))
+        let until = |then: Option<Instant>, window: Duration| {
+            then.map_or(Duration::ZERO, |then| window.saturating_sub(now.duration_since(then)))
         };
         if content {
             let in_hour = usage.content.len();
             if reached(self.limits.content_per_hour, in_hour) {
                 return Some(until(usage.content.front().copied(), hour));
             }
-            let recent = usage.content.iter().filter(|&&then| now < then + minute);
+            let recent = usage.content.iter().filter(|&&then| now.duration_since(then) < minute);
             let oldest = recent.clone().next().copied();
             if reached(self.limits.content_per_minute, recent.count()) {
                 return Some(until(oldest, minute));
@@ -108,7 +108,8 @@ impl Meter {
     /// Charges one request to the primary limit.
     pub(super) fn charge(&self, login: Option<&str>) {
         let mut everybody = locked(&self.usage);
-        self.usage_of(&mut everybody, login).used += 1;
+        let usage = self.usage_of(&mut everybody, login);
+        usage.used = usage.used.saturating_add(1);
     }
 
     /// Where somebody stands, unless there is no limit.
@@ -132,7 +133,7 @@ impl Meter {
             content: VecDeque::new(),
             points: VecDeque::new(),
         });
-        if now >= usage.began + self.limits.hour {
+        if now.duration_since(usage.began) >= self.limits.hour {
             usage.began = now;
             usage.reset = Time::now().after(self.limits.hour);
             usage.used = 0;
@@ -168,7 +169,7 @@ pub(super) fn secondary_refusal(status: u16, content: bool, wait: Option<Duratio
     let reply = Reply::error(status, message);
     match wait {
         // Rounded up: who waits as long as told must not be refused again.
-        Some(wait) => reply.with("retry-after", (wait.as_secs() + 1).to_string()),
+        Some(wait) => reply.with("retry-after", wait.as_secs().saturating_add(1).to_string()),
         None => reply,
     }
 }

@@ -1,5 +1,6 @@
 //! Lists of gists: newest-created first, whatever the documentation says.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -58,7 +59,7 @@ pub(super) fn exists(site: &Site, login: &str) -> bool {
         || !site.store.select(|gist| gist.owner.as_deref() == Some(login)).is_empty()
 }
 
-fn logins(site: &Site) -> std::collections::BTreeSet<String> {
+fn logins(site: &Site) -> BTreeSet<String> {
     let owners = site.store.select(|gist| gist.owner.is_some());
     let owners = owners.iter().filter_map(|gist| gist.owner.clone());
     site.options.accounts.iter().map(|account| account.login.clone()).chain(owners).collect()

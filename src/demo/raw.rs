@@ -1,7 +1,5 @@
 //! Raw bodies: exact bytes for whoever knows the address, as GitHub's CDN serves them.
 
-use std::time::Instant;
-
 use axum::http::header;
 
 use super::caller::Caller;
@@ -73,7 +71,7 @@ fn pinned_blob(store: &Store, gist: &Gist, pin: &str, name: &str) -> Option<Blob
 /// The newest file of a name, or for a while the one before.
 fn newest(site: &Site, gist: &Gist, name: &str) -> Option<File> {
     let stale_for = site.switches().stale_raw_for;
-    let stale = gist.before.as_ref().filter(|b| Instant::now() < b.written + stale_for);
+    let stale = gist.before.as_ref().filter(|before| before.written.elapsed() < stale_for);
     let version = stale.map_or(&gist.tip, |before| &before.version);
     version.files.get(name).cloned()
 }

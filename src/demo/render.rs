@@ -1,5 +1,6 @@
 //! The JSON shapes of gists, users, commits and comments.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -37,7 +38,7 @@ pub(super) struct Style {
     /// No `encoding`, bytes mangled into text.
     pub(super) old_enterprise: bool,
     /// Names whose entries are `null`.
-    pub(super) null_files: std::collections::BTreeSet<String>,
+    pub(super) null_files: BTreeSet<String>,
 }
 
 /// The number GitHub would have given the account: links to a user's gists name it.

@@ -2,12 +2,14 @@
 
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
 use serde_json::{Value, json};
 
 use super::caller::Caller;
 use super::render::Style;
 use super::reply::Reply;
+use super::requests::Origin;
 use super::site::{Arrival, Site};
 use super::switches::Switches;
 use super::{gists, lists, social};
@@ -53,7 +55,7 @@ pub(super) fn answer(site: &Site, arrival: &Arrival, overlapping: bool) -> Reply
 
 /// Completes an answer that came about without looking at the request.
 pub(super) fn refused(site: &Site, arrival: &Arrival, reply: Reply) -> Reply {
-    if arrival.origin != super::requests::Origin::Api {
+    if arrival.origin != Origin::Api {
         return reply;
     }
     let caller = Caller::of(&arrival.headers, &site.options.accounts);
@@ -245,7 +247,7 @@ fn revalidated(arrival: &Arrival, reply: Reply) -> Reply {
     }
     let mut headers = reply.headers;
     headers.retain(|(name, _)| name != "content-type");
-    Reply { status: 304, headers, body: bytes::Bytes::new() }
+    Reply { status: 304, headers, body: Bytes::new() }
 }
 
 /// A time as HTTP writes it.

@@ -1,21 +1,24 @@
 //! The running server, and the back door to its gists for tests and for other "machines".
 
 use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use std::{fs, io};
 
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use super::faults::{Fault, Faults};
 use super::front::{self, Door};
+use super::gist::Gist;
 use super::githttp;
 use super::limits::Meter;
 use super::options::ServerOptions;
-use super::repository::File;
+use super::repository;
 use super::requests::{LoggedRequest, RequestLog};
 use super::site::Site;
 use super::store::{Body, NewGist, Next, Store, locked};
@@ -29,6 +32,9 @@ pub struct Server {
     site: Arc<Site>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
+    directory: PathBuf,
+    /// Two servers in one directory would each overwrite what the other one wrote.
+    lock: File,
     /// Removed when the threads have ended.
     _temporary: Option<TempDir>,
 }
@@ -62,7 +68,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// A port is taken, or the data directory cannot be made or read.
+    /// A port is taken, or the data directory cannot be made or read or has a server already.
     pub fn start(options: ServerOptions) -> io::Result<Self> {
         let (directory, temporary) = match &options.data {
             Some(directory) => (directory.clone(), None),
@@ -73,6 +79,7 @@ impl Server {
         };
         fs::create_dir_all(&directory)?;
         let directory = directory.canonicalize()?;
+        let lock = locked_against_others(&directory)?;
         let hooks = directory.join("hooks");
         githttp::install_hook(&hooks)?;
         let store = Store::open(directory.join("gists"))?;
@@ -110,7 +117,14 @@ impl Server {
             let _stopped: Result<(), _> = runtime.block_on(stopped);
             runtime.shutdown_timeout(Duration::from_secs(2));
         })?;
-        Ok(Self { site, stop: Some(stop), thread: Some(thread), _temporary: temporary })
+        Ok(Self {
+            site,
+            stop: Some(stop),
+            thread: Some(thread),
+            directory,
+            lock,
+            _temporary: temporary,
+        })
     }
 
     /// The API's address, without a slash at the end. It answers below `/api/v3` as well.
@@ -121,6 +135,11 @@ impl Server {
     /// The address of raw bodies and git, another origin.
     pub fn raw_url(&self) -> String {
         self.site.raw.clone()
+    }
+
+    /// Where the gists are kept.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// The requests so far, in order of arrival.
@@ -181,23 +200,29 @@ impl Server {
     ///
     /// The data directory cannot be written.
     pub fn commit(&self, id: &str, change: &[(&str, Option<&[u8]>)]) {
-        self.try_commit(id, change).expect("the data directory can be written");
+        self.commit_at(id, change, Time::now()).expect("the data directory can be written");
     }
 
-    /// [`Server::commit`], where the data directory may fail.
+    /// [`Server::commit`] at a given time.
     ///
     /// # Errors
     ///
     /// The data directory cannot be written.
-    pub fn try_commit(&self, id: &str, change: &[(&str, Option<&[u8]>)]) -> io::Result<()> {
+    pub fn commit_at(
+        &self,
+        id: &str,
+        change: &[(&str, Option<&[u8]>)],
+        at: Time,
+    ) -> io::Result<()> {
         self.edit(id, |next| {
-            for (name, bytes) in change {
+            next.at = at;
+            for &(name, bytes) in change {
                 match bytes {
                     Some(bytes) => {
-                        next.files.insert((*name).to_owned(), Body::New(bytes.to_vec()));
+                        next.files.insert(name.to_owned(), Body::New(bytes.to_vec()));
                     }
                     None => {
-                        next.files.remove(*name);
+                        next.files.remove(name);
                     }
                 }
             }
@@ -216,11 +241,14 @@ impl Server {
 
     fn edit(&self, id: &str, change: impl FnOnce(&mut Next)) -> io::Result<()> {
         let written = self.site.store.write(id, |gist| {
-            let kept = |(name, file): (&String, &File)| (name.clone(), Body::Kept(file.clone()));
+            let kept = |(name, file): (&String, &repository::File)| {
+                (name.clone(), Body::Kept(file.clone()))
+            };
             let mut next = Next {
                 description: gist.tip.description.clone(),
                 files: gist.tip.files.iter().map(kept).collect(),
                 author: gist.owner_in_urls().to_owned(),
+                at: Time::now(),
                 touch: false,
             };
             change(&mut next);
@@ -235,7 +263,7 @@ impl Server {
     ///
     /// The data directory cannot be written.
     pub fn star(&self, id: &str, login: &str) -> io::Result<()> {
-        let change = |gist: &mut super::gist::Gist| {
+        let change = |gist: &mut Gist| {
             gist.stars.insert(login.to_owned());
         };
         self.site.store.annotate(id, false, change).map(|_| ())
@@ -269,8 +297,12 @@ impl Server {
         self.bodies(id, &files.unwrap_or_default())
     }
 
-    fn bodies(&self, id: &str, files: &BTreeMap<String, File>) -> BTreeMap<String, Vec<u8>> {
-        let body = |file: &File| self.site.store.body(id, file.blob).ok().flatten();
+    fn bodies(
+        &self,
+        id: &str,
+        files: &BTreeMap<String, repository::File>,
+    ) -> BTreeMap<String, Vec<u8>> {
+        let body = |file: &repository::File| self.site.store.body(id, file.blob).ok().flatten();
         files.iter().filter_map(|(name, file)| Some((name.clone(), body(file)?))).collect()
     }
 
@@ -301,6 +333,18 @@ impl Server {
     }
 }
 
+fn locked_against_others(directory: &Path) -> io::Result<File> {
+    let lock = File::create(directory.join("lock"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            let text = format!("{} is in use by another server", directory.display());
+            Err(io::Error::new(io::ErrorKind::ResourceBusy, text))
+        }
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 fn listener(listener: TcpListener) -> io::Result<tokio::net::TcpListener> {
     listener.set_nonblocking(true)?;
     tokio::net::TcpListener::from_std(listener)
@@ -315,6 +359,10 @@ impl Drop for Server {
         }
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             log::error!("the server's thread panicked");
+        }
+        // Closing the file is not enough: a git process just being started may still hold a copy.
+        if let Err(error) = self.lock.unlock() {
+            log::warn!("the data directory stays locked: {error}");
         }
     }
 }

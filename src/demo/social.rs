@@ -59,7 +59,7 @@ pub(super) fn fork(call: &Call, id: &str) -> Result<Reply, Reply> {
     let fork = match existing {
         Some(fork) => fork,
         None => {
-            let fork = store.fork(&source, login)?;
+            let fork = store.fork(id, login)?.ok_or_else(Reply::not_found)?;
             let number = fork.id.clone();
             store.annotate(id, call.switches.social_bumps, |gist| gist.forks.push(number))?;
             fork

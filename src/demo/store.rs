@@ -5,7 +5,7 @@
 //! [`Store::open`] notices and mends.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,6 +34,8 @@ pub(super) struct Next {
     pub(super) description: Option<String>,
     pub(super) files: BTreeMap<String, Body>,
     pub(super) author: String,
+    /// When it happens; what is earlier than the last update counts as then.
+    pub(super) at: Time,
     /// Moves `updated_at` even if nothing changes.
     pub(super) touch: bool,
 }
@@ -143,7 +145,7 @@ impl Store {
             created_at,
             tip,
             comments: Vec::new(),
-            stars: std::collections::BTreeSet::default(),
+            stars: BTreeSet::new(),
             forks: Vec::new(),
             fork_of: None,
             before: None,
@@ -152,28 +154,34 @@ impl Store {
         })
     }
 
-    /// Makes a copy of `source` with its history for `owner`.
-    pub(super) fn fork(&self, source: &Gist, owner: &str) -> io::Result<Arc<Gist>> {
+    /// Makes a copy of a gist with its history for `owner`; `None` if there is no such gist.
+    pub(super) fn fork(&self, source: &str, owner: &str) -> io::Result<Option<Arc<Gist>>> {
+        let Some(writer) = self.get(source).map(|gist| Arc::clone(&gist.writer)) else {
+            return Ok(None);
+        };
+        let _turn = locked(&writer);
+        let Some(source) = self.get(source) else { return Ok(None) };
         let now = Time::new(Time::now().seconds(), 0);
         let serial = self.next_serial();
         let id = fresh_id(serial, &self.directory);
         copy_directory(&self.repository_path(&source.id), &self.repository_path(&id))?;
         let tip = Arc::new(Version { updated_at: now, ..Version::clone(&source.tip) });
-        self.keep(Gist {
+        let fork = Gist {
             id,
             serial,
             owner: Some(owner.to_owned()),
             created_at: now,
             tip,
             comments: Vec::new(),
-            stars: std::collections::BTreeSet::default(),
+            stars: BTreeSet::new(),
             forks: Vec::new(),
             fork_of: Some(source.id.clone()),
             before: None,
             born: Some(Instant::now()),
             writer: Arc::default(),
-            ..source.clone()
-        })
+            ..Gist::clone(&source)
+        };
+        self.keep(fork).map(Some)
     }
 
     /// Changes a gist's content: `plan` sees the gist as it is and says what it is to be. One
@@ -204,7 +212,7 @@ impl Store {
             };
             files.insert(name, file);
         }
-        let now = Time::new(Time::now().seconds(), 0).max(gist.tip.updated_at);
+        let now = Time::new(next.at.seconds(), 0).max(gist.tip.updated_at);
         let mut history = gist.tip.history.clone();
         let new_content = files != gist.tip.files;
         if new_content {

@@ -381,6 +381,16 @@ impl GistFs {
         Ok(())
     }
 
+    /// Records what every open file holds now; what cannot be recorded is logged.
+    pub fn record_everything(&self) {
+        let open: Vec<_> = lock(&self.opened).values().map(|(open, _)| Arc::clone(open)).collect();
+        for open in open {
+            if let Err(error) = self.record(&open) {
+                log::error!("what was written to an open file is not recorded: {error}");
+            }
+        }
+    }
+
     /// Records what was written and makes it survive a power cut. Sends nothing.
     pub fn fsync(&self, fh: Fh) -> Result<(), Error> {
         let handle = self.handle(fh)?;

@@ -16,12 +16,21 @@ use crate::tree::{Ino, Place, Tree};
 /// What whoever makes a file or directory brings along.
 #[derive(Clone, Copy, Debug)]
 pub struct NewNode {
-    /// Permission bits, the maker's umask already taken away.
+    /// Permission bits, the maker's umask already taken away. Those for group and others are not
+    /// taken over: a gist may be secret, so opening it takes a chmod.
     pub mode: u32,
     /// The maker.
     pub uid: u32,
     /// The maker's group.
     pub gid: u32,
+}
+
+impl NewNode {
+    /// The mode to remember; `None` where it is the mount's own anyway.
+    fn private_mode(&self, usual: u32, umask: u32) -> Option<u32> {
+        let mode = self.mode & 0o700 & !umask;
+        (mode != usual & !umask).then_some(mode)
+    }
 }
 
 /// How a rename treats a target that exists.
@@ -119,7 +128,7 @@ impl GistFs {
             if let Some(content) = content {
                 file.content = content;
             }
-            file.meta.mode = Some(new.mode & 0o7777);
+            file.meta.mode = new.private_mode(0o600, self.options.umask);
             file.meta.uid = Some(new.uid).filter(|uid| *uid != self.options.uid);
             file.meta.gid = Some(new.gid).filter(|gid| *gid != self.options.gid);
             file.from = gist.remote(&name).map(|_| name.clone());
@@ -155,7 +164,7 @@ impl GistFs {
         let now = self.now();
         let key = self.store.new_key();
         let mut gist = Gist::new(key, name.as_str().to_owned(), self.options.public, now);
-        gist.meta.mode = Some(new.mode & 0o7777);
+        gist.meta.mode = new.private_mode(0o700, self.options.umask);
         gist.meta.uid = Some(new.uid).filter(|uid| *uid != self.options.uid);
         gist.meta.gid = Some(new.gid).filter(|gid| *gid != self.options.gid);
         self.store.put_all(vec![(key, Some(gist))])?;
@@ -239,6 +248,7 @@ impl GistFs {
         });
         if local.ok_or(Error::NotFound)?? {
             self.store.put_all(vec![(key, None)])?;
+            self.syncer.unsettle_movers(key);
         } else {
             self.store.update(key, |gist| {
                 gist.removed = true;

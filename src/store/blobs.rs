@@ -190,7 +190,8 @@ impl Blobs {
         let path = self.path(id);
         let sync = || {
             File::open(&path)?.sync_all()?;
-            path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+            // The entry in its directory, and that directory's own entry.
+            path.ancestors().skip(1).take(2).try_for_each(|above| File::open(above)?.sync_all())
         };
         sync().map_err(|error| Error::local("cannot sync a body", &error))
     }

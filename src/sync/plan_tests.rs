@@ -68,12 +68,8 @@ fn known(id: BlobId) -> Class {
 }
 
 fn files_of(step: &Step) -> Vec<(String, Change)> {
-    match step {
-        Step::Update { files, .. } => {
-            files.iter().map(|(name, change)| (name.to_string(), change.clone())).collect()
-        }
-        other => panic!("{other:?}"),
-    }
+    let Step::Update { files, .. } = step else { panic!("{step:?}") };
+    files.iter().map(|(name, change)| (name.to_string(), change.clone())).collect()
 }
 
 fn body(text: &str) -> Body {

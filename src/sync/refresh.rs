@@ -59,6 +59,7 @@ impl Syncer {
                     self.drop_missing(&known, &seen, now)?;
                     self.store.set_pages(&pages)?;
                     self.store.set_setting(NEWEST, &newest.unwrap_or_default().0.to_string())?;
+                    self.shared().listed = Some(now);
                     return Ok(());
                 }
             }
@@ -183,7 +184,8 @@ impl Syncer {
             return Ok(same);
         }
         if same {
-            if seen.updated_at == base.updated_at {
+            // Addresses may change though nothing else does: a server moves, a link has an end.
+            if seen.updated_at == base.updated_at && seen.files == base.files {
                 return Ok(true);
             }
             // A star or a comment: what the list does not tell is still true.

@@ -110,28 +110,44 @@ impl Syncer {
 
     /// Sends everything that can be sent until `until`, refusals and back-offs forgotten, and
     /// tells what is left. `even_open` includes files still open for writing.
+    ///
+    /// Returns at `until` even while a request hangs; what comes of that one shows later.
     pub fn drain(self: &Arc<Self>, until: Time, even_open: bool) -> Vec<Owing> {
-        if !self.options.read_only {
-            self.shared().limited_until = None;
-            // A second round: a file moved between gists leaves its old one after it arrived.
-            for _ in 0..2 {
-                let keys = self.differing();
-                if keys.is_empty() || self.now() >= until {
-                    break;
+        let (done, wait) = std::sync::mpsc::channel::<()>();
+        let syncer = Arc::clone(self);
+        let worker = std::thread::Builder::new().name("gistfs-drain".into()).spawn(move || {
+            syncer.send_all(until, even_open);
+            drop(done);
+        });
+        match worker {
+            // Nothing is ever sent over it: it ends when the work does.
+            Ok(_) => drop(wait.recv_timeout(until.since(self.now()))),
+            Err(error) => log::warn!("cannot start a thread to send what is owed: {error}"),
+        }
+        self.report().owing
+    }
+
+    fn send_all(self: &Arc<Self>, until: Time, even_open: bool) {
+        if self.options.read_only {
+            return;
+        }
+        self.shared().limited_until = None;
+        // A second round: a file moved between gists leaves its old one after it arrived.
+        for _ in 0..2 {
+            for key in self.differing() {
+                if self.now() >= until {
+                    return;
                 }
-                for key in keys {
-                    self.store.note(key, |gist| {
-                        gist.upload.refused = false;
-                        gist.upload.not_before = None;
-                    });
-                    let failed = self.push(key, self.now(), even_open).is_err();
-                    if self.now() >= until || (failed && self.shared().limited_until.is_some()) {
-                        break;
-                    }
+                self.store.note(key, |gist| {
+                    gist.upload.refused = false;
+                    gist.upload.not_before = None;
+                });
+                let failed = self.push(key, self.now(), even_open).is_err();
+                if failed && self.shared().limited_until.is_some() {
+                    return;
                 }
             }
         }
-        self.report().owing
     }
 
     fn differing(&self) -> Vec<GistKey> {

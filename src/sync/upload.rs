@@ -84,8 +84,8 @@ impl Syncer {
         }
     }
 
-    /// Gists that wait for a file to arrive in `key` look again.
-    fn unsettle_movers(&self, key: GistKey) {
+    /// Gists that wait for a file to arrive in `key` look again: it arrived, or `key` is no more.
+    pub fn unsettle_movers(&self, key: GistKey) {
         let mut waiting = Vec::new();
         self.store.look_at_all(|gist| {
             if gist.moved_to.values().any(|to| *to == key) {

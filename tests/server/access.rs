@@ -5,7 +5,7 @@ use std::time::Duration;
 use gistfs::demo::{Account, Limits, ServerOptions};
 use serde_json::json;
 
-use crate::world::{Send as _, World};
+use crate::world::{Send as _, World, texts};
 
 fn limited(limits: Limits) -> World {
     World::with(ServerOptions { limits, ..ServerOptions::default() })
@@ -216,4 +216,53 @@ fn the_token_tells_the_user() {
     let basic = world.anonymous("GET", "/user").basic_auth("x", Some("demo-token")).answer();
     assert_eq!(basic.json()["login"], "octo");
     assert_eq!(world.get("/api/v3/user").expect(200).json()["login"], "octo");
+}
+
+#[test]
+fn nothing_a_client_sends_breaks_the_server() {
+    let world = World::new();
+    let id = world.seed(&[("a", "a")]);
+    let raw = world.server.raw_url();
+    for path in [
+        "/gists?page=18446744073709551615&per_page=18446744073709551615",
+        "/gists?page=-1&per_page=0&since=&&=&page",
+        "/gists/%ff%00%2e%2e%2f",
+        "/gists/..%2f..%2fetc",
+        "//gists",
+        "/api/v3",
+        "/api/v33/gists",
+        &format!("/gists/{id}/%ff"),
+        &format!("/gists/{id}/comments/99999999999999999999"),
+        &format!("{raw}/"),
+        &format!("{raw}/octo/{id}/raw"),
+        &format!("{raw}/octo/{id}/raw/%ff%00/%ff"),
+        &format!("{raw}/.git/info/refs"),
+        &format!("{raw}/{id}.git/"),
+        &format!("{raw}/{id}.git/../config"),
+        &format!("{raw}/{id}.git/info/refs?service=%00"),
+    ] {
+        for method in ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS", "BREW"] {
+            let status = world.octo(method, path).body("{\"files\":[0]}").answer().status;
+            assert!(status < 500, "{method} {path}: {status}");
+        }
+    }
+    for body in [
+        "{\"files\":5}",
+        "{\"files\":{\"a\":5}}",
+        "{\"files\":{\"\":{\"content\":\"x\"}}}",
+        "{\"files\":{\"a\":{\"content\":[]}}}",
+        "{\"public\":{}}",
+        "[[[[",
+        "{\"description\":1}",
+    ] {
+        for (method, path) in [("POST", "/gists".to_owned()), ("PATCH", format!("/gists/{id}"))] {
+            let status = world.octo(method, &path).body(body).answer().status;
+            assert!((200..500).contains(&status), "{method} {body}: {status}");
+        }
+    }
+    for value in ["Basic", "Basic !!!", "Bearer", "x", "token  ", "Basic eA=="] {
+        let request = world.anonymous("GET", "/gists").header("Authorization", value);
+        request.answer().expect(401);
+    }
+    assert_eq!(world.texts(&id), texts(&[("a", "a")]));
 }

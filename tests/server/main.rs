@@ -1,16 +1,16 @@
 //! The local gist server does what GitHub does, so that what works against it works there.
 //!
-//! "Row N" in a doc comment is a line of the list of GitHub's behaviours in `doc/github.md`
+//! "Row N" in a doc comment is a line of the table of GitHub's behaviours in `README.md` here
 //! that the server has to show. Every test starts a server of its own.
 
 mod access;
 mod creating;
 mod faults;
-// mod git;
-// mod lists;
-// mod persistence;
-// mod raw;
-// mod reading;
-// mod social;
+mod git;
+mod lists;
+mod persistence;
+mod raw;
+mod reading;
+mod social;
 mod updating;
 mod world;

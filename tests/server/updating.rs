@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::world::{Answer, Send as _, World, texts};
 
 fn versions(gist: &Value) -> usize {
-    gist["history"].as_array().unwrap().len()
+    gist["history"].as_array().expect("a history").len()
 }
 
 /// A gist made long ago, so that a moved `updated_at` shows.
@@ -227,12 +227,12 @@ fn conditions_on_a_write_are_refused() {
 
 /// Two updates of one gist at once: what the first and the second one got.
 fn overlap(world: &World, id: &str) -> (Answer, Answer) {
-    world.server.inject(Fault::once(FaultKind::Delay(Duration::from_millis(400))));
+    world.server.inject(Fault::once(FaultKind::Delay(Duration::from_secs(1))));
     thread::scope(|scope| {
         let first = scope.spawn(|| world.patch_files(id, &json!({"a": {"content": "1"}})));
         world.wait_until(|server| !server.requests().is_empty());
         let second = world.patch_files(id, &json!({"b": {"content": "2"}}));
-        (first.join().unwrap(), second)
+        (first.join().expect("an answer"), second)
     })
 }
 
@@ -265,7 +265,7 @@ fn overlapping_updates_may_both_be_taken() {
 fn updates_of_different_gists_do_not_overlap() {
     let world = World::new();
     let ids = [world.seed(&[("a", "a")]), world.seed(&[("a", "a")])];
-    world.server.inject(Fault::once(FaultKind::Delay(Duration::from_millis(200))));
+    world.server.inject(Fault::once(FaultKind::Delay(Duration::from_secs(1))));
     thread::scope(|scope| {
         scope.spawn(|| world.patch(&ids[0], &json!({"description": "x"})).expect(200));
         world.wait_until(|server| !server.requests().is_empty());

@@ -1,0 +1,411 @@
+//! What the user typed. Parsing touches nothing.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+/// Mount your GitHub gists as a directory tree.
+#[derive(Debug, Parser)]
+#[command(name = "gistfs", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Mount gists; returns when the mount is ready
+    Mount(Box<MountArgs>),
+    /// Send what is owed, then unmount
+    #[command(visible_alias = "umount")]
+    Unmount(UnmountArgs),
+    /// Show account, quota and what GitHub does not have yet
+    Status(StatusArgs),
+    /// Send now and wait; exit 1 with a list if something cannot go
+    Sync(SyncArgs),
+    /// Try gistfs with a local gist server: no account, no network
+    Demo(DemoArgs),
+    /// Run that server on its own: the Gist API over git repositories
+    Serve(ServeArgs),
+}
+
+/// How directories are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Names {
+    /// By description or, without one, by the first file.
+    Title,
+    /// By id.
+    Id,
+}
+
+/// When `close` returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WriteMode {
+    /// When the change is recorded here; it is sent soon after.
+    Back,
+    /// When GitHub has answered.
+    Through,
+}
+
+/// Options of `gistfs mount`.
+#[derive(Args, Clone, Debug)]
+pub struct MountArgs {
+    /// An existing, empty directory
+    pub mountpoint: PathBuf,
+    /// Stay in the foreground; Ctrl-C sends what is owed and unmounts
+    #[arg(short, long)]
+    pub foreground: bool,
+    /// GitHub's host: github.com, NAME.ghe.com or an Enterprise Server
+    #[arg(long, env = "GH_HOST", value_name = "HOST")]
+    pub host: Option<String>,
+    /// The API's address, instead of the one that follows from --host
+    #[arg(long, value_name = "URL")]
+    pub api_url: Option<String>,
+    /// Read the token from this file, not from GH_TOKEN, gh or git
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Mount this user's public gists, read-only; needs no token
+    #[arg(long, value_name = "LOGIN")]
+    pub user: Option<String>,
+    /// Let nothing be changed
+    #[arg(long, visible_alias = "ro")]
+    pub read_only: bool,
+    /// Make new gists public (they are secret otherwise)
+    #[arg(long)]
+    pub public: bool,
+    /// Name directories by title or by id
+    #[arg(long, value_enum, default_value = "title")]
+    pub names: Names,
+    /// When close returns: after the change is recorded here, or after GitHub has it
+    #[arg(long, value_enum, default_value = "back", value_name = "MODE")]
+    pub write: WriteMode,
+    /// Send a change when it is this old
+    #[arg(long, value_parser = seconds, default_value = "1", value_name = "SECONDS")]
+    pub write_back: Duration,
+    /// The least time between two changes [default: 1, or 0 where the host has no rate limit]
+    #[arg(long, value_parser = seconds, value_name = "SECONDS")]
+    pub write_interval: Option<Duration>,
+    /// Ask GitHub this often what is new
+    #[arg(long, value_parser = seconds, default_value = "60", value_name = "SECONDS")]
+    pub refresh: Duration,
+    /// Keep local state below this directory [default: $XDG_STATE_HOME/gistfs]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// Keep at most this many bytes of bodies in memory
+    #[arg(long, value_parser = size, default_value = "64M", value_name = "SIZE")]
+    pub memory: u64,
+    /// Keep at most this many bytes of bodies on disk
+    #[arg(long, value_parser = size, default_value = "1G", value_name = "SIZE")]
+    pub cache_size: u64,
+    /// Fetch at most this many bodies at one time
+    #[arg(long, default_value = "16", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub parallel: u16,
+    /// Take these permission bits away from 0700 and 0600
+    #[arg(long, value_parser = octal, default_value = "0", value_name = "OCTAL")]
+    pub umask: u32,
+    /// Let other users in, as far as permissions allow
+    #[arg(long)]
+    pub allow_other: bool,
+    /// Mount over a directory that is not empty
+    #[arg(long)]
+    pub nonempty: bool,
+    /// Write the log to this file
+    #[arg(long, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
+    /// Log more: -v every operation, -vv everything
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Mount options: any of the above as name=value, and the usual ones of mount(8)
+    #[arg(short = 'o', value_name = "OPT[,OPT...]")]
+    pub options: Vec<String>,
+}
+
+/// Options of `gistfs unmount`.
+#[derive(Args, Debug)]
+pub struct UnmountArgs {
+    /// The mount
+    pub mountpoint: PathBuf,
+    /// Wait this long for what is owed to be sent
+    #[arg(long, value_parser = seconds, default_value = "30", value_name = "SECONDS")]
+    pub timeout: Duration,
+}
+
+/// Options of `gistfs status`.
+#[derive(Args, Debug)]
+pub struct StatusArgs {
+    /// The mount [default: every mount]
+    pub mountpoint: Option<PathBuf>,
+    /// For programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `gistfs sync`.
+#[derive(Args, Debug)]
+pub struct SyncArgs {
+    /// The mount [default: every mount]
+    pub mountpoint: Option<PathBuf>,
+    /// Give up after this long
+    #[arg(long, value_parser = seconds, default_value = "300", value_name = "SECONDS")]
+    pub timeout: Duration,
+}
+
+/// Options of `gistfs demo`.
+#[derive(Args, Debug)]
+pub struct DemoArgs {
+    /// Where to mount [default: ~/gistfs-demo, made for the time of the demo]
+    pub mountpoint: Option<PathBuf>,
+    /// Where the sample gists are kept [default: $XDG_DATA_HOME/gistfs/demo]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Log more
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// Options of `gistfs serve`.
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    /// Where gists are kept, one git repository each [default: a temporary directory]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The API's port on 127.0.0.1
+    #[arg(long, default_value = "8011")]
+    pub port: u16,
+    /// The port of raw content and git [default: the API's and one]
+    #[arg(long)]
+    pub raw_port: Option<u16>,
+    /// Delay every answer by this many milliseconds
+    #[arg(long, default_value = "0", value_name = "MS")]
+    pub latency: u64,
+    /// Behave like an Enterprise Server: no rate limits
+    #[arg(long)]
+    pub enterprise: bool,
+    /// Fill an empty server with the demo's sample gists
+    #[arg(long)]
+    pub samples: bool,
+}
+
+/// Mount options that are the system's or the mount command's business, not ours.
+const IGNORED: &[&str] = &[
+    "rw",
+    "dev",
+    "nodev",
+    "suid",
+    "nosuid",
+    "exec",
+    "noexec",
+    "auto",
+    "noauto",
+    "user",
+    "nouser",
+    "users",
+    "owner",
+    "group",
+    "defaults",
+    "_netdev",
+    "nofail",
+    "relatime",
+    "norelatime",
+    "atime",
+    "noatime",
+    "diratime",
+    "nodiratime",
+    "sync",
+    "async",
+    "default_permissions",
+];
+
+impl MountArgs {
+    /// Takes the `-o` options in as if they had been given as long ones.
+    ///
+    /// An unknown one is an error that names it; those of mount(8) that mean nothing here are not.
+    pub fn with_mount_options(self) -> Result<Self, clap::Error> {
+        let mut long: Vec<OsString> = vec!["mount".into()];
+        for option in self.options.iter().flat_map(|list| list.split(',')) {
+            let (name, value) = match option.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (option, None),
+            };
+            let foreign = name.is_empty()
+                || (value.is_none() && IGNORED.contains(&name))
+                || name.starts_with("x-")
+                || matches!(name, "fsname" | "subtype" | "comment");
+            if foreign {
+                continue;
+            }
+            let name = name.replace('_', "-");
+            long.push(match value {
+                Some(value) => format!("--{name}={value}").into(),
+                None => format!("--{name}").into(),
+            });
+        }
+        if long.len() == 1 {
+            return Ok(self);
+        }
+        long.push("--".into());
+        long.push(self.mountpoint.clone().into());
+        let given = MountOnly::command().try_get_matches_from(long)?;
+        let mut all = self;
+        // Only what was given replaces what is there: a default must not undo a flag.
+        for id in given.ids().map(|id| id.as_str().to_owned()).collect::<Vec<_>>() {
+            if given.value_source(&id) == Some(clap::parser::ValueSource::CommandLine) {
+                all.take(&id, &MountOnly::from_arg_matches(&given)?.args);
+            }
+        }
+        Ok(all)
+    }
+
+    fn take(&mut self, id: &str, other: &Self) {
+        let other = other.clone();
+        match id {
+            "foreground" => self.foreground = other.foreground,
+            "host" => self.host = other.host,
+            "api_url" => self.api_url = other.api_url,
+            "token_file" => self.token_file = other.token_file,
+            "user" => self.user = other.user,
+            "read_only" => self.read_only = other.read_only,
+            "public" => self.public = other.public,
+            "names" => self.names = other.names,
+            "write" => self.write = other.write,
+            "write_back" => self.write_back = other.write_back,
+            "write_interval" => self.write_interval = other.write_interval,
+            "refresh" => self.refresh = other.refresh,
+            "state_dir" => self.state_dir = other.state_dir,
+            "memory" => self.memory = other.memory,
+            "cache_size" => self.cache_size = other.cache_size,
+            "parallel" => self.parallel = other.parallel,
+            "umask" => self.umask = other.umask,
+            "allow_other" => self.allow_other = other.allow_other,
+            "nonempty" => self.nonempty = other.nonempty,
+            "log_file" => self.log_file = other.log_file,
+            "verbose" => self.verbose = other.verbose,
+            _ => {}
+        }
+    }
+}
+
+/// The longest time an option may name: what is longer is a slip, and would overflow sums.
+const LONGEST: f64 = 30.0 * 24.0 * 3600.0;
+
+/// A time in seconds, fractions allowed.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "it must be a number of seconds".to_owned())?;
+    if (0.0..=LONGEST).contains(&seconds) {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err("it must be between 0 and 30 days".into())
+    }
+}
+
+/// A size in bytes, with K, M, G or T for powers of 1024.
+fn size(text: &str) -> Result<u64, String> {
+    let text = text.trim().trim_end_matches(['B', 'b']).trim_end_matches(['i', 'I']);
+    let (digits, unit) = match text.char_indices().last() {
+        Some((at, 'K' | 'k')) => (&text[..at], 1 << 10),
+        Some((at, 'M' | 'm')) => (&text[..at], 1 << 20),
+        Some((at, 'G' | 'g')) => (&text[..at], 1 << 30),
+        Some((at, 'T' | 't')) => (&text[..at], 1_u64 << 40),
+        Some(_) | None => (text, 1),
+    };
+    let number: u64 =
+        digits.parse().map_err(|_| "it must be a size such as 64M or 2G".to_owned())?;
+    number.checked_mul(unit).ok_or_else(|| "it is too large".into())
+}
+
+/// Permission bits in octal.
+fn octal(text: &str) -> Result<u32, String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(bits) if bits <= 0o777 => Ok(bits),
+        Ok(_) | Err(_) => Err("it must be octal, up to 777".into()),
+    }
+}
+
+#[derive(Parser)]
+#[command(name = "gistfs mount -o")]
+struct MountOnly {
+    #[command(flatten)]
+    args: MountArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mount(arguments: &[&str]) -> Result<MountArgs, clap::Error> {
+        let cli = Cli::try_parse_from(["gistfs", "mount"].iter().chain(arguments))?;
+        let Command::Mount(args) = cli.command else { panic!("{cli:?}") };
+        args.with_mount_options()
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_long_option_is_also_a_mount_option() {
+        let command = MountOnly::command();
+        let samples = |name: &str| match name {
+            "names" => "id",
+            "write" => "through",
+            "host" | "user" => "x",
+            "umask" => "022",
+            _ => "7",
+        };
+        for argument in command.get_arguments().filter(|argument| argument.get_long().is_some()) {
+            let name = argument.get_long().unwrap_or_default();
+            if matches!(name, "help" | "version") {
+                continue;
+            }
+            let takes_value = argument.get_action().takes_values();
+            let value = if takes_value { format!("={}", samples(name)) } else { String::new() };
+            let by_flag = mount(&[&format!("--{name}{value}"), "/m"]).unwrap();
+            let by_option =
+                mount(&["-o", &format!("{}{value}", name.replace('-', "_")), "/m"]).unwrap();
+            let strip = |mut args: MountArgs| {
+                args.options.clear();
+                format!("{args:?}")
+            };
+            assert_eq!(strip(by_flag.clone()), strip(by_option), "{name}");
+            assert_ne!(strip(by_flag), strip(mount(&["/m"]).unwrap()), "{name} does nothing");
+        }
+    }
+
+    #[test]
+    fn the_options_of_mount_8_are_let_pass_and_unknown_ones_are_named() {
+        let args = mount(&["-o", "rw,nosuid,x-systemd.automount,_netdev,ro", "/m"]).unwrap();
+        assert!(args.read_only);
+        let error = mount(&["-o", "colour=blue", "/m"]).unwrap_err().to_string();
+        assert!(error.contains("colour"), "{error}");
+    }
+
+    #[test]
+    fn a_mount_option_s_silence_does_not_undo_a_flag() {
+        let args = mount(&["--public", "--refresh", "5", "-o", "names=id", "/m"]).unwrap();
+        assert!(args.public && args.names == Names::Id);
+        assert_eq!(args.refresh, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn sizes_times_and_bits_read_as_people_write_them() {
+        assert_eq!(size("512"), Ok(512));
+        assert_eq!(size("64M"), Ok(64 << 20));
+        assert_eq!(size("2GiB"), Ok(2 << 30));
+        for wrong in ["", "M", "1.5G", "-1", "99999999999T", "1é"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(seconds("0.25"), Ok(Duration::from_millis(250)));
+        for wrong in ["", "-1", "NaN", "inf", "1e99", "5s"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(octal("077"), Ok(0o77));
+        for wrong in ["", "8", "1000", "-1"] {
+            assert!(octal(wrong).is_err(), "{wrong}");
+        }
+    }
+}

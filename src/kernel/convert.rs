@@ -1,0 +1,142 @@
+//! Between fuser's words and ours.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use fuser::{
+    FileAttr, FileHandle, FileType, FopenFlags, INodeNo, OpenAccMode, OpenFlags, Request, TimeOrNow,
+};
+
+use crate::fs::{Attr, Fh, Kind, NewNode, OpenMode};
+use crate::model::Time;
+use crate::tree::Ino;
+
+pub(super) fn ino(number: INodeNo) -> Ino {
+    Ino(number.0)
+}
+
+pub(super) fn fh(handle: FileHandle) -> Fh {
+    Fh(handle.0)
+}
+
+pub(super) fn system_time(time: Time) -> SystemTime {
+    let part = Duration::from_nanos(time.0.unsigned_abs());
+    let there =
+        if time.0 < 0 { UNIX_EPOCH.checked_sub(part) } else { UNIX_EPOCH.checked_add(part) };
+    there.unwrap_or(UNIX_EPOCH)
+}
+
+pub(super) fn time(time: SystemTime) -> Time {
+    let nanos = |part: Duration| i64::try_from(part.as_nanos()).unwrap_or(i64::MAX);
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => Time(nanos(after)),
+        Err(before) => Time(nanos(before.duration()).saturating_neg()),
+    }
+}
+
+pub(super) fn time_or_now(time_or_now: TimeOrNow) -> Time {
+    match time_or_now {
+        TimeOrNow::SpecificTime(at) => time(at),
+        TimeOrNow::Now => Time::now(),
+    }
+}
+
+pub(super) fn file_type(kind: Kind) -> FileType {
+    match kind {
+        Kind::Directory => FileType::Directory,
+        Kind::File => FileType::RegularFile,
+        Kind::Link => FileType::Symlink,
+    }
+}
+
+pub(super) fn file_attr(attr: &Attr) -> FileAttr {
+    FileAttr {
+        ino: INodeNo(attr.ino.0),
+        size: attr.size,
+        blocks: attr.size.div_ceil(512),
+        atime: system_time(attr.atime),
+        mtime: system_time(attr.mtime),
+        ctime: system_time(attr.ctime),
+        crtime: UNIX_EPOCH,
+        kind: file_type(attr.kind),
+        perm: (attr.mode & 0o7777) as u16,
+        nlink: attr.nlink,
+        uid: attr.uid,
+        gid: attr.gid,
+        rdev: 0,
+        blksize: 4096,
+        flags: 0,
+    }
+}
+
+/// The answer "no such name", which the kernel may believe for a while.
+pub(super) fn nothing() -> FileAttr {
+    FileAttr {
+        ino: INodeNo(0),
+        size: 0,
+        blocks: 0,
+        atime: UNIX_EPOCH,
+        mtime: UNIX_EPOCH,
+        ctime: UNIX_EPOCH,
+        crtime: UNIX_EPOCH,
+        kind: FileType::RegularFile,
+        perm: 0,
+        nlink: 0,
+        uid: 0,
+        gid: 0,
+        rdev: 0,
+        blksize: 0,
+        flags: 0,
+    }
+}
+
+pub(super) fn open_mode(flags: OpenFlags) -> OpenMode {
+    match flags.acc_mode() {
+        OpenAccMode::O_RDONLY => OpenMode { reads: true, writes: false },
+        OpenAccMode::O_WRONLY => OpenMode { reads: false, writes: true },
+        OpenAccMode::O_RDWR => OpenMode { reads: true, writes: true },
+    }
+}
+
+/// What the kernel may do with an open file: keep its pages, since it is told when they change;
+/// and spare the flush of what cannot have been written.
+pub(super) fn open_flags(mode: OpenMode) -> FopenFlags {
+    let mut flags = FopenFlags::FOPEN_KEEP_CACHE;
+    if !mode.writes {
+        flags |= FopenFlags::FOPEN_NOFLUSH;
+    }
+    flags
+}
+
+pub(super) fn new_node(request: &Request, mode: u32, umask: u32) -> NewNode {
+    NewNode { mode: mode & !umask & 0o7777, uid: request.uid(), gid: request.gid() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_on_both_sides_of_1970_survive_both_directions() {
+        for nanoseconds in [0, 1, -1, 1_700_000_000_123_456_789, -86_400_000_000_001] {
+            assert_eq!(time(system_time(Time(nanoseconds))), Time(nanoseconds));
+        }
+    }
+
+    #[test]
+    fn a_size_is_told_in_blocks_of_512_bytes_rounded_up() {
+        let attr = Attr {
+            ino: Ino(17),
+            kind: Kind::File,
+            size: 513,
+            mode: 0o100_644,
+            nlink: 1,
+            uid: 1,
+            gid: 2,
+            atime: Time(0),
+            mtime: Time(0),
+            ctime: Time(0),
+        };
+        let told = file_attr(&attr);
+        assert_eq!((told.blocks, told.perm, told.ino), (2, 0o644, INodeNo(17)));
+    }
+}

@@ -1,0 +1,323 @@
+//! From a resolved configuration to a mount that answers, and from there to a clean end.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::{Duration, Instant};
+
+use fuser::{INodeNo, MountOption, Notifier, Session, SessionACL};
+
+use self::control::Reply;
+use crate::api::github::GitHub;
+use crate::api::{ApiError, GistApi};
+use crate::config::Config;
+use crate::error::Error;
+use crate::exit::{Exit, Failure};
+use crate::fs::{GistFs, Options, Stale};
+use crate::kernel::Kernel;
+use crate::model::Time;
+use crate::store::Store;
+use crate::sync::report::Owing;
+use crate::sync::{Options as SyncOptions, Syncer};
+
+pub mod account;
+pub mod background;
+pub mod control;
+pub mod point;
+
+/// The largest file, in bytes: what GitHub's git takes.
+const LARGEST_FILE: u64 = 100 << 20;
+
+/// How long the end of a mount waits for what is owed to be sent.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a detached mount may stay in use before the process ends all the same.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// What ends a mount.
+pub(crate) enum Event {
+    /// A signal by its number.
+    Signal(i32),
+    /// The kernel's side is gone: somebody unmounted.
+    Ended(std::io::Result<()>),
+    /// `gistfs unmount` asks; the answer goes back over its channel.
+    Unmount(Duration, Sender<Reply>),
+}
+
+/// A mount that is up.
+pub struct Mount {
+    fs: Arc<GistFs>,
+    syncer: Arc<Syncer>,
+    mountpoint: std::path::PathBuf,
+    events: Receiver<Event>,
+    _control: control::Control,
+}
+
+impl Mount {
+    /// Opens the state, lists the gists if this is the first time, and mounts.
+    ///
+    /// Returns when the mount answers. Starts threads: fork before.
+    pub fn start(config: &Config) -> Result<Self, Failure> {
+        point::prepare(&config.mountpoint, config.nonempty)?;
+        let token = config.token.as_ref().map(|found| found.token.clone());
+        let api = GitHub::new(config.endpoint.clone(), token).map_err(|error| {
+            Failure::new(Exit::Token, error.to_string(), "use https, or a server on this machine")
+        })?;
+        let account = account::find(config, &api)?;
+        let read_only = account.read_only_because(config);
+        if let Some(why) = read_only {
+            log::warn!("mounted read-only: {why}");
+        }
+        let directory = config.state_base.join(&config.state_name).join(&account.login);
+        let store = Store::open(&directory, &config.mountpoint.to_string_lossy(), config.memory)
+            .map_err(unusable_state)?;
+        let options = SyncOptions {
+            write_back: config.write_back,
+            refresh: config.refresh,
+            write_interval: config.write_interval,
+            user: config.user.clone(),
+            read_only: read_only.is_some(),
+            parallel: config.parallel,
+            cache_size: config.cache_size,
+            ..SyncOptions::default()
+        };
+        let api: Arc<dyn GistApi> = Arc::new(api);
+        let syncer = Arc::new(Syncer::new(Arc::new(store), api, options));
+        if !syncer.was_listed().map_err(unusable_state)? {
+            syncer.refresh_all(Time::now()).map_err(no_first_list)?;
+        }
+        let fs =
+            GistFs::new(Arc::clone(&syncer), fs_options(config, read_only), Arc::new(Time::now));
+        let (sender, events) = mpsc::channel();
+        let notifier = run_session(config, read_only.is_some(), &fs, &sender)?;
+        tell_kernel(&fs, notifier)?;
+        watch_signals(&sender)?;
+        let control = control::Control::start(&config.mountpoint, &account, &syncer, &sender)?;
+        syncer.start().map_err(|error| no_threads(&error))?;
+        // Served by the session's threads; an answer proves that the mount is up.
+        std::fs::metadata(&config.mountpoint).map_err(|error| {
+            Failure::new(
+                Exit::MountPoint,
+                format!("{} was mounted but does not answer: {error}", config.mountpoint.display()),
+                "see the log",
+            )
+        })?;
+        let mountpoint = config.mountpoint.clone();
+        Ok(Self { fs, syncer, mountpoint, events, _control: control })
+    }
+
+    /// Serves until somebody unmounts or a signal comes, sends what is owed, and tells what is left.
+    pub fn run(self) -> Vec<Owing> {
+        loop {
+            match self.events.recv() {
+                Ok(Event::Signal(signal)) => {
+                    log::info!("signal {signal}: sending what is owed, then unmounting");
+                    let until = Time::now().after(PATIENCE);
+                    self.drain(until);
+                    self.detach_and_wait();
+                    return self.finish(until);
+                }
+                Ok(Event::Ended(result)) => {
+                    if let Err(error) = result {
+                        log::warn!("the mount ended: {error}");
+                    }
+                    return self.finish(Time::now().after(PATIENCE));
+                }
+                Ok(Event::Unmount(timeout, answer)) => {
+                    let until = Time::now().after(timeout);
+                    let left = self.drain(until);
+                    let reply = match point::unmount(&self.mountpoint, false) {
+                        Ok(()) => Reply::left(left),
+                        Err(busy) => Reply::failed(busy),
+                    };
+                    let done = reply.error.is_none();
+                    if answer.send(reply).is_err() {
+                        log::debug!("whoever asked to unmount did not wait for the answer");
+                    }
+                    if done {
+                        self.wait_for_end(LINGER);
+                        return self.finish(until);
+                    }
+                }
+                Err(mpsc::RecvError) => return self.finish(Time::now().after(PATIENCE)),
+            }
+        }
+    }
+
+    fn drain(&self, until: Time) -> Vec<Owing> {
+        self.fs.record_everything();
+        self.syncer.drain(until, true)
+    }
+
+    fn detach_and_wait(&self) {
+        if let Err(error) = point::unmount(&self.mountpoint, true) {
+            log::warn!("{error}");
+        }
+        self.wait_for_end(LINGER);
+    }
+
+    fn wait_for_end(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        while let Some(left) = deadline.checked_duration_since(Instant::now()) {
+            match self.events.recv_timeout(left) {
+                Ok(Event::Ended(_)) | Err(_) => return,
+                Ok(Event::Signal(_) | Event::Unmount(..)) => {}
+            }
+        }
+        log::warn!("something in the mount is still in use; it is ended all the same");
+    }
+
+    fn finish(&self, until: Time) -> Vec<Owing> {
+        self.syncer.stop();
+        let left = self.drain(until);
+        for gist in &left {
+            log::warn!(
+                "{:?} is not on GitHub as it is here ({}); it is kept for the next mount",
+                gist.title,
+                gist.state
+            );
+        }
+        if let Err(error) = self.syncer.store().sync(&[]) {
+            log::warn!("{error}");
+        }
+        left
+    }
+}
+
+fn fs_options(config: &Config, read_only: Option<&'static str>) -> Options {
+    Options {
+        uid: nix::unistd::geteuid().as_raw(),
+        gid: nix::unistd::getegid().as_raw(),
+        umask: config.umask,
+        read_only,
+        through: config.through,
+        public: config.public,
+        names_by_id: config.names_by_id,
+        largest: LARGEST_FILE,
+    }
+}
+
+/// Mounts, and serves the kernel from threads of its own.
+fn run_session(
+    config: &Config,
+    read_only: bool,
+    fs: &Arc<GistFs>,
+    events: &Sender<Event>,
+) -> Result<Notifier, Failure> {
+    let mut options = fuser::Config::default();
+    options.mount_options = vec![
+        MountOption::FSName("gistfs".into()),
+        MountOption::Subtype("gistfs".into()),
+        MountOption::DefaultPermissions,
+        MountOption::NoAtime,
+        if read_only { MountOption::RO } else { MountOption::RW },
+    ];
+    options.acl = if config.allow_other { SessionACL::All } else { SessionACL::Owner };
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    options.n_threads = Some(cores.clamp(2, 4));
+    let session = Session::new(Kernel::new(Arc::clone(fs)), &config.mountpoint, &options)
+        .map_err(|error| point::cannot_mount(&config.mountpoint, &error))?;
+    let notifier = session.notifier();
+    let events = events.clone();
+    std::thread::Builder::new()
+        .name("gistfs-session".into())
+        .spawn(move || {
+            if events.send(Event::Ended(session.run())).is_err() {
+                log::debug!("the mount ended after everybody else");
+            }
+        })
+        .map_err(|error| no_threads(&error))?;
+    Ok(notifier)
+}
+
+/// The kernel is told what it must forget from a thread that holds no lock: it may have to wait
+/// for a request that is being answered, and that request for a lock.
+fn tell_kernel(fs: &Arc<GistFs>, notifier: Notifier) -> Result<(), Failure> {
+    let (sender, stale) = mpsc::channel::<Stale>();
+    std::thread::Builder::new()
+        .name("gistfs-notify".into())
+        .spawn(move || {
+            for stale in stale {
+                let told = match &stale {
+                    Stale::Node(ino) => notifier.inval_inode(INodeNo(ino.0), 0, 0),
+                    Stale::Name(parent, name) => {
+                        notifier.inval_entry(INodeNo(parent.0), name.as_ref().as_ref())
+                    }
+                };
+                if let Err(error) = told {
+                    log::debug!("{stale:?}: {error}");
+                }
+            }
+        })
+        .map_err(|error| no_threads(&error))?;
+    fs.on_stale(Box::new(move |stale| {
+        if sender.send(stale).is_err() {
+            log::debug!("nobody tells the kernel any more");
+        }
+    }));
+    Ok(())
+}
+
+fn watch_signals(events: &Sender<Event>) -> Result<(), Failure> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM]);
+    let mut signals = signals.map_err(|error| no_threads(&error))?;
+    let events = events.clone();
+    std::thread::Builder::new()
+        .name("gistfs-signals".into())
+        .spawn(move || {
+            for signal in signals.forever() {
+                if events.send(Event::Signal(signal)).is_err() {
+                    return;
+                }
+            }
+        })
+        .map(drop)
+        .map_err(|error| no_threads(&error))
+}
+
+fn no_threads(error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Failed, format!("cannot start a thread: {error}"), "close other programs")
+}
+
+fn unusable_state(error: Error) -> Failure {
+    let in_use = matches!(error, Error::Local { errno: libc::EBUSY, .. });
+    let hint = if in_use {
+        "unmount that one first, or use another --state-dir"
+    } else {
+        "mend that, or use another --state-dir"
+    };
+    Failure::new(Exit::State, error.to_string(), hint)
+}
+
+/// What is wrong with a first mount that cannot be answered.
+const FIRST_MOUNT: &str = "the first mount of an account needs the network; later ones do not";
+
+fn no_first_list(error: Error) -> Failure {
+    if matches!(error, Error::Local { .. }) {
+        unusable_state(error)
+    } else if matches!(error, Error::Denied(_)) {
+        Failure::new(Exit::Token, error.to_string(), "use another token")
+    } else {
+        Failure::new(Exit::Network, format!("cannot list the gists: {error}"), FIRST_MOUNT)
+    }
+}
+
+/// What an API error means before anything is mounted.
+pub(crate) fn unreachable_api(error: &ApiError) -> Failure {
+    if matches!(error, ApiError::Unauthorized(_) | ApiError::Forbidden(_)) {
+        let hint = "make a new token with the scope \"gist\" at https://github.com/settings/tokens";
+        Failure::new(Exit::Token, error.to_string(), hint)
+    } else {
+        Failure::new(Exit::Network, error.to_string(), FIRST_MOUNT)
+    }
+}
+
+/// Says on standard output, for people or for the parent that waits, that the mount answers.
+pub fn say_ready(mountpoint: &Path) {
+    let mut out = std::io::stdout();
+    if let Err(error) = writeln!(out, "{}", mountpoint.display()).and_then(|()| out.flush()) {
+        log::debug!("nobody reads that the mount is ready: {error}");
+    }
+}
