@@ -57,10 +57,9 @@ impl Syncer {
                 let patch = Patch { description: description.clone(), files };
                 // Written down first: if the answer is lost and the user goes on writing, what
                 // GitHub then shows must not be taken for somebody else's change.
-                let attempt = Attempt {
-                    description: gist.description.clone(),
-                    files: expected(gist.base.as_ref(), &plan.step),
-                };
+                let files = expected(gist.base.as_ref(), &plan.step);
+                let attempt =
+                    Attempt::after(gist.attempt.as_ref(), gist.description.clone(), files);
                 let lags = self.reads_may_lag(gist.key, now);
                 self.note_attempt(gist.key, attempt)?;
                 let answer = self.api.update(id, &patch);
@@ -95,10 +94,8 @@ impl Syncer {
             .collect::<Result<_, Failure>>()?;
         let new =
             NewGist { description: gist.description.clone(), public: gist.public, files: texts };
-        let attempt = Attempt {
-            description: gist.description.clone(),
-            files: files.iter().map(|(name, body)| (name.clone(), body.blob)).collect(),
-        };
+        let blobs = files.iter().map(|(name, body)| (name.clone(), body.blob)).collect();
+        let attempt = Attempt::after(None, gist.description.clone(), blobs);
         // Written down first: if the answer is lost, or we are, the gist is looked for.
         self.note_attempt(gist.key, attempt)?;
         match self.api.create(&new) {

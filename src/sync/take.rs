@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::merge::{Merged, merge};
+use super::bodies::Source;
+use super::merge::{Busy, Merged, merge};
 use super::plan::{Change, Plan, Step, expected};
 use super::upload::Failure;
 use super::{GistChange, Syncer};
@@ -75,12 +76,15 @@ impl Syncer {
     /// Makes `remote` the base of the gist, merging what the user changed over it.
     pub(super) fn take(&self, key: GistKey, remote: Snapshot, now: Time) -> Result<(), Failure> {
         let remote = Arc::new(remote);
+        let lost = self.secure_bodies(key, &remote)?;
         let done = self.store.update(key, |gist| {
+            drop_lost(gist, &lost);
             let known = gist.base.as_ref().is_some_and(|base| base.same_content(&remote))
                 || gist.attempt.as_ref().is_some_and(|sent| sent.made(&remote));
             if gist.removed && !known {
                 log::warn!("{}: changed on GitHub after it was removed here; it stays", remote.id);
-                *gist = Gist::of_remote(key, Arc::clone(&remote));
+                let wrote = gist.wrote;
+                *gist = Gist { wrote, ..Gist::of_remote(key, Arc::clone(&remote)) };
                 return Ok(Ok(Merged {
                     gist: gist.clone(),
                     moved: vec![],
@@ -102,13 +106,44 @@ impl Syncer {
                 Ok(())
             }
             Err(busy) => {
-                self.shared().postponed.insert(key);
                 let name = busy.0;
-                Err(Failure::Ours(Error::Conflict(format!(
-                    "{name} changed on GitHub and is open for writing here"
-                ))))
+                let why = format!("{name} changed on GitHub and is open for writing here");
+                Err(Failure::Ours(self.postpone(key, why)))
             }
         }
+    }
+
+    fn postpone(&self, key: GistKey, why: String) -> Error {
+        self.shared().postponed.insert(key);
+        Error::Conflict(why)
+    }
+
+    /// Fetches bodies that GitHub's newest state has no more and the user still sees under another
+    /// name: until the base is replaced it is known where an older version can be had. Tells the
+    /// files whose body is nowhere any more.
+    fn secure_bodies(
+        &self,
+        key: GistKey,
+        remote: &Snapshot,
+    ) -> Result<Vec<(FileName, BlobId)>, Failure> {
+        let Some(gist) = self.store.get(key) else { return Ok(vec![]) };
+        let Some(base) = &gist.base else { return Ok(vec![]) };
+        let mut lost = Vec::new();
+        for (name, file) in &gist.files {
+            let Some(blob) = file.blob() else { continue };
+            let Some(file) = gist.source(blob) else { continue };
+            let as_there = |there: &Snapshot| there.files.values().any(|file| file.blob == blob);
+            let unchanged = gist.remote(name).is_some_and(|file| file.blob == blob);
+            if unchanged || as_there(remote) || self.store.blobs.contains(blob) {
+                continue;
+            }
+            match self.fetch(&Source { id: base.id.clone(), file: file.clone() }) {
+                Ok(_) => {}
+                Err(Error::Denied(_)) => lost.push((name.clone(), blob)),
+                Err(error) => return Err(Failure::Ours(error)),
+            }
+        }
+        Ok(lost)
     }
 
     fn tell_merged(&self, key: GistKey, merged: Merged) {
@@ -124,28 +159,35 @@ impl Syncer {
     }
 
     /// The gist is not on GitHub any more. What was edited here is made anew; else it goes.
+    ///
+    /// While somebody writes to one of its files, that is not known yet: [`Error::Conflict`].
     pub(super) fn gone_on_github(&self, key: GistKey, now: Time) -> Result<(), Error> {
-        let keep =
-            self.store.look(key, |gist| gist.differs() && !gist.removed && !gist.files.is_empty());
-        match keep {
-            Some(true) => {
-                self.store.update(key, |gist| {
-                    log::warn!(
-                        "{}: deleted on GitHub, edited here; it is made anew",
-                        gist.description
-                    );
-                    gist.base = None;
-                    gist.attempt = None;
-                    gist.moved_to.clear();
-                    for file in gist.files.values_mut() {
-                        file.from = None;
-                    }
-                    gist.changed(now);
-                    Ok(())
-                })?;
-            }
-            Some(false) => self.store.put_all(vec![(key, None)])?,
-            None => {}
+        let Some(gist) = self.store.get(key) else { return Ok(()) };
+        if gist.files.values().any(|file| file.writers > 0) {
+            let why = format!("{} was deleted on GitHub and is open here", gist.description);
+            return Err(self.postpone(key, why));
+        }
+        if gist.differs() && !gist.removed && !gist.files.is_empty() {
+            let is_lost = |blob: &BlobId| !self.store.blobs.contains(*blob);
+            let bodies = gist.files.iter().filter_map(|(name, file)| Some((name, file.blob()?)));
+            let lost: Vec<_> = bodies
+                .filter(|(_, blob)| is_lost(blob))
+                .map(|(name, blob)| (name.clone(), blob))
+                .collect();
+            self.store.update(key, |gist| {
+                log::warn!("{}: deleted on GitHub, edited here; it is made anew", gist.description);
+                drop_lost(gist, &lost);
+                gist.base = None;
+                gist.attempt = None;
+                gist.moved_to.clear();
+                for file in gist.files.values_mut() {
+                    file.from = None;
+                }
+                gist.changed(now);
+                Ok(())
+            })?;
+        } else {
+            self.store.put_all(vec![(key, None)])?;
         }
         self.tell(&[GistChange { key, moved: vec![], taken: vec![] }]);
         Ok(())
@@ -181,27 +223,50 @@ impl Syncer {
             }
             gist.attempt = None;
             gist.wrote = Some(wrote);
-            match merge(gist, &meant, Arc::clone(&remote), now) {
-                Ok(merged) => {
-                    *gist = merged.gist.clone();
-                    Ok(Some(merged))
-                }
-                Err(busy) => {
-                    log::warn!(
-                        "{}: {:?} also changed on GitHub while it is open here",
-                        remote.id,
-                        busy.0
-                    );
-                    gist.base = Some(Arc::clone(&remote));
-                    gist.follow_base();
-                    Ok(None)
-                }
-            }
+            let merged = merge_around_writers(gist, meant, remote, now);
+            *gist = merged.gist.clone();
+            Ok(merged)
         });
-        if let Some(Merged { moved, taken, .. }) = done.map_err(Failure::Ours)? {
-            self.tell(&[GistChange { key, moved, taken }]);
-        }
+        let Merged { moved, taken, .. } = done.map_err(Failure::Ours)?;
+        self.tell(&[GistChange { key, moved, taken }]);
         Ok(())
+    }
+}
+
+/// Takes away files whose body was never fetched and is nowhere any more.
+fn drop_lost(gist: &mut Gist, lost: &[(FileName, BlobId)]) {
+    for (name, blob) in lost {
+        if gist.files.get(name).is_some_and(|file| file.blob() == Some(*blob)) {
+            log::warn!("{:?}: {name:?} went from GitHub before it was read here", gist.description);
+            gist.files.remove(name);
+        }
+    }
+}
+
+/// Merges an answer to a request of ours. A file that somebody is writing and that changed on GitHub
+/// too stays as it was known before, so that the next look, without an ETag, still finds the change.
+fn merge_around_writers(
+    gist: &Gist,
+    mut meant: BTreeMap<FileName, BlobId>,
+    mut remote: Arc<Snapshot>,
+    now: Time,
+) -> Merged {
+    loop {
+        let Busy(name) = match merge(gist, &meant, Arc::clone(&remote), now) {
+            Ok(merged) => return merged,
+            Err(busy) => busy,
+        };
+        log::warn!("{}: {name:?} also changed on GitHub while it is open here", remote.id);
+        let mut as_before = Snapshot::clone(&remote);
+        as_before.etag = None;
+        let before = gist.remote(&name).cloned();
+        meant.remove(&name);
+        as_before.files.remove(&name);
+        if let Some(before) = before {
+            meant.insert(name.clone(), before.blob);
+            as_before.files.insert(name, before);
+        }
+        remote = Arc::new(as_before);
     }
 }
 

@@ -27,9 +27,8 @@ impl Syncer {
         if limited.is_none() {
             for (_, key) in self.due_times().into_iter().filter(|(at, _)| *at <= now) {
                 // The failure is recorded with the gist, and logged there.
-                if self.push(key, self.now(), false).is_err()
-                    && self.shared().limited_until.is_some()
-                {
+                let failed = self.push(key, self.now(), false).is_err();
+                if failed && self.shared().limited_until.is_some_and(|until| until > now) {
                     break;
                 }
             }
@@ -61,7 +60,6 @@ impl Syncer {
         match self.push_steps(&mut pacing, key, now, even_open) {
             Ok(left) => {
                 self.store.note(key, |gist| {
-                    gist.upload.settled = true;
                     gist.upload.tries = 0;
                     gist.upload.not_before = None;
                     if !gist.differs() {
@@ -81,7 +79,8 @@ impl Syncer {
     pub fn unsettle_movers(&self, key: GistKey) {
         let mut waiting = Vec::new();
         self.store.look_at_all(|gist| {
-            if gist.moved_to.values().any(|to| *to == key) {
+            // Not only those that moved a file to `key` itself: it may have been moved on.
+            if gist.key != key && !gist.moved_to.is_empty() {
                 waiting.push(gist.key);
             }
         });
@@ -99,6 +98,11 @@ impl Syncer {
     ) -> Result<Left, Failure> {
         let mut looked = false;
         for _ in 0..STEPS {
+            // Before the look at what there is: what the user does from now on unsettles it again.
+            self.store.note(key, |gist| {
+                gist.upload.settled = true;
+                gist.upload.first_since_push = None;
+            });
             let Some(gist) = self.store.get(key) else { return Ok(Left::new()) };
             let plan = self.plan(&gist, even_open);
             match &plan.step {
@@ -131,6 +135,7 @@ impl Syncer {
                 return Ok(Left::new());
             }
         }
+        self.store.note(key, |gist| gist.upload.settled = false);
         Ok(Left::new())
     }
 
@@ -144,11 +149,16 @@ impl Syncer {
             }
         };
         let arrived = |to, blob| {
-            let wanted = |gist: &Gist| {
-                gist.files.values().any(|file| file.blob() == Some(blob))
-                    && gist.source(blob).is_none()
-            };
-            !self.store.look(to, wanted).unwrap_or(false)
+            let mut wanted = false;
+            // Who removes the whole gist does not mean to keep it for a backup somewhere else.
+            let backups = !gist.removed;
+            self.store.look_at_all(|other| {
+                wanted |= other.source(blob).is_none()
+                    && other.files.iter().any(|(name, file)| {
+                        file.blob() == Some(blob) && (backups || !other.is_scratch(name))
+                    });
+            });
+            !wanted && !self.store.get(to).is_some_and(|to| owes_text(&to, &class))
         };
         plan(gist, &Outside { class: &class, arrived: &arrived, even_open })
     }
@@ -197,6 +207,7 @@ impl Syncer {
         self.store.note(key, |gist| {
             gist.upload.tries = gist.upload.tries.saturating_add(1);
             gist.upload.not_before = until;
+            gist.upload.settled = false;
             gist.upload.refused = until.is_none();
         });
         self.record_error(key, Some(error.to_string()));
@@ -235,6 +246,17 @@ impl Syncer {
         }
         self.poke();
     }
+}
+
+/// Whether something of the gist can go to GitHub and is not there yet. It may be a file that was
+/// moved there and edited since.
+fn owes_text(gist: &Gist, class: impl Fn(BlobId) -> Option<Class>) -> bool {
+    gist.files.iter().any(|(name, file)| {
+        let Some(blob) = file.blob() else { return false };
+        !gist.is_scratch(name)
+            && gist.remote(name).is_none_or(|remote| remote.blob != blob)
+            && class(blob).is_none_or(|class| matches!(class, Class::Text { .. }))
+    })
 }
 
 /// Why a push failed: on GitHub's side, and then maybe only for now, or on ours.
