@@ -113,7 +113,7 @@ pub struct Attempt {
     /// The files.
     pub files: BTreeMap<FileName, BlobId>,
     /// The request before it, if that one was not answered either.
-    pub earlier: Option<Box<Attempt>>,
+    pub earlier: Option<Box<Self>>,
 }
 
 /// So many requests in a row without an answer are remembered.

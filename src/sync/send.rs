@@ -202,16 +202,16 @@ impl Syncer {
 
 /// What a refused update says about the gist, if it does not say it about the lag of reads.
 fn judge_refusal(error: ApiError, lags: bool) -> ApiError {
-    match error {
+    if lags && error == ApiError::NotFound {
         // Gone only just now: what is true shows when reads have caught up.
-        ApiError::NotFound if lags => {
-            ApiError::Conflict("the gist is not to be found just now".into())
-        }
+        return ApiError::Conflict("the gist is not to be found just now".into());
+    }
+    if let (true, ApiError::Refused { status: 422, message }) = (lags, &error) {
         // Planned over a state that was already past, as when an answer was lost: one file named
         // that is not there any more fails the whole request.
-        ApiError::Refused { status: 422, message } if lags => ApiError::Conflict(message),
-        error => denied(error),
+        return ApiError::Conflict(message.clone());
     }
+    denied(error)
 }
 
 /// GitHub says 404 when a token lacks the scope to change what it may see.

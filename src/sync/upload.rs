@@ -158,7 +158,7 @@ impl Syncer {
                         file.blob() == Some(blob) && (backups || !other.is_scratch(name))
                     });
             });
-            !wanted && !self.store.get(to).is_some_and(|to| owes_text(&to, &class))
+            !wanted && !self.store.get(to).is_some_and(|to| owes_text(&to, class))
         };
         plan(gist, &Outside { class: &class, arrived: &arrived, even_open })
     }
