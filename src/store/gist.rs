@@ -33,8 +33,11 @@ pub struct Gist {
     pub moved_to: BTreeMap<FileName, GistKey>,
     /// The directory's attributes.
     pub meta: Meta,
-    /// What a create said whose answer never came; looked for before it is said again.
+    /// What GitHub has if the request under way, or the last one without an answer, was acted on. A
+    /// create is looked for before it is said again.
     pub attempt: Option<Attempt>,
+    /// When a change of it was last sent that was or may have been acted on: GitHub's reads lag.
+    pub wrote: Option<Time>,
     /// How the upload stands.
     pub upload: Upload,
 }
@@ -102,17 +105,17 @@ impl Meta {
     }
 }
 
-/// A create that was sent: what it said, to recognise the gist it may have made.
+/// A request that was sent: what the gist is after it, to recognise that it was acted on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// The description sent.
+    /// The description.
     pub description: String,
-    /// The bodies sent.
+    /// The files.
     pub files: BTreeMap<FileName, BlobId>,
 }
 
 impl Attempt {
-    /// Whether `snapshot` is what this create would have made.
+    /// Whether `snapshot` is what this request would have made.
     pub fn made(&self, snapshot: &Snapshot) -> bool {
         snapshot.description == self.description
             && snapshot.files.len() == self.files.len()
@@ -199,6 +202,7 @@ impl Gist {
             moved_to: BTreeMap::new(),
             meta: Meta::at(now),
             attempt: None,
+            wrote: None,
             upload: Upload::default(),
         }
     }

@@ -27,6 +27,8 @@ pub struct Merged {
 pub struct Busy(pub FileName);
 
 /// Brings `gist`, whose base was known as `base`, over `remote`. Time only dates what is new.
+///
+/// Where `remote` is as a request of ours without an answer was to make it, nobody else changed it.
 pub fn merge(
     gist: &Gist,
     base: &BTreeMap<FileName, BlobId>,
@@ -38,11 +40,18 @@ pub fn merge(
     let names: BTreeSet<&FileName> = base.keys().chain(remote.files.keys()).collect();
     for name in names {
         let before = base.get(name).copied();
-        if remote.files.get(name).map(|file| file.blob) != before {
+        let there = remote.files.get(name).map(|file| file.blob);
+        let by_us =
+            gist.attempt.as_ref().is_some_and(|sent| sent.files.get(name).copied() == there);
+        if there != before && !by_us {
             merged.file(name, before, &remote, now)?;
         }
     }
-    let known = gist.base.as_ref().map_or("", |base| base.description.as_str());
+    let mut known = gist.base.as_ref().map_or("", |base| base.description.as_str());
+    if let Some(sent) = gist.attempt.as_ref().filter(|sent| sent.description == remote.description)
+    {
+        known = &sent.description;
+    }
     if remote.description != known && gist.description != remote.description {
         if gist.description == known {
             merged.gist.description.clone_from(&remote.description);

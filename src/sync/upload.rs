@@ -34,7 +34,7 @@ impl Syncer {
         if limited.is_none() {
             for (_, key) in self.due_times().into_iter().filter(|(at, _)| *at <= now) {
                 // The failure is recorded with the gist, and logged there.
-                if self.push(key, Time::now(), false).is_err()
+                if self.push(key, self.now(), false).is_err()
                     && self.shared().limited_until.is_some()
                 {
                     break;
@@ -80,7 +80,7 @@ impl Syncer {
                 self.unsettle_movers(key);
                 Ok(left)
             }
-            Err(failure) => Err(self.record_failure(key, failure, now)),
+            Err(failure) => Err(self.record_failure(key, failure)),
         }
     }
 
@@ -210,6 +210,10 @@ impl Syncer {
             return false;
         }
         match (&base.revision, history) {
+            (Some(known), Some(history)) if history.first() == Some(known) => {
+                // A description makes no commit: here only the second can tell.
+                seen.updated_at <= base.updated_at && !seen.same_content(base)
+            }
             (Some(known), Some(history)) if !history.is_empty() => !history.contains(known),
             // A list tells no revision. Within one second it cannot tell before from after.
             (Some(_) | None, _) => {
@@ -232,7 +236,9 @@ impl Syncer {
     pub(super) fn take(&self, key: GistKey, remote: Snapshot, now: Time) -> Result<(), Failure> {
         let remote = Arc::new(remote);
         let done = self.store.update(key, |gist| {
-            if gist.removed && gist.base.as_ref().is_some_and(|base| !base.same_content(&remote)) {
+            let known = gist.base.as_ref().is_some_and(|base| base.same_content(&remote))
+                || gist.attempt.as_ref().is_some_and(|sent| sent.made(&remote));
+            if gist.removed && !known {
                 log::warn!("{}: changed on GitHub after it was removed here; it stays", remote.id);
                 *gist = Gist::of_remote(key, Arc::clone(&remote));
                 return Ok(Ok(Merged {
@@ -289,6 +295,7 @@ impl Syncer {
                         gist.description
                     );
                     gist.base = None;
+                    gist.attempt = None;
                     gist.moved_to.clear();
                     for file in gist.files.values_mut() {
                         file.from = None;
@@ -315,7 +322,7 @@ impl Syncer {
                 Pace::unlimited(interval.unwrap_or_default())
             }
         });
-        let wait = pace.wait(Time::now());
+        let wait = pace.wait(self.now());
         if wait > SHORT_PAUSE {
             return Err(Failure::Theirs(
                 ApiError::Limited {
@@ -327,7 +334,7 @@ impl Syncer {
             ));
         }
         std::thread::sleep(wait);
-        pace.sent(Time::now());
+        pace.sent(self.now());
         Ok(())
     }
 
@@ -341,18 +348,26 @@ impl Syncer {
                     .map(|(name, change)| Ok((name.clone(), self.spell(change)?)))
                     .collect::<Result<_, Failure>>()?;
                 let patch = Patch { description: description.clone(), files };
-                let answer = self.api.update(id, &patch).map_err(|error| {
-                    if error == ApiError::NotFound && self.reads_may_lag(gist.key, now) {
-                        // Gone only just now: what is true shows when reads have caught up.
-                        return ApiError::Conflict("the gist is not to be found just now".into());
+                // Written down first: if the answer is lost and the user goes on writing, what
+                // GitHub then shows must not be taken for somebody else's change.
+                let attempt = Attempt {
+                    description: gist.description.clone(),
+                    files: expected(gist.base.as_ref(), &plan.step),
+                };
+                let lags = self.reads_may_lag(gist.key, now);
+                self.note_attempt(gist.key, attempt)?;
+                let answer = self.api.update(id, &patch);
+                match answer {
+                    Ok(answer) => self.finish(gist.key, plan, answer, now),
+                    Err(error) => {
+                        self.take_back_attempt(gist, &error)?;
+                        Err(Failure::Theirs(judge_refusal(error, lags), Repeatable::Yes))
                     }
-                    denied(error)
-                });
-                let answer = answer.map_err(|error| Failure::Theirs(error, Repeatable::Yes))?;
-                self.finish(gist.key, plan, answer, now)
+                }
             }
             Step::Delete(id) => match self.api.delete(id) {
                 Ok(()) | Err(ApiError::NotFound) => {
+                    self.note_deleted(id).map_err(Failure::Ours)?;
                     self.store.put_all(vec![(gist.key, None)]).map_err(Failure::Ours)
                 }
                 Err(error) => Err(Failure::Theirs(error, Repeatable::Yes)),
@@ -378,24 +393,38 @@ impl Syncer {
             files: files.iter().map(|(name, body)| (name.clone(), body.blob)).collect(),
         };
         // Written down first: if the answer is lost, or we are, the gist is looked for.
-        self.set_attempt(gist.key, Some(attempt))?;
+        self.note_attempt(gist.key, attempt)?;
         match self.api.create(&new) {
             Ok(answer) => self.finish(gist.key, plan, answer, now),
             Err(error) => {
-                if !error.outcome_unknown() {
-                    self.set_attempt(gist.key, None)?;
-                }
+                self.take_back_attempt(gist, &error)?;
                 Err(Failure::Theirs(denied(error), Repeatable::Yes))
             }
         }
     }
 
-    fn set_attempt(&self, key: GistKey, attempt: Option<Attempt>) -> Result<(), Failure> {
-        let set = self.store.update(key, |gist| {
-            gist.attempt = attempt;
+    fn note_attempt(&self, key: GistKey, attempt: Attempt) -> Result<(), Failure> {
+        let now = self.now();
+        let noted = self.store.update(key, |gist| {
+            gist.attempt = Some(attempt);
+            gist.wrote = Some(now);
             Ok(())
         });
-        set.map_err(Failure::Ours)
+        noted.map_err(Failure::Ours)
+    }
+
+    /// A request that certainly was not acted on leaves things as `before`: maybe in doubt about an
+    /// earlier one.
+    fn take_back_attempt(&self, before: &Gist, error: &ApiError) -> Result<(), Failure> {
+        if error.outcome_unknown() {
+            return Ok(());
+        }
+        let taken = self.store.update(before.key, |gist| {
+            gist.attempt.clone_from(&before.attempt);
+            gist.wrote = before.wrote;
+            Ok(())
+        });
+        taken.map_err(Failure::Ours)
     }
 
     /// A create was sent and no answer came: adopts the gist it made, or clears the way for another.
@@ -429,7 +458,11 @@ impl Syncer {
                 Repeatable::Yes,
             ));
         }
-        self.set_attempt(gist.key, None)
+        let cleared = self.store.update(gist.key, |gist| {
+            gist.attempt = None;
+            Ok(())
+        });
+        cleared.map_err(Failure::Ours)
     }
 
     /// Makes `snapshot` the base of a gist that was being created.
@@ -470,7 +503,7 @@ impl Syncer {
         answer: FullGist,
         now: Time,
     ) -> Result<(), Failure> {
-        self.shared().wrote.insert(key, Time::now());
+        let wrote = self.now();
         self.keep_bodies(&answer);
         let remote = Arc::new(answer.snapshot);
         let done = self.store.update(key, |gist| {
@@ -491,6 +524,7 @@ impl Syncer {
                 }
             }
             gist.attempt = None;
+            gist.wrote = Some(wrote);
             match merge(gist, &meant, Arc::clone(&remote), now) {
                 Ok(merged) => {
                     *gist = merged.gist.clone();
@@ -515,20 +549,29 @@ impl Syncer {
     }
 
     /// Notes a failed push with the gist and tells the error to raise.
-    fn record_failure(&self, key: GistKey, failure: Failure, now: Time) -> Error {
+    fn record_failure(&self, key: GistKey, failure: Failure) -> Error {
+        let mut unknown = false;
         let (error, wait, limited) = match failure {
             Failure::Ours(error) => (error, Some(Duration::from_secs(5)), false),
             Failure::Theirs(error, repeatable) => {
                 let tries = self.store.look(key, |gist| gist.upload.tries).unwrap_or(0);
                 let wait = retry::wait(tries, repeatable, &error, self.seed());
                 let limited = matches!(error, ApiError::Limited { .. });
-                if error.outcome_unknown() {
-                    self.shared().wrote.insert(key, now);
-                }
+                unknown = error.outcome_unknown();
                 (Error::from(error), wait, limited)
             }
         };
-        let until = wait.map(|wait| Time::now().after(wait));
+        let now = self.now();
+        if unknown {
+            let noted = self.store.update(key, |gist| {
+                gist.wrote = Some(now);
+                Ok(())
+            });
+            if let Err(error) = noted {
+                log::warn!("{error}");
+            }
+        }
+        let until = wait.map(|wait| now.after(wait));
         if limited {
             self.shared().limited_until = until;
         }
@@ -587,6 +630,20 @@ impl From<Failure> for Error {
             Failure::Theirs(error, _) => error.into(),
             Failure::Ours(error) => error,
         }
+    }
+}
+
+/// What a refused update says about the gist, if it does not say it about the lag of reads.
+fn judge_refusal(error: ApiError, lags: bool) -> ApiError {
+    match error {
+        // Gone only just now: what is true shows when reads have caught up.
+        ApiError::NotFound if lags => {
+            ApiError::Conflict("the gist is not to be found just now".into())
+        }
+        // Planned over a state that was already past, as when an answer was lost: one file named
+        // that is not there any more fails the whole request.
+        ApiError::Refused { status: 422, message } if lags => ApiError::Conflict(message),
+        error => denied(error),
     }
 }
 
