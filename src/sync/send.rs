@@ -71,13 +71,16 @@ impl Syncer {
                     }
                 }
             }
-            Step::Delete(id) => match self.api.delete(id) {
-                Ok(()) | Err(ApiError::NotFound) => {
-                    self.note_deleted(id).map_err(Failure::Ours)?;
-                    self.store.put_all(vec![(gist.key, None)]).map_err(Failure::Ours)
-                }
-                Err(error) => Err(Failure::Theirs(error, Repeatable::Yes)),
-            },
+            Step::Delete(id) => {
+                let lags = self.reads_may_lag(gist.key, now);
+                // A look has just shown that it is there: 404 does not mean that it is gone.
+                let answer = self.api.delete(id);
+                answer.map_err(|error| {
+                    Failure::Theirs(judge_refusal(error, lags), Repeatable::Yes)
+                })?;
+                self.note_deleted(id).map_err(Failure::Ours)?;
+                self.store.put_all(vec![(gist.key, None)]).map_err(Failure::Ours)
+            }
         }
     }
 
@@ -200,16 +203,16 @@ impl Syncer {
     }
 }
 
-/// What a refused update says about the gist, if it does not say it about the lag of reads.
+/// What a refusal says about the gist, if it does not say it about the lag of reads.
 fn judge_refusal(error: ApiError, lags: bool) -> ApiError {
     if lags && error == ApiError::NotFound {
         // Gone only just now: what is true shows when reads have caught up.
         return ApiError::Conflict("the gist is not to be found just now".into());
     }
-    if let (true, ApiError::Refused { status: 422, message }) = (lags, &error) {
+    if lags && let ApiError::Refused { status: 422, message } = error {
         // Planned over a state that was already past, as when an answer was lost: one file named
         // that is not there any more fails the whole request.
-        return ApiError::Conflict(message.clone());
+        return ApiError::Conflict(message);
     }
     denied(error)
 }

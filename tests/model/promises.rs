@@ -259,6 +259,15 @@ fn a_vim_save_is_one_update_without_a_trace_of_its_helpers() {
     assert_eq!(patch.files, [(name("a"), FileChange::Write("new\n".into()))].into());
 }
 
+#[test]
+fn a_save_of_the_same_bytes_costs_nothing() {
+    let mount = with_gist("g", &[("a", b"same\n")]);
+    mount.save("g", "a", b"same\n").expect("saved");
+    mount.settle();
+    assert_sent(&mount, 0, 0, 0);
+    assert_eq!(mount.github.revisions(&mount.github.id("g")), 1);
+}
+
 /// Two gists, and `x` moved from one to the other; the requests so far.
 fn moved(fault: Option<(ApiError, bool)>) -> Mount {
     let mount = with_gist("from", &[("x", b"moved\n"), ("stays", b"1\n")]);
