@@ -22,6 +22,8 @@ pub mod merge;
 pub mod plan;
 pub mod refresh;
 pub mod report;
+mod send;
+mod take;
 pub mod upload;
 
 /// How syncing behaves.

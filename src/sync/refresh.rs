@@ -212,7 +212,11 @@ impl Syncer {
                 continue;
             }
             match self.api.get(id, None) {
-                Err(ApiError::NotFound) => self.gone_on_github(*key, now)?,
+                Err(ApiError::NotFound) => match self.gone_on_github(*key, now) {
+                    // Looked at again with the next list, which will not show it either.
+                    Ok(()) | Err(Error::Conflict(_)) => {}
+                    Err(error) => return Err(error),
+                },
                 Ok(_) => log::debug!("{id} is in no list but there"),
                 Err(error) => return Err(error.into()),
             }

@@ -251,6 +251,7 @@ impl FakeGitHub {
     pub(crate) fn edit_elsewhere(&self, id: &GistId, file: &str, body: Option<&[u8]>) {
         let now = self.second();
         let mut world = self.world();
+        world.excused = true;
         let Some(gist) = world.gists.get(id) else { return };
         let mut files = gist.files.clone();
         match body {
@@ -272,7 +273,9 @@ impl FakeGitHub {
 
     /// Another machine deletes the gist.
     pub(crate) fn delete_elsewhere(&self, id: &GistId) {
-        self.world().gists.remove(id);
+        let mut world = self.world();
+        world.excused = true;
+        world.gists.remove(id);
     }
 
     /// Takes note of a change that arrives and says how it is to fail, if so.

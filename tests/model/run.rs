@@ -725,8 +725,11 @@ impl Run {
         let left = bodies(&seen);
         for (gist, name, file) in self.reference.named() {
             let body = self.reference.body(file);
+            // What was never meant to be sent goes with its gist.
+            let scratch = scratch::matches(&name) && !seen.contains_key(&gist);
             let kept = body.live.is_empty()
                 || body.unknown
+                || scratch
                 || left.contains(&body.live)
                 || self.mount.github.ever_had(BlobId::of(&body.live));
             ensure!(
