@@ -6,10 +6,14 @@
 
 mod bytes;
 mod editors;
+mod elsewhere;
 mod ends;
 mod gists;
+mod hostile;
 mod mounted;
+mod reading;
 mod saves;
+mod secrets;
 mod terminal;
 mod through;
 mod unsent;

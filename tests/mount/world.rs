@@ -30,6 +30,10 @@ pub(crate) struct World {
     place: TempDir,
     mounts: u32,
     canaries: u32,
+    /// What GH_TOKEN says.
+    pub(crate) token: &'static str,
+    /// How much mounts log.
+    pub(crate) verbosity: &'static [&'static str],
     /// Names that look like scratch may be sent: the server had them before.
     pub(crate) scratch_is_known: bool,
 }
@@ -72,6 +76,8 @@ impl World {
             place,
             mounts: 0,
             canaries: 0,
+            token: "demo-token",
+            verbosity: &["-v"],
             scratch_is_known: false,
         }
     }
@@ -102,7 +108,8 @@ impl World {
 
     /// What [`World::mount`] runs.
     pub(crate) fn mount_command(&self, options: &[&str]) -> Command {
-        let mut command = self.gistfs(&["mount", "--foreground", "--write-interval", "0", "-v"]);
+        let mut command = self.gistfs(&["mount", "--foreground", "--write-interval", "0"]);
+        command.args(self.verbosity);
         // An option given twice is an error, so the usual one gives way.
         if !options.contains(&"--write-back") {
             command.args(["--write-back", WRITE_BACK]);
@@ -154,7 +161,7 @@ impl World {
     /// `gistfs` with the environment of this world and nothing else.
     pub(crate) fn gistfs(&self, arguments: &[&str]) -> Command {
         let mut command = self.program(GISTFS);
-        command.env("GH_TOKEN", "demo-token").args(arguments);
+        command.env("GH_TOKEN", self.token).args(arguments);
         command
     }
 
