@@ -34,6 +34,8 @@ pub(crate) struct World {
     pub(crate) token: &'static str,
     /// How much mounts log.
     pub(crate) verbosity: &'static [&'static str],
+    /// Mounts that went to the background.
+    background: Vec<nix::unistd::Pid>,
     /// Names that look like scratch may be sent: the server had them before.
     pub(crate) scratch_is_known: bool,
 }
@@ -78,6 +80,7 @@ impl World {
             canaries: 0,
             token: "demo-token",
             verbosity: &["-v"],
+            background: Vec::new(),
             scratch_is_known: false,
         }
     }
@@ -117,6 +120,26 @@ impl World {
         command.args(["--api-url", &self.server.api_url()]);
         command.arg("--state-dir").arg(self.state()).args(options).arg(self.point());
         command
+    }
+
+    /// Mounts as most people do: without `--foreground`.
+    pub(crate) fn mount_in_background(&mut self, options: &[&str]) -> Output {
+        let mut command = self.gistfs(&["mount", "--api-url", &self.server.api_url()]);
+        command.arg("--state-dir").arg(self.state()).args(options).arg(self.point());
+        let out = command.output().expect("gistfs runs");
+        if out.status.success() {
+            let pid = self.status()["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
+            self.background.push(nix::unistd::Pid::from_raw(pid.expect("a process id")));
+        }
+        out
+    }
+
+    /// Waits for the end of all mounts in the background.
+    #[track_caller]
+    pub(crate) fn background_ended(&mut self) {
+        for pid in std::mem::take(&mut self.background) {
+            wait_until("the background process ends", || !mounted::is_alive(pid));
+        }
     }
 
     pub(crate) fn next_log(&mut self) -> PathBuf {
@@ -385,6 +408,9 @@ impl Drop for World {
             // Removing what lies under the mount point would remove gists.
             eprintln!("{} cannot be unmounted", point.display());
             self.place.disable_cleanup(true);
+        }
+        for pid in self.background.drain(..) {
+            mounted::end(pid);
         }
         if std::thread::panicking() {
             let requests: Vec<String> = self.server.requests().iter().map(shown).collect();
