@@ -306,12 +306,15 @@ impl GistFs {
             return Err(Error::WouldWait);
         }
         self.record(&handle.open)?;
-        if self.options.through
-            && let Some(Place::File(key, name)) = self.tree().place(handle.open.ino).cloned()
-        {
-            self.push_through(key, Some(&name))?;
+        if !self.options.through {
+            return Ok(());
         }
-        Ok(())
+        // Looked up first: sending takes the tree's lock itself.
+        let place = self.tree().place(handle.open.ino).cloned();
+        match place {
+            Some(Place::File(key, name)) => self.push_through(key, Some(&name)),
+            Some(Place::Root | Place::Gist(_) | Place::Gone) | None => Ok(()),
+        }
     }
 
     /// Sends a gist's changes now and judges what came of the one file the caller cares for.
