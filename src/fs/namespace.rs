@@ -395,6 +395,7 @@ impl GistFs {
         tree.rename_gist(a, "\0");
         tree.rename_gist(b, &first);
         tree.rename_gist(a, &second);
+        lock(&self.root).touch(now);
         Ok(Renamed::Done(vec![a, b]))
     }
 
@@ -429,6 +430,12 @@ impl GistFs {
             self.store.update(key, |gist| exchange(gist, old, new, now))?;
         } else {
             self.store.update(key, |gist| move_within(gist, old, new, now))?;
+        }
+        // Whoever has either of the two open sees the change, too.
+        for ino in [tree.file(key, old), tree.file(target, new)].into_iter().flatten() {
+            if let Some(open) = self.opened_file(ino) {
+                open.change_meta(|meta| meta.ctime = now);
+            }
         }
         if mode == RenameMode::Exchange {
             tree.swap_files((key, old), (target, new));
