@@ -29,9 +29,7 @@ mod open;
 
 pub use self::content::{Fallocate, Fh, OpenMode};
 pub use self::namespace::{NewNode, RenameMode};
-
-/// Where the time comes from; tests bring their own.
-pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
+pub use crate::sync::Clock;
 
 /// How the mount behaves.
 #[derive(Clone, Debug)]

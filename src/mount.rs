@@ -70,8 +70,7 @@ impl Mount {
             log::warn!("mounted read-only: {why}");
         }
         let directory = config.state_base.join(&config.state_name).join(&account.login);
-        let store = Store::open(&directory, &config.mountpoint.to_string_lossy(), config.memory)
-            .map_err(unusable_state)?;
+        let store = open_store(config, &directory).map_err(unusable_state)?;
         let options = SyncOptions {
             write_back: config.write_back,
             refresh: config.refresh,
@@ -182,6 +181,23 @@ impl Mount {
             log::warn!("{error}");
         }
         left
+    }
+}
+
+/// Opens the state. A mount that was just unmounted may still be sending what it owes.
+fn open_store(config: &Config, directory: &Path) -> Result<Store, Error> {
+    let deadline = Instant::now() + PATIENCE + LINGER;
+    loop {
+        let opened = Store::open(directory, &config.mountpoint.to_string_lossy(), config.memory);
+        let busy = matches!(opened, Err(Error::Local { errno: libc::EBUSY, .. }));
+        let ending = || {
+            let holder = Store::holder(directory);
+            holder.is_some_and(|point| !point::mounts().contains(&point.into()))
+        };
+        if !busy || Instant::now() >= deadline || !ending() {
+            return opened;
+        }
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 

@@ -76,6 +76,12 @@ impl Store {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Who has the state in `directory` open, as they said in [`Store::open`].
+    pub fn holder(directory: &Path) -> Option<String> {
+        let text = std::fs::read_to_string(directory.join("lock")).ok()?;
+        Some(text.trim().to_owned()).filter(|holder| !holder.is_empty())
+    }
+
     /// Where the state is.
     pub fn directory(&self) -> &Path {
         &self.directory
@@ -293,15 +299,9 @@ fn lock(directory: &Path, user: &str) -> Result<File, Error> {
     match file.try_lock() {
         Ok(()) => {}
         Err(std::fs::TryLockError::WouldBlock) => {
-            let holder = std::fs::read_to_string(&path).unwrap_or_default();
-            return Err(Error::Local {
-                errno: libc::EBUSY,
-                message: format!(
-                    "{} is in use by the mount at {}",
-                    directory.display(),
-                    holder.trim()
-                ),
-            });
+            let holder = Store::holder(directory).unwrap_or_else(|| "an unknown place".into());
+            let message = format!("{} is in use by the mount at {holder}", directory.display());
+            return Err(Error::Local { errno: libc::EBUSY, message });
         }
         Err(std::fs::TryLockError::Error(error)) => {
             return Err(Error::local(&format!("cannot lock {}", path.display()), &error));

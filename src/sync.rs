@@ -4,7 +4,6 @@
 //! Requests that change something go one at a time. No lock of the store is held while one is
 //! under way: what is sent is a snapshot, and what the user does meanwhile is the next request.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -13,7 +12,7 @@ use self::bodies::Bodies;
 use crate::api::GistApi;
 use crate::api::pace::Pace;
 use crate::error::Error;
-use crate::model::{FileName, Time};
+use crate::model::{FileName, GistId, Time};
 use crate::store::Store;
 use crate::store::gist::GistKey;
 
@@ -23,6 +22,8 @@ pub mod merge;
 pub mod plan;
 pub mod refresh;
 pub mod report;
+mod send;
+mod take;
 pub mod upload;
 
 /// How syncing behaves.
@@ -64,6 +65,9 @@ impl Default for Options {
     }
 }
 
+/// The setting that holds the gists deleted of late.
+const DELETED: &str = "deleted";
+
 /// Hears what changed without the user's doing, so that tree and kernel can follow.
 pub trait Watcher: Send + Sync {
     /// Called after the store has changed, with no lock held.
@@ -84,11 +88,18 @@ pub struct GistChange {
     pub taken: Vec<FileName>,
 }
 
+/// Where the time comes from; tests bring their own.
+pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
+
 /// The traffic of one account.
+///
+/// Its methods are told the time at which they begin. A clock of its own it needs for what follows
+/// an answer: a request takes up to half a minute, and a back-off or a lag counts from its end.
 pub struct Syncer {
     store: Arc<Store>,
     api: Arc<dyn GistApi>,
     options: Options,
+    clock: Clock,
     bodies: Bodies,
     watcher: OnceLock<Weak<dyn Watcher>>,
     /// Held by whoever changes something on GitHub: one at a time. Before every other lock.
@@ -110,8 +121,6 @@ struct Pacing {
 struct Shared {
     /// Not to send before: a rate limit said so.
     limited_until: Option<Time>,
-    /// When each gist was last changed by us, for as long as reads may lag.
-    wrote: HashMap<GistKey, Time>,
     /// Gists whose remote change has to wait for a writer to finish.
     postponed: std::collections::HashSet<GistKey>,
     /// The newest answer's verdict on the network, in words; `None` when all is well.
@@ -142,12 +151,23 @@ impl Syncer {
             store,
             api,
             options,
+            clock: Arc::new(Time::now),
             bodies,
             watcher: OnceLock::new(),
             mutation: Mutex::default(),
             shared: Mutex::default(),
             wake: Condvar::new(),
         }
+    }
+
+    /// The same by another clock than the machine's.
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    fn now(&self) -> Time {
+        (self.clock)()
     }
 
     /// Names the one who hears of changes; the first to be named stays.
@@ -219,7 +239,7 @@ impl Syncer {
             if shared.pokes != seen {
                 return true;
             }
-            let now = Time::now();
+            let now = self.now();
             let left = until.map(|until| until.since(now));
             if left.is_some_and(|left| left.is_zero()) {
                 return true;
@@ -236,7 +256,7 @@ impl Syncer {
     fn run_upload(self: &Arc<Self>) {
         loop {
             let seen = self.shared().pokes;
-            let now = Time::now();
+            let now = self.now();
             let ticked = self.watcher().and_then(|watcher| watcher.tick(now));
             let next = self.send_what_is_due(now);
             let until = [ticked, next].into_iter().flatten().min();
@@ -249,7 +269,7 @@ impl Syncer {
     fn run_refresh(self: &Arc<Self>) {
         loop {
             let seen = self.shared().pokes;
-            let now = Time::now();
+            let now = self.now();
             match self.next_refresh(now) {
                 Refresh::Whole => self.note_trouble(self.refresh_all(now).as_ref().err()),
                 Refresh::New => self.note_trouble(self.refresh_new(now).as_ref().err()),
@@ -258,7 +278,7 @@ impl Syncer {
             if let Err(error) = self.store.tidy(self.options.cache_size) {
                 log::warn!("{error}");
             }
-            if !self.wait_out(seen, Time::now().after(self.options.refresh)) {
+            if !self.wait_out(seen, self.now().after(self.options.refresh)) {
                 return;
             }
         }
@@ -280,7 +300,7 @@ impl Syncer {
 
     /// Waits until `until` whatever is poked meanwhile; says whether to go on.
     fn wait_out(&self, mut seen: u64, until: Time) -> bool {
-        while Time::now() < until {
+        while self.now() < until {
             if !self.wait(seen, Some(until)) {
                 return false;
             }
@@ -297,7 +317,7 @@ impl Syncer {
     fn spares_quota(&self) -> bool {
         self.api
             .quota()
-            .is_some_and(|quota| quota.remaining < quota.limit / 10 && Time::now() < quota.reset)
+            .is_some_and(|quota| quota.remaining < quota.limit / 10 && self.now() < quota.reset)
     }
 
     /// Logs a change between trouble and none, once each.
@@ -311,17 +331,45 @@ impl Syncer {
         }
     }
 
+    /// Whether `then` is so short a time ago that GitHub's reads may still show what was before.
+    fn is_recent(&self, then: Time, now: Time) -> bool {
+        // A clock that was set back must not make us blind until the old time returns.
+        then <= now && now.since(then) < self.options.read_lag
+    }
+
     /// Whether GitHub's reads may still show `key` as it was before our last change.
     fn reads_may_lag(&self, key: GistKey, now: Time) -> bool {
-        let mut shared = self.shared();
-        let lag = self.options.read_lag;
-        shared.wrote.retain(|_, at| now.since(*at) < lag);
-        shared.wrote.contains_key(&key)
+        let wrote = self.store.look(key, |gist| gist.wrote).flatten();
+        wrote.is_some_and(|then| self.is_recent(then, now))
+    }
+
+    /// The gists we deleted so lately that lists may still show them, and when that was.
+    fn deleted(&self, now: Time) -> Result<Vec<(String, Time)>, Error> {
+        let kept = self.store.setting(DELETED)?.unwrap_or_default();
+        let parsed = kept.split_terminator(';').filter_map(|entry| {
+            let (id, at) = entry.split_once(' ')?;
+            Some((id.to_owned(), Time(at.parse().ok()?)))
+        });
+        Ok(parsed.filter(|(_, at)| self.is_recent(*at, now)).collect())
+    }
+
+    /// Whether lists may still show a gist that we deleted.
+    fn was_deleted(&self, id: &GistId, now: Time) -> Result<bool, Error> {
+        Ok(self.deleted(now)?.iter().any(|(deleted, _)| deleted == id.as_str()))
+    }
+
+    /// Remembers, over a restart too, that we have deleted a gist.
+    fn note_deleted(&self, id: &GistId) -> Result<(), Error> {
+        let now = self.now();
+        let mut deleted = self.deleted(now)?;
+        deleted.push((id.to_string(), now));
+        let entries = deleted.iter().map(|(id, at)| format!("{id} {};", at.0));
+        self.store.set_setting(DELETED, &entries.collect::<String>())
     }
 
     fn seed(&self) -> u64 {
         let mut shared = self.shared();
         shared.seed = shared.seed.wrapping_add(1);
-        shared.seed ^ (Time::now().0 as u64)
+        shared.seed ^ (self.now().0 as u64)
     }
 }

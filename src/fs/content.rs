@@ -173,6 +173,9 @@ impl GistFs {
         }
         let end = offset.checked_add(data.len() as u64).filter(|end| *end <= self.options.largest);
         let end = end.ok_or(Error::TooLarge)?;
+        if data.is_empty() {
+            return Ok(0);
+        }
         let now = self.now();
         self.with_working_copy(&handle.open, wait, |file| {
             file.write_all_at(data, offset)?;

@@ -431,9 +431,8 @@ impl GistFs {
         } else {
             self.store.update(key, |gist| move_within(gist, old, new, now))?;
         }
-        // Whoever has either of the two open sees the change, too.
-        for ino in [tree.file(key, old), tree.file(target, new)].into_iter().flatten() {
-            if let Some(open) = self.opened_file(ino) {
+        for (gist, name) in [(key, old), (target, new)] {
+            if let Some(open) = tree.file(gist, name).and_then(|ino| self.opened_file(ino)) {
                 open.change_meta(|meta| meta.ctime = now);
             }
         }
@@ -521,8 +520,15 @@ fn move_within(gist: &mut Gist, old: &FileName, new: &FileName, now: Time) -> Re
 fn exchange(gist: &mut Gist, a: &FileName, b: &FileName, now: Time) -> Result<(), Error> {
     let first = gist.files.remove(a).ok_or(Error::NotFound)?;
     let second = gist.files.remove(b).ok_or(Error::NotFound)?;
+    for (file, name) in [(&first, b), (&second, a)] {
+        if matches!(file.content, Content::Link(_)) && !gist.is_scratch(name) {
+            return Err(Error::NotPermitted("a gist holds no symbolic links"));
+        }
+    }
     put_renamed(gist, b, first, now);
     put_renamed(gist, a, second, now);
+    // The second was not there yet when the first came to be.
+    settle_name(gist, b);
     gist.changed(now);
     Ok(())
 }

@@ -143,12 +143,20 @@ struct Door {
 
 impl Door {
     fn serve(&self, stream: &UnixStream) {
-        let reply = match read_line::<Ask>(stream) {
-            Ok(ask) => self.answer(ask),
+        let asked = read_line::<Ask>(stream);
+        let ends = matches!(asked, Ok(Some(Ask::Unmount(_))));
+        let reply = match asked {
+            Ok(Some(ask)) => self.answer(ask),
+            Ok(None) => return,
             Err(error) => Reply::failed(format!("that is no question: {error}")),
         };
         if let Err(error) = write_line(stream, &reply) {
             log::debug!("whoever asked did not wait for the answer: {error}");
+        }
+        // Whoever unmounts waits for the end of the connection, and so for the end of this
+        // process: then the state is free for the next mount.
+        while ends && reply.error.is_none() {
+            std::thread::park();
         }
     }
 
@@ -212,7 +220,12 @@ fn ask_socket(path: &Path, question: Ask) -> std::io::Result<Option<Reply>> {
         Err(error) => return Err(error),
     };
     write_line(&stream, &question)?;
-    read_line(&stream).map(Some)
+    let reply = read_line(&stream)?;
+    if matches!(question, Ask::Unmount(_)) {
+        // A broken connection is an end as well.
+        drop(std::io::copy(&mut &stream, &mut std::io::sink()));
+    }
+    Ok(reply)
 }
 
 fn write_line<T: Serialize>(mut stream: &UnixStream, value: &T) -> std::io::Result<()> {
@@ -221,10 +234,11 @@ fn write_line<T: Serialize>(mut stream: &UnixStream, value: &T) -> std::io::Resu
     stream.write_all(&line)
 }
 
-fn read_line<T: for<'a> Deserialize<'a>>(stream: &UnixStream) -> std::io::Result<T> {
+/// What the other side said; `None` if it went away without a word.
+fn read_line<T: for<'a> Deserialize<'a>>(stream: &UnixStream) -> std::io::Result<Option<T>> {
     let mut line = String::new();
     BufReader::new(std::io::Read::take(stream, LONGEST_LINE)).read_line(&mut line)?;
-    Ok(serde_json::from_str(&line)?)
+    if line.is_empty() { Ok(None) } else { Ok(Some(serde_json::from_str(&line)?)) }
 }
 
 /// One socket a mount point; a path may be longer than a socket's name.

@@ -29,7 +29,8 @@ CREATE TABLE gist (
     attempt TEXT,
     error TEXT,
     mode INTEGER, uid INTEGER, gid INTEGER,
-    atime INTEGER NOT NULL, mtime INTEGER NOT NULL, ctime INTEGER NOT NULL
+    atime INTEGER NOT NULL, mtime INTEGER NOT NULL, ctime INTEGER NOT NULL,
+    wrote INTEGER
 );
 CREATE TABLE file (
     gist INTEGER NOT NULL,
@@ -271,7 +272,7 @@ fn same_row(old: &Gist, new: &Gist) -> bool {
         && old.description == new.description
         && (old.public, old.removed) == (new.public, new.removed)
         && old.moved_to == new.moved_to
-        && old.attempt == new.attempt
+        && (&old.attempt, old.wrote) == (&new.attempt, new.wrote)
         && old.upload.error == new.upload.error
         && old.meta == new.meta
 }
@@ -287,7 +288,7 @@ fn same_file_row(old: &LocalFile, new: &LocalFile) -> bool {
 
 fn write_gist(transaction: &Transaction<'_>, gist: &Gist) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
-        "INSERT OR REPLACE INTO gist VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)",
+        "INSERT OR REPLACE INTO gist VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
     )?;
     statement.execute(params![
         gist.key.0,
@@ -304,6 +305,7 @@ fn write_gist(transaction: &Transaction<'_>, gist: &Gist) -> rusqlite::Result<()
         gist.meta.atime.0,
         gist.meta.mtime.0,
         gist.meta.ctime.0,
+        gist.wrote.map(|time| time.0),
     ])?;
     Ok(())
 }
@@ -353,6 +355,7 @@ fn read_gist(row: &Row<'_>) -> rusqlite::Result<Gist> {
         moved_to: json(row, 5)?,
         meta: read_meta(row, 8)?,
         attempt: attempt.map(|text| from_json(&text, 6)).transpose()?,
+        wrote: row.get::<_, Option<i64>>(14)?.map(Time),
         upload: Upload { error: row.get(7)?, ..Upload::default() },
     })
 }

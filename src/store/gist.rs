@@ -33,8 +33,11 @@ pub struct Gist {
     pub moved_to: BTreeMap<FileName, GistKey>,
     /// The directory's attributes.
     pub meta: Meta,
-    /// What a create said whose answer never came; looked for before it is said again.
+    /// What GitHub has if the request under way, or the last one without an answer, was acted on. A
+    /// create is looked for before it is said again.
     pub attempt: Option<Attempt>,
+    /// When a change of it was last sent that was or may have been acted on: GitHub's reads lag.
+    pub wrote: Option<Time>,
     /// How the upload stands.
     pub upload: Upload,
 }
@@ -102,21 +105,57 @@ impl Meta {
     }
 }
 
-/// A create that was sent: what it said, to recognise the gist it may have made.
+/// A request that was sent: what the gist is after it, to recognise that it was acted on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// The description sent.
+    /// The description.
     pub description: String,
-    /// The bodies sent.
+    /// The files.
     pub files: BTreeMap<FileName, BlobId>,
+    /// The request before it, if that one was not answered either.
+    pub earlier: Option<Box<Self>>,
 }
 
+/// So many requests in a row without an answer are remembered.
+const UNANSWERED: usize = 8;
+
 impl Attempt {
-    /// Whether `snapshot` is what this create would have made.
+    /// A request that follows `earlier`, of which it is not known what came.
+    pub fn after(
+        earlier: Option<&Self>,
+        description: String,
+        files: BTreeMap<FileName, BlobId>,
+    ) -> Self {
+        let different = |sent: &&Self| sent.description != description || sent.files != files;
+        let mut earlier: Vec<Self> = earlier
+            .into_iter()
+            .flat_map(Self::all)
+            .filter(different)
+            .take(UNANSWERED)
+            .map(|sent| Self { earlier: None, ..sent.clone() })
+            .collect();
+        let mut chain = None;
+        while let Some(last) = earlier.pop() {
+            chain = Some(Box::new(Self { earlier: chain, ..last }));
+        }
+        Self { description, files, earlier: chain }
+    }
+
+    /// This request and those before it, the newest first.
+    pub fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |sent| sent.earlier.as_deref())
+    }
+
+    /// Whether `snapshot` is what this request, or one before it, would have made.
     pub fn made(&self, snapshot: &Snapshot) -> bool {
-        snapshot.description == self.description
-            && snapshot.files.len() == self.files.len()
-            && snapshot.files.iter().all(|(name, file)| self.files.get(name) == Some(&file.blob))
+        self.all().any(|sent| {
+            snapshot.description == sent.description
+                && snapshot.files.len() == sent.files.len()
+                && snapshot
+                    .files
+                    .iter()
+                    .all(|(name, file)| sent.files.get(name) == Some(&file.blob))
+        })
     }
 }
 
@@ -127,6 +166,8 @@ pub struct Upload {
     pub first_change: Option<Time>,
     /// The last one.
     pub last_change: Option<Time>,
+    /// The first one after the last push began: what waits is counted from here.
+    pub first_since_push: Option<Time>,
     /// Failed tries since the last success.
     pub tries: u32,
     /// Not to be tried before.
@@ -199,6 +240,7 @@ impl Gist {
             moved_to: BTreeMap::new(),
             meta: Meta::at(now),
             attempt: None,
+            wrote: None,
             upload: Upload::default(),
         }
     }
@@ -252,6 +294,7 @@ impl Gist {
     /// Notes that the user changed something that GitHub may have to hear of.
     pub fn changed(&mut self, now: Time) {
         self.upload.first_change.get_or_insert(now);
+        self.upload.first_since_push.get_or_insert(now);
         self.upload.last_change = Some(now);
         self.upload.settled = false;
         self.upload.refused = false;

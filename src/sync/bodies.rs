@@ -118,7 +118,7 @@ impl Syncer {
 
     /// Raw first: it costs no quota. The API's inline content is the way round a raw host that
     /// is out of reach or wants a login.
-    fn fetch(&self, source: &Source) -> Result<Bytes, Error> {
+    pub(super) fn fetch(&self, source: &Source) -> Result<Bytes, Error> {
         let blob = source.file.blob;
         if let Some(body) = self.store.body(blob)? {
             return Ok(body);

@@ -21,6 +21,8 @@ pub fn due(gist: &Gist, write_back: Duration) -> Option<Time> {
     let (Some(first), Some(last)) = (upload.first_change, upload.last_change) else {
         return Some(upload.not_before.unwrap_or_default());
     };
+    // What a push had to leave behind must not make the next change seem overdue.
+    let first = upload.first_since_push.unwrap_or(first);
     let quiet = if removes(gist) { write_back * 2 } else { write_back };
     let due = last.after(quiet).min(first.after(LONGEST_WAIT.max(write_back)));
     Some(upload.not_before.map_or(due, |not_before| due.max(not_before)))

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::model::{BlobId, FileName, Snapshot, Time};
-use crate::store::gist::{Content, Gist, LocalFile};
+use crate::store::gist::{Attempt, Content, Gist, LocalFile};
 
 /// The outcome of a merge.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,11 +22,14 @@ pub struct Merged {
     pub description: Option<String>,
 }
 
-/// A file that changed on GitHub is open for writing here: merge when it is closed.
+/// The file GitHub calls so changed there and is open for writing here, maybe under another name:
+/// merge when it is closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Busy(pub FileName);
 
 /// Brings `gist`, whose base was known as `base`, over `remote`. Time only dates what is new.
+///
+/// Where `remote` is as a request of ours without an answer was to make it, nobody else changed it.
 pub fn merge(
     gist: &Gist,
     base: &BTreeMap<FileName, BlobId>,
@@ -38,11 +41,18 @@ pub fn merge(
     let names: BTreeSet<&FileName> = base.keys().chain(remote.files.keys()).collect();
     for name in names {
         let before = base.get(name).copied();
-        if remote.files.get(name).map(|file| file.blob) != before {
+        let there = remote.files.get(name).map(|file| file.blob);
+        let made_it = |sent: &Attempt| sent.files.get(name).copied() == there;
+        let by_us = gist.attempt.as_ref().is_some_and(|sent| sent.all().any(made_it));
+        if there != before && !by_us {
             merged.file(name, before, &remote, now)?;
         }
     }
-    let known = gist.base.as_ref().map_or("", |base| base.description.as_str());
+    let mut known = gist.base.as_ref().map_or("", |base| base.description.as_str());
+    let described = |sent: &&Attempt| sent.description == remote.description;
+    if let Some(sent) = gist.attempt.as_ref().and_then(|sent| sent.all().find(described)) {
+        known = &sent.description;
+    }
     if remote.description != known && gist.description != remote.description {
         if gist.description == known {
             merged.gist.description.clone_from(&remote.description);
@@ -69,7 +79,8 @@ impl Merged {
         if ours.is_some() && our_blob == theirs.map(|file| file.blob) {
             return Ok(());
         }
-        if ours.is_some_and(LocalFile::is_being_written) {
+        // However long it has been open: what the writer does next must still reach this name.
+        if ours.is_some_and(|file| file.writers > 0) {
             return Err(Busy(name.clone()));
         }
         match (ours, theirs) {
@@ -96,10 +107,10 @@ impl Merged {
             (None, Some(_)) => {
                 let renamed = self.gist.files.iter().find_map(|(new, file)| {
                     let descends = file.from.as_ref() == Some(name) && file.blob() == before;
-                    (descends && before.is_some()).then(|| (new.clone(), file.is_being_written()))
+                    (descends && before.is_some()).then(|| (new.clone(), file.writers > 0))
                 });
                 match renamed {
-                    Some((new, true)) => return Err(Busy(new)),
+                    Some((_, true)) => return Err(Busy(name.clone())),
                     // Renamed here, edited there: both.
                     Some((new, false)) => self.take_as(name, &new, remote),
                     // New there, or edited there and removed here: the edit wins.

@@ -187,8 +187,7 @@ pub struct Outside<'a> {
 /// request), blank content is never sent, and the request never leaves a gist without files.
 pub fn plan(gist: &Gist, outside: &Outside<'_>) -> Plan {
     if gist.removed {
-        let step = gist.base.as_ref().map_or(Step::Nothing, |base| Step::Delete(base.id.clone()));
-        return Plan { step, held: BTreeMap::new(), more: false };
+        return plan_removal(gist, outside);
     }
     let mut draft = Draft::default();
     for (name, file) in &gist.files {
@@ -214,6 +213,21 @@ pub fn plan(gist: &Gist, outside: &Outside<'_>) -> Plan {
         return Plan { step: Step::Fetch(draft.absent), held: draft.held, more: true };
     }
     draft.finish(gist, base)
+}
+
+/// A gist goes when every file that was moved out of it is where it was moved to.
+fn plan_removal(gist: &Gist, outside: &Outside<'_>) -> Plan {
+    let mut plan = Plan { step: Step::Nothing, held: BTreeMap::new(), more: false };
+    let Some(base) = &gist.base else { return plan };
+    for (name, file) in &base.files {
+        if gist.moved_to.get(name).is_some_and(|to| !(outside.arrived)(*to, file.blob)) {
+            plan.held.insert(name.clone(), Hold::Moving);
+        }
+    }
+    if plan.held.is_empty() {
+        plan.step = Step::Delete(base.id.clone());
+    }
+    plan
 }
 
 /// What the parts of a plan are, before they become one request.

@@ -14,6 +14,9 @@ use crate::store::gist::{Gist, GistKey};
 /// The setting that holds the newest `updated_at` a list has shown, by GitHub's clock.
 const NEWEST: &str = "newest_listed";
 
+/// The setting that holds the validator of the last question for what is new, and its instant.
+const SINCE_ETAG: &str = "since_etag";
+
 /// More pages than any account has; a server that never ends its list does not hold us for ever.
 const MOST_PAGES: usize = 10_000;
 
@@ -42,8 +45,9 @@ impl Syncer {
                 (Fetched::New(page), _) => {
                     let ids = page.gists.iter().map(|gist| gist.id.to_string()).collect();
                     newest = newest.max(page.gists.iter().map(|gist| gist.updated_at).max());
-                    self.take_listed(page.gists, now)?;
-                    StoredPage { etag: page.etag, next: page.next, ids }
+                    let all = self.take_listed(page.gists, now)?;
+                    // What could not be taken over yet has to be shown again: not by a 304.
+                    StoredPage { etag: page.etag.filter(|_| all), next: page.next, ids }
                 }
             };
             seen.extend(page.ids.iter().cloned());
@@ -64,38 +68,48 @@ impl Syncer {
     }
 
     /// Asks for what was updated since the newest change a list has shown.
+    ///
+    /// The question reaches back by as long as reads may lag: until then a list may lack a change
+    /// that is older than the newest it shows. Mostly the answer is the same, and then a 304.
     pub fn refresh_new(&self, now: Time) -> Result<(), Error> {
-        let Some(since) = self.newest()? else { return self.refresh_all(now) };
+        let Some(newest) = self.newest()? else { return self.refresh_all(now) };
+        let since = newest.before(self.options.read_lag);
         let mut from = self.list(Some(since));
-        let mut newest = Some(since);
-        let setting = "since_etag";
+        let mut shown = newest;
         // Good for the same question only: it is kept with the instant asked about.
-        let mut etag = self.store.setting(setting)?.and_then(|kept| {
+        let mut etag = self.store.setting(SINCE_ETAG)?.and_then(|kept| {
             kept.split_once(' ')
                 .filter(|(at, _)| *at == since.0.to_string())
-                .map(|(_, e)| e.to_owned())
+                .map(|(_, etag)| etag.to_owned())
         });
-        let mut first = true;
-        for _ in 0..MOST_PAGES {
+        let mut first = None;
+        let mut all = true;
+        for number in 0..MOST_PAGES {
             let page = match self.api.list(&PageRequest { from, etag: etag.take() })? {
                 Fetched::NotModified => return Ok(()),
                 Fetched::New(page) => page,
             };
-            if first && let Some(etag) = &page.etag {
-                self.store.set_setting(setting, &format!("{} {etag}", since.0))?;
+            if number == 0 {
+                first = page.etag;
             }
-            first = false;
-            newest = newest.max(page.gists.iter().map(|gist| gist.updated_at).max());
-            self.take_listed(page.gists, now)?;
+            shown = page.gists.iter().map(|gist| gist.updated_at).fold(shown, Time::max);
+            all &= self.take_listed(page.gists, now)?;
             match page.next {
                 Some(next) => from = PageAddress::Next(next),
                 None => break,
             }
         }
-        if newest > Some(since) {
-            self.store.set_setting(NEWEST, &newest.unwrap_or_default().0.to_string())?;
+        if !all {
+            // What could not be taken over yet has to be shown again.
+            return self.store.set_setting(SINCE_ETAG, "");
         }
-        Ok(())
+        if shown > newest {
+            self.store.set_setting(NEWEST, &shown.0.to_string())?;
+        }
+        match first {
+            Some(etag) => self.store.set_setting(SINCE_ETAG, &format!("{} {etag}", since.0)),
+            None => Ok(()),
+        }
     }
 
     fn list(&self, since: Option<Time>) -> PageAddress {
@@ -117,13 +131,16 @@ impl Syncer {
         known
     }
 
-    /// Takes over listed gists: new ones in one transaction, changed ones by merging.
-    fn take_listed(&self, gists: Vec<Snapshot>, now: Time) -> Result<(), Error> {
+    /// Takes over listed gists: new ones in one transaction, changed ones by merging. Tells whether
+    /// that was all, or some have to wait for a writer or for reads to catch up.
+    fn take_listed(&self, gists: Vec<Snapshot>, now: Time) -> Result<bool, Error> {
+        let mut all = true;
         let mut new: Vec<(GistKey, Option<Gist>)> = Vec::new();
         let mut added = HashSet::new();
         for snapshot in gists {
             match self.store.find(&snapshot.id) {
-                Some(key) => self.take_changed(key, snapshot, now)?,
+                Some(key) => all &= self.take_changed(key, snapshot, now)?,
+                None if self.was_deleted(&snapshot.id, now)? => all = false,
                 None => match self.being_created(&snapshot) {
                     Some(key) => self.adopt(key, snapshot, now)?,
                     // A page that shifted meanwhile shows a gist twice.
@@ -143,7 +160,7 @@ impl Syncer {
             self.store.put_all(new)?;
             self.tell(&changes);
         }
-        Ok(())
+        Ok(all)
     }
 
     /// The gist of ours whose create would have made this one.
@@ -158,25 +175,27 @@ impl Syncer {
         found
     }
 
-    fn take_changed(&self, key: GistKey, mut seen: Snapshot, now: Time) -> Result<(), Error> {
+    fn take_changed(&self, key: GistKey, mut seen: Snapshot, now: Time) -> Result<bool, Error> {
         let Some(base) = self.store.look(key, |gist| gist.base.clone()).flatten() else {
-            return Ok(());
+            return Ok(true);
         };
+        let same = seen.same_content(&base);
         if self.is_stale(key, &base, &seen, None, now) {
-            return Ok(());
+            return Ok(same);
         }
-        if seen.same_content(&base) {
+        if same {
             // Addresses may change though nothing else does: a server moves, a link has an end.
             if seen.updated_at == base.updated_at && seen.files == base.files {
-                return Ok(());
+                return Ok(true);
             }
             // A star or a comment: what the list does not tell is still true.
             seen.revision.clone_from(&base.revision);
             seen.etag.clone_from(&base.etag);
         }
         match self.take(key, seen, now) {
+            Ok(()) => Ok(true),
             // A writer is at it; it is taken over when the file is closed.
-            Err(Failure::Ours(Error::Conflict(_))) | Ok(()) => Ok(()),
+            Err(Failure::Ours(Error::Conflict(_))) => Ok(false),
             Err(failure) => Err(failure.into()),
         }
     }
@@ -193,7 +212,11 @@ impl Syncer {
                 continue;
             }
             match self.api.get(id, None) {
-                Err(ApiError::NotFound) => self.gone_on_github(*key, now)?,
+                Err(ApiError::NotFound) => match self.gone_on_github(*key, now) {
+                    // Looked at again with the next list, which will not show it either.
+                    Ok(()) | Err(Error::Conflict(_)) => {}
+                    Err(error) => return Err(error),
+                },
                 Ok(_) => log::debug!("{id} is in no list but there"),
                 Err(error) => return Err(error.into()),
             }

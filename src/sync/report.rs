@@ -121,7 +121,7 @@ impl Syncer {
         });
         match worker {
             // Nothing is ever sent over it: it ends when the work does.
-            Ok(_) => drop(wait.recv_timeout(until.since(Time::now()))),
+            Ok(_) => drop(wait.recv_timeout(until.since(self.now()))),
             Err(error) => log::warn!("cannot start a thread to send what is owed: {error}"),
         }
         self.report().owing
@@ -135,14 +135,14 @@ impl Syncer {
         // A second round: a file moved between gists leaves its old one after it arrived.
         for _ in 0..2 {
             for key in self.differing() {
-                if Time::now() >= until {
+                if self.now() >= until {
                     return;
                 }
                 self.store.note(key, |gist| {
                     gist.upload.refused = false;
                     gist.upload.not_before = None;
                 });
-                let failed = self.push(key, Time::now(), even_open).is_err();
+                let failed = self.push(key, self.now(), even_open).is_err();
                 if failed && self.shared().limited_until.is_some() {
                     return;
                 }

@@ -6,20 +6,13 @@ use std::time::Duration;
 
 use super::bodies::Source;
 use super::due::due;
-use super::merge::{Merged, merge};
-use super::plan::{Body, Change, Class, Hold, Outside, Plan, Step, expected, plan};
-use super::{GistChange, Pacing, Syncer};
-use crate::api::pace::Pace;
+use super::plan::{Class, Hold, Outside, Plan, Step, plan};
+use super::{Pacing, Syncer};
+use crate::api::ApiError;
 use crate::api::retry::{self, Repeatable};
-use crate::api::{
-    ApiError, Fetched, FileChange, FullGist, NewGist, PageAddress, PageRequest, Patch,
-};
 use crate::error::Error;
-use crate::model::{BlobId, FileName, Snapshot, Time};
-use crate::store::gist::{Attempt, Gist, GistKey};
-
-/// The longest pause between two changes that is waited out; a longer one sends us away.
-const SHORT_PAUSE: Duration = Duration::from_secs(2);
+use crate::model::{BlobId, FileName, Time};
+use crate::store::gist::{Gist, GistKey};
 
 /// Requests one push may take before it lets others have their turn.
 const STEPS: usize = 64;
@@ -34,9 +27,8 @@ impl Syncer {
         if limited.is_none() {
             for (_, key) in self.due_times().into_iter().filter(|(at, _)| *at <= now) {
                 // The failure is recorded with the gist, and logged there.
-                if self.push(key, Time::now(), false).is_err()
-                    && self.shared().limited_until.is_some()
-                {
+                let failed = self.push(key, self.now(), false).is_err();
+                if failed && self.shared().limited_until.is_some_and(|until| until > now) {
                     break;
                 }
             }
@@ -68,7 +60,6 @@ impl Syncer {
         match self.push_steps(&mut pacing, key, now, even_open) {
             Ok(left) => {
                 self.store.note(key, |gist| {
-                    gist.upload.settled = true;
                     gist.upload.tries = 0;
                     gist.upload.not_before = None;
                     if !gist.differs() {
@@ -80,7 +71,7 @@ impl Syncer {
                 self.unsettle_movers(key);
                 Ok(left)
             }
-            Err(failure) => Err(self.record_failure(key, failure, now)),
+            Err(failure) => Err(self.record_failure(key, failure)),
         }
     }
 
@@ -88,7 +79,8 @@ impl Syncer {
     pub fn unsettle_movers(&self, key: GistKey) {
         let mut waiting = Vec::new();
         self.store.look_at_all(|gist| {
-            if gist.moved_to.values().any(|to| *to == key) {
+            // Not only those that moved a file to `key` itself: it may have been moved on.
+            if gist.key != key && !gist.moved_to.is_empty() {
                 waiting.push(gist.key);
             }
         });
@@ -106,6 +98,11 @@ impl Syncer {
     ) -> Result<Left, Failure> {
         let mut looked = false;
         for _ in 0..STEPS {
+            // Before the look at what there is: what the user does from now on unsettles it again.
+            self.store.note(key, |gist| {
+                gist.upload.settled = true;
+                gist.upload.first_since_push = None;
+            });
             let Some(gist) = self.store.get(key) else { return Ok(Left::new()) };
             let plan = self.plan(&gist, even_open);
             match &plan.step {
@@ -138,6 +135,7 @@ impl Syncer {
                 return Ok(Left::new());
             }
         }
+        self.store.note(key, |gist| gist.upload.settled = false);
         Ok(Left::new())
     }
 
@@ -151,11 +149,16 @@ impl Syncer {
             }
         };
         let arrived = |to, blob| {
-            let wanted = |gist: &Gist| {
-                gist.files.values().any(|file| file.blob() == Some(blob))
-                    && gist.source(blob).is_none()
-            };
-            !self.store.look(to, wanted).unwrap_or(false)
+            let mut wanted = false;
+            // Who removes the whole gist does not mean to keep it for a backup somewhere else.
+            let backups = !gist.removed;
+            self.store.look_at_all(|other| {
+                wanted |= other.source(blob).is_none()
+                    && other.files.iter().any(|(name, file)| {
+                        file.blob() == Some(blob) && (backups || !other.is_scratch(name))
+                    });
+            });
+            !wanted && !self.store.get(to).is_some_and(|to| owes_text(&to, class))
         };
         plan(gist, &Outside { class: &class, arrived: &arrived, even_open })
     }
@@ -174,367 +177,37 @@ impl Syncer {
         self.body(&source).map(drop).map_err(Failure::Ours)
     }
 
-    /// Looks whether the gist is still what `base` says; true if it was not and was merged.
-    fn look(&self, gist: &Gist, now: Time) -> Result<bool, Failure> {
-        let Some(base) = &gist.base else { return Ok(false) };
-        match self.api.get(&base.id, base.etag.as_deref()) {
-            Ok(Fetched::NotModified) => Ok(false),
-            Ok(Fetched::New(full)) => {
-                if self.is_stale(gist.key, base, &full.snapshot, Some(&full.history), now) {
-                    return Ok(false);
-                }
-                self.keep_bodies(&full);
-                let changed = !full.snapshot.same_content(base);
-                self.take(gist.key, full.snapshot, now)?;
-                Ok(changed)
-            }
-            Err(ApiError::NotFound) if self.reads_may_lag(gist.key, now) => Ok(false),
-            Err(ApiError::NotFound) => {
-                self.gone_on_github(gist.key, now).map_err(Failure::Ours)?;
-                Ok(true)
-            }
-            Err(error) => Err(Failure::Theirs(error, Repeatable::Yes)),
-        }
-    }
-
-    /// Whether an answer shows a time before our own last write: reads lag behind writes.
-    pub(super) fn is_stale(
-        &self,
-        key: GistKey,
-        base: &Snapshot,
-        seen: &Snapshot,
-        history: Option<&[String]>,
-        now: Time,
-    ) -> bool {
-        if !self.reads_may_lag(key, now) {
-            return false;
-        }
-        match (&base.revision, history) {
-            (Some(known), Some(history)) if !history.is_empty() => !history.contains(known),
-            // A list tells no revision. Within one second it cannot tell before from after.
-            (Some(_) | None, _) => {
-                seen.updated_at < base.updated_at
-                    || (seen.updated_at == base.updated_at && !seen.same_content(base))
-            }
-        }
-    }
-
-    /// Bodies that came along are worth keeping: they are proved, and were paid for.
-    fn keep_bodies(&self, full: &FullGist) {
-        for (blob, body) in &full.bodies {
-            if let Err(error) = self.store.keep(*blob, body) {
-                log::warn!("{error}");
-            }
-        }
-    }
-
-    /// Makes `remote` the base of the gist, merging what the user changed over it.
-    pub(super) fn take(&self, key: GistKey, remote: Snapshot, now: Time) -> Result<(), Failure> {
-        let remote = Arc::new(remote);
-        let done = self.store.update(key, |gist| {
-            if gist.removed && gist.base.as_ref().is_some_and(|base| !base.same_content(&remote)) {
-                log::warn!("{}: changed on GitHub after it was removed here; it stays", remote.id);
-                *gist = Gist::of_remote(key, Arc::clone(&remote));
-                return Ok(Ok(Merged {
-                    gist: gist.clone(),
-                    moved: vec![],
-                    taken: vec![],
-                    description: None,
-                }));
-            }
-            let base = blobs_of(gist.base.as_deref());
-            let merged = merge(gist, &base, Arc::clone(&remote), now);
-            if let Ok(merged) = &merged {
-                *gist = merged.gist.clone();
-                gist.upload.settled = false;
-            }
-            Ok(merged)
-        });
-        match done.map_err(Failure::Ours)? {
-            Ok(merged) => {
-                self.tell_merged(key, merged);
-                Ok(())
-            }
-            Err(busy) => {
-                self.shared().postponed.insert(key);
-                let name = busy.0;
-                Err(Failure::Ours(Error::Conflict(format!(
-                    "{name} changed on GitHub and is open for writing here"
-                ))))
-            }
-        }
-    }
-
-    fn tell_merged(&self, key: GistKey, merged: Merged) {
-        for (old, new) in &merged.moved {
-            log::warn!("{old:?} changed here and on GitHub; what was written here is now {new:?}");
-        }
-        if let Some(theirs) = &merged.description {
-            log::warn!(
-                "the description changed here and on GitHub; {theirs:?} is replaced by ours"
-            );
-        }
-        self.tell(&[GistChange { key, moved: merged.moved, taken: merged.taken }]);
-    }
-
-    /// The gist is not on GitHub any more. What was edited here is made anew; else it goes.
-    pub(super) fn gone_on_github(&self, key: GistKey, now: Time) -> Result<(), Error> {
-        let keep =
-            self.store.look(key, |gist| gist.differs() && !gist.removed && !gist.files.is_empty());
-        match keep {
-            Some(true) => {
-                self.store.update(key, |gist| {
-                    log::warn!(
-                        "{}: deleted on GitHub, edited here; it is made anew",
-                        gist.description
-                    );
-                    gist.base = None;
-                    gist.moved_to.clear();
-                    for file in gist.files.values_mut() {
-                        file.from = None;
-                    }
-                    gist.changed(now);
-                    Ok(())
-                })?;
-            }
-            Some(false) => self.store.put_all(vec![(key, None)])?,
-            None => {}
-        }
-        self.tell(&[GistChange { key, moved: vec![], taken: vec![] }]);
-        Ok(())
-    }
-
-    /// Waits until GitHub's pace allows the next change, if that is soon.
-    fn keep_pace(&self, pacing: &mut MutexGuard<'_, Pacing>) -> Result<(), Failure> {
-        let interval = self.options.write_interval;
-        let limited = self.api.quota().is_some();
-        let pace = pacing.pace.get_or_insert_with(|| {
-            if limited {
-                Pace::github(interval.unwrap_or(Duration::from_secs(1)))
-            } else {
-                Pace::unlimited(interval.unwrap_or_default())
-            }
-        });
-        let wait = pace.wait(Time::now());
-        if wait > SHORT_PAUSE {
-            return Err(Failure::Theirs(
-                ApiError::Limited {
-                    message: "gistfs keeps below GitHub's limit on changes".into(),
-                    wait: Some(wait),
-                    secondary: true,
-                },
-                Repeatable::Yes,
-            ));
-        }
-        std::thread::sleep(wait);
-        pace.sent(Time::now());
-        Ok(())
-    }
-
-    fn send(&self, gist: &Gist, plan: &Plan, now: Time) -> Result<(), Failure> {
-        match &plan.step {
-            Step::Nothing | Step::Fetch(_) => Ok(()),
-            Step::Create { files } => self.send_create(gist, plan, files, now),
-            Step::Update { id, description, files } => {
-                let files = files
-                    .iter()
-                    .map(|(name, change)| Ok((name.clone(), self.spell(change)?)))
-                    .collect::<Result<_, Failure>>()?;
-                let patch = Patch { description: description.clone(), files };
-                let answer = self.api.update(id, &patch).map_err(|error| {
-                    if error == ApiError::NotFound && self.reads_may_lag(gist.key, now) {
-                        // Gone only just now: what is true shows when reads have caught up.
-                        return ApiError::Conflict("the gist is not to be found just now".into());
-                    }
-                    denied(error)
-                });
-                let answer = answer.map_err(|error| Failure::Theirs(error, Repeatable::Yes))?;
-                self.finish(gist.key, plan, answer, now)
-            }
-            Step::Delete(id) => match self.api.delete(id) {
-                Ok(()) | Err(ApiError::NotFound) => {
-                    self.store.put_all(vec![(gist.key, None)]).map_err(Failure::Ours)
-                }
-                Err(error) => Err(Failure::Theirs(error, Repeatable::Yes)),
-            },
-        }
-    }
-
-    fn send_create(
-        &self,
-        gist: &Gist,
-        plan: &Plan,
-        files: &BTreeMap<FileName, Body>,
-        now: Time,
-    ) -> Result<(), Failure> {
-        let texts = files
-            .iter()
-            .map(|(name, body)| Ok((name.clone(), self.text(body.blob)?)))
-            .collect::<Result<_, Failure>>()?;
-        let new =
-            NewGist { description: gist.description.clone(), public: gist.public, files: texts };
-        let attempt = Attempt {
-            description: gist.description.clone(),
-            files: files.iter().map(|(name, body)| (name.clone(), body.blob)).collect(),
-        };
-        // Written down first: if the answer is lost, or we are, the gist is looked for.
-        self.set_attempt(gist.key, Some(attempt))?;
-        match self.api.create(&new) {
-            Ok(answer) => self.finish(gist.key, plan, answer, now),
-            Err(error) => {
-                if !error.outcome_unknown() {
-                    self.set_attempt(gist.key, None)?;
-                }
-                Err(Failure::Theirs(denied(error), Repeatable::Yes))
-            }
-        }
-    }
-
-    fn set_attempt(&self, key: GistKey, attempt: Option<Attempt>) -> Result<(), Failure> {
-        let set = self.store.update(key, |gist| {
-            gist.attempt = attempt;
-            Ok(())
-        });
-        set.map_err(Failure::Ours)
-    }
-
-    /// A create was sent and no answer came: adopts the gist it made, or clears the way for another.
-    fn look_for_lost_create(&self, gist: &Gist, now: Time) -> Result<(), Failure> {
-        let Some(attempt) = &gist.attempt else { return Ok(()) };
-        let mut from = PageAddress::Own { since: None };
-        loop {
-            let request = PageRequest { from, etag: None };
-            let page = match self.api.list(&request) {
-                Ok(Fetched::New(page)) => page,
-                Ok(Fetched::NotModified) => break,
-                Err(error) => return Err(Failure::Theirs(error, Repeatable::Yes)),
-            };
-            for snapshot in page.gists {
-                if attempt.made(&snapshot) && self.store.find(&snapshot.id).is_none() {
-                    log::info!("{}: found the gist whose creation was not answered", snapshot.id);
-                    return self.adopt(gist.key, snapshot, now).map_err(Failure::Ours);
-                }
-            }
-            match page.next {
-                Some(next) => from = PageAddress::Next(next),
-                None => break,
-            }
-        }
-        if self.reads_may_lag(gist.key, now) {
-            // The list may not show it yet: only a later look can tell that it was not made.
-            return Err(Failure::Theirs(
-                ApiError::Conflict(
-                    "a create was not answered and its gist is not listed yet".into(),
-                ),
-                Repeatable::Yes,
-            ));
-        }
-        self.set_attempt(gist.key, None)
-    }
-
-    /// Makes `snapshot` the base of a gist that was being created.
-    pub(super) fn adopt(&self, key: GistKey, snapshot: Snapshot, now: Time) -> Result<(), Error> {
-        self.store.update(key, |gist| {
-            gist.base = Some(Arc::new(snapshot));
-            gist.attempt = None;
-            gist.upload.settled = false;
-            gist.follow_base();
-            gist.changed(now);
-            Ok(())
-        })
-    }
-
-    fn spell(&self, change: &Change) -> Result<FileChange, Failure> {
-        Ok(match change {
-            Change::Delete => FileChange::Delete,
-            Change::Write(body) => FileChange::Write(self.text(body.blob)?),
-            Change::Rename(to, body) => {
-                let text = body.map(|body| self.text(body.blob)).transpose()?;
-                FileChange::Rename(to.clone(), text)
-            }
-        })
-    }
-
-    fn text(&self, blob: BlobId) -> Result<String, Failure> {
-        let body = self.store.body(blob).map_err(Failure::Ours)?;
-        body.and_then(|body| String::from_utf8(body.to_vec()).ok()).ok_or_else(|| {
-            Failure::Ours(Error::Nonsense(format!("body {blob} is missing from local state")))
-        })
-    }
-
-    /// Makes GitHub's answer to a change the new base, after comparing it with what was meant.
-    fn finish(
-        &self,
-        key: GistKey,
-        plan: &Plan,
-        answer: FullGist,
-        now: Time,
-    ) -> Result<(), Failure> {
-        self.shared().wrote.insert(key, Time::now());
-        self.keep_bodies(&answer);
-        let remote = Arc::new(answer.snapshot);
-        let done = self.store.update(key, |gist| {
-            let mut meant = expected(gist.base.as_ref(), &plan.step);
-            for (name, blob) in sent(&plan.step) {
-                let stored = remote.files.get(&name).map(|file| file.blob);
-                if let Some(stored) = stored.filter(|stored| *stored != blob) {
-                    log::warn!(
-                        "{}: GitHub stored {name:?} with other bytes than were sent",
-                        remote.id
-                    );
-                    meant.insert(name.clone(), stored);
-                    if let Some(file) =
-                        gist.files.get_mut(&name).filter(|file| file.blob() == Some(blob))
-                    {
-                        file.altered = Some(blob);
-                    }
-                }
-            }
-            gist.attempt = None;
-            match merge(gist, &meant, Arc::clone(&remote), now) {
-                Ok(merged) => {
-                    *gist = merged.gist.clone();
-                    Ok(Some(merged))
-                }
-                Err(busy) => {
-                    log::warn!(
-                        "{}: {:?} also changed on GitHub while it is open here",
-                        remote.id,
-                        busy.0
-                    );
-                    gist.base = Some(Arc::clone(&remote));
-                    gist.follow_base();
-                    Ok(None)
-                }
-            }
-        });
-        if let Some(Merged { moved, taken, .. }) = done.map_err(Failure::Ours)? {
-            self.tell(&[GistChange { key, moved, taken }]);
-        }
-        Ok(())
-    }
-
     /// Notes a failed push with the gist and tells the error to raise.
-    fn record_failure(&self, key: GistKey, failure: Failure, now: Time) -> Error {
+    fn record_failure(&self, key: GistKey, failure: Failure) -> Error {
+        let mut unknown = false;
         let (error, wait, limited) = match failure {
             Failure::Ours(error) => (error, Some(Duration::from_secs(5)), false),
             Failure::Theirs(error, repeatable) => {
                 let tries = self.store.look(key, |gist| gist.upload.tries).unwrap_or(0);
                 let wait = retry::wait(tries, repeatable, &error, self.seed());
                 let limited = matches!(error, ApiError::Limited { .. });
-                if error.outcome_unknown() {
-                    self.shared().wrote.insert(key, now);
-                }
+                unknown = error.outcome_unknown();
                 (Error::from(error), wait, limited)
             }
         };
-        let until = wait.map(|wait| Time::now().after(wait));
+        let now = self.now();
+        if unknown {
+            let noted = self.store.update(key, |gist| {
+                gist.wrote = Some(now);
+                Ok(())
+            });
+            if let Err(error) = noted {
+                log::warn!("{error}");
+            }
+        }
+        let until = wait.map(|wait| now.after(wait));
         if limited {
             self.shared().limited_until = until;
         }
         self.store.note(key, |gist| {
             gist.upload.tries = gist.upload.tries.saturating_add(1);
             gist.upload.not_before = until;
+            gist.upload.settled = false;
             gist.upload.refused = until.is_none();
         });
         self.record_error(key, Some(error.to_string()));
@@ -575,6 +248,17 @@ impl Syncer {
     }
 }
 
+/// Whether something of the gist can go to GitHub and is not there yet. It may be a file that was
+/// moved there and edited since.
+fn owes_text(gist: &Gist, class: impl Fn(BlobId) -> Option<Class>) -> bool {
+    gist.files.iter().any(|(name, file)| {
+        let Some(blob) = file.blob() else { return false };
+        !gist.is_scratch(name)
+            && gist.remote(name).is_none_or(|remote| remote.blob != blob)
+            && class(blob).is_none_or(|class| matches!(class, Class::Text { .. }))
+    })
+}
+
 /// Why a push failed: on GitHub's side, and then maybe only for now, or on ours.
 pub(super) enum Failure {
     Theirs(ApiError, Repeatable),
@@ -587,39 +271,5 @@ impl From<Failure> for Error {
             Failure::Theirs(error, _) => error.into(),
             Failure::Ours(error) => error,
         }
-    }
-}
-
-/// GitHub says 404 when a token lacks the scope to change what it may see.
-fn denied(error: ApiError) -> ApiError {
-    if error != ApiError::NotFound {
-        return error;
-    }
-    ApiError::Forbidden(
-        "the token may not change gists: it needs the scope \"gist\" (fine-grained: Gists, write)"
-            .into(),
-    )
-}
-
-fn blobs_of(base: Option<&Snapshot>) -> BTreeMap<FileName, BlobId> {
-    base.map(|base| base.files.iter().map(|(name, file)| (name.clone(), file.blob)).collect())
-        .unwrap_or_default()
-}
-
-/// The bodies a step carries, by the names they have afterwards.
-fn sent(step: &Step) -> Vec<(FileName, BlobId)> {
-    match step {
-        Step::Nothing | Step::Fetch(_) | Step::Delete(_) => vec![],
-        Step::Create { files } => {
-            files.iter().map(|(name, body)| (name.clone(), body.blob)).collect()
-        }
-        Step::Update { files, .. } => files
-            .iter()
-            .filter_map(|(name, change)| match change {
-                Change::Write(body) => Some((name.clone(), body.blob)),
-                Change::Rename(to, body) => body.map(|body| (to.clone(), body.blob)),
-                Change::Delete => None,
-            })
-            .collect(),
     }
 }

@@ -1,0 +1,229 @@
+//! Carrying out a step: one request, written down before it leaves, in GitHub's pace.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
+
+use super::plan::{Body, Change, Plan, Step, expected};
+use super::upload::Failure;
+use super::{Pacing, Syncer};
+use crate::api::pace::Pace;
+use crate::api::retry::Repeatable;
+use crate::api::{ApiError, Fetched, FileChange, NewGist, PageAddress, PageRequest, Patch};
+use crate::error::Error;
+use crate::model::{BlobId, FileName, Snapshot, Time};
+use crate::store::gist::{Attempt, Gist, GistKey};
+
+/// The longest pause between two changes that is waited out; a longer one sends us away.
+const SHORT_PAUSE: Duration = Duration::from_secs(2);
+
+impl Syncer {
+    /// Waits until GitHub's pace allows the next change, if that is soon.
+    pub(super) fn keep_pace(&self, pacing: &mut MutexGuard<'_, Pacing>) -> Result<(), Failure> {
+        let interval = self.options.write_interval;
+        let limited = self.api.quota().is_some();
+        let pace = pacing.pace.get_or_insert_with(|| {
+            if limited {
+                Pace::github(interval.unwrap_or(Duration::from_secs(1)))
+            } else {
+                Pace::unlimited(interval.unwrap_or_default())
+            }
+        });
+        let wait = pace.wait(self.now());
+        if wait > SHORT_PAUSE {
+            return Err(Failure::Theirs(
+                ApiError::Limited {
+                    message: "gistfs keeps below GitHub's limit on changes".into(),
+                    wait: Some(wait),
+                    secondary: true,
+                },
+                Repeatable::Yes,
+            ));
+        }
+        std::thread::sleep(wait);
+        pace.sent(self.now());
+        Ok(())
+    }
+
+    pub(super) fn send(&self, gist: &Gist, plan: &Plan, now: Time) -> Result<(), Failure> {
+        match &plan.step {
+            Step::Nothing | Step::Fetch(_) => Ok(()),
+            Step::Create { files } => self.send_create(gist, plan, files, now),
+            Step::Update { id, description, files } => {
+                let files = files
+                    .iter()
+                    .map(|(name, change)| Ok((name.clone(), self.spell(change)?)))
+                    .collect::<Result<_, Failure>>()?;
+                let patch = Patch { description: description.clone(), files };
+                // Written down first: if the answer is lost and the user goes on writing, what
+                // GitHub then shows must not be taken for somebody else's change.
+                let files = expected(gist.base.as_ref(), &plan.step);
+                let attempt =
+                    Attempt::after(gist.attempt.as_ref(), gist.description.clone(), files);
+                let lags = self.reads_may_lag(gist.key, now);
+                self.note_attempt(gist.key, attempt)?;
+                let answer = self.api.update(id, &patch);
+                match answer {
+                    Ok(answer) => self.finish(gist.key, plan, answer, now),
+                    Err(error) => {
+                        self.take_back_attempt(gist, &error)?;
+                        Err(Failure::Theirs(judge_refusal(error, lags), Repeatable::Yes))
+                    }
+                }
+            }
+            Step::Delete(id) => {
+                let lags = self.reads_may_lag(gist.key, now);
+                // A look has just shown that it is there: 404 does not mean that it is gone.
+                let answer = self.api.delete(id);
+                answer.map_err(|error| {
+                    Failure::Theirs(judge_refusal(error, lags), Repeatable::Yes)
+                })?;
+                self.note_deleted(id).map_err(Failure::Ours)?;
+                self.store.put_all(vec![(gist.key, None)]).map_err(Failure::Ours)
+            }
+        }
+    }
+
+    fn send_create(
+        &self,
+        gist: &Gist,
+        plan: &Plan,
+        files: &BTreeMap<FileName, Body>,
+        now: Time,
+    ) -> Result<(), Failure> {
+        let texts = files
+            .iter()
+            .map(|(name, body)| Ok((name.clone(), self.text(body.blob)?)))
+            .collect::<Result<_, Failure>>()?;
+        let new =
+            NewGist { description: gist.description.clone(), public: gist.public, files: texts };
+        let blobs = files.iter().map(|(name, body)| (name.clone(), body.blob)).collect();
+        let attempt = Attempt::after(None, gist.description.clone(), blobs);
+        // Written down first: if the answer is lost, or we are, the gist is looked for.
+        self.note_attempt(gist.key, attempt)?;
+        match self.api.create(&new) {
+            Ok(answer) => self.finish(gist.key, plan, answer, now),
+            Err(error) => {
+                self.take_back_attempt(gist, &error)?;
+                Err(Failure::Theirs(denied(error), Repeatable::Yes))
+            }
+        }
+    }
+
+    fn note_attempt(&self, key: GistKey, attempt: Attempt) -> Result<(), Failure> {
+        let now = self.now();
+        let noted = self.store.update(key, |gist| {
+            gist.attempt = Some(attempt);
+            gist.wrote = Some(now);
+            Ok(())
+        });
+        noted.map_err(Failure::Ours)
+    }
+
+    /// A request that certainly was not acted on leaves things as `before`: maybe in doubt about an
+    /// earlier one.
+    fn take_back_attempt(&self, before: &Gist, error: &ApiError) -> Result<(), Failure> {
+        if error.outcome_unknown() {
+            return Ok(());
+        }
+        let taken = self.store.update(before.key, |gist| {
+            gist.attempt.clone_from(&before.attempt);
+            gist.wrote = before.wrote;
+            Ok(())
+        });
+        taken.map_err(Failure::Ours)
+    }
+
+    /// A create was sent and no answer came: adopts the gist it made, or clears the way for another.
+    pub(super) fn look_for_lost_create(&self, gist: &Gist, now: Time) -> Result<(), Failure> {
+        let Some(attempt) = &gist.attempt else { return Ok(()) };
+        let mut from = PageAddress::Own { since: None };
+        loop {
+            let request = PageRequest { from, etag: None };
+            let page = match self.api.list(&request) {
+                Ok(Fetched::New(page)) => page,
+                Ok(Fetched::NotModified) => break,
+                Err(error) => return Err(Failure::Theirs(error, Repeatable::Yes)),
+            };
+            for snapshot in page.gists {
+                if attempt.made(&snapshot) && self.store.find(&snapshot.id).is_none() {
+                    log::info!("{}: found the gist whose creation was not answered", snapshot.id);
+                    return self.adopt(gist.key, snapshot, now).map_err(Failure::Ours);
+                }
+            }
+            match page.next {
+                Some(next) => from = PageAddress::Next(next),
+                None => break,
+            }
+        }
+        if self.reads_may_lag(gist.key, now) {
+            // The list may not show it yet: only a later look can tell that it was not made.
+            return Err(Failure::Theirs(
+                ApiError::Conflict(
+                    "a create was not answered and its gist is not listed yet".into(),
+                ),
+                Repeatable::Yes,
+            ));
+        }
+        let cleared = self.store.update(gist.key, |gist| {
+            gist.attempt = None;
+            Ok(())
+        });
+        cleared.map_err(Failure::Ours)
+    }
+
+    /// Makes `snapshot` the base of a gist that was being created.
+    pub(super) fn adopt(&self, key: GistKey, snapshot: Snapshot, now: Time) -> Result<(), Error> {
+        self.store.update(key, |gist| {
+            gist.base = Some(Arc::new(snapshot));
+            gist.attempt = None;
+            gist.upload.settled = false;
+            gist.follow_base();
+            gist.changed(now);
+            Ok(())
+        })
+    }
+
+    fn spell(&self, change: &Change) -> Result<FileChange, Failure> {
+        Ok(match change {
+            Change::Delete => FileChange::Delete,
+            Change::Write(body) => FileChange::Write(self.text(body.blob)?),
+            Change::Rename(to, body) => {
+                let text = body.map(|body| self.text(body.blob)).transpose()?;
+                FileChange::Rename(to.clone(), text)
+            }
+        })
+    }
+
+    fn text(&self, blob: BlobId) -> Result<String, Failure> {
+        let body = self.store.body(blob).map_err(Failure::Ours)?;
+        body.and_then(|body| String::from_utf8(body.to_vec()).ok()).ok_or_else(|| {
+            Failure::Ours(Error::Nonsense(format!("body {blob} is missing from local state")))
+        })
+    }
+}
+
+/// What a refusal says about the gist, if it does not say it about the lag of reads.
+fn judge_refusal(error: ApiError, lags: bool) -> ApiError {
+    if lags && error == ApiError::NotFound {
+        // Gone only just now: what is true shows when reads have caught up.
+        return ApiError::Conflict("the gist is not to be found just now".into());
+    }
+    if lags && let ApiError::Refused { status: 422, message } = error {
+        // Planned over a state that was already past, as when an answer was lost: one file named
+        // that is not there any more fails the whole request.
+        return ApiError::Conflict(message);
+    }
+    denied(error)
+}
+
+/// GitHub says 404 when a token lacks the scope to change what it may see.
+fn denied(error: ApiError) -> ApiError {
+    if error != ApiError::NotFound {
+        return error;
+    }
+    ApiError::Forbidden(
+        "the token may not change gists: it needs the scope \"gist\" (fine-grained: Gists, write)"
+            .into(),
+    )
+}

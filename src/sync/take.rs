@@ -1,0 +1,294 @@
+//! Taking over what GitHub says of a gist: read before a change, listed, or answered to a change.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::bodies::Source;
+use super::merge::{Busy, Merged, merge};
+use super::plan::{Change, Plan, Step, expected};
+use super::upload::Failure;
+use super::{GistChange, Syncer};
+use crate::api::retry::Repeatable;
+use crate::api::{ApiError, Fetched, FullGist};
+use crate::error::Error;
+use crate::model::{BlobId, FileName, Snapshot, Time};
+use crate::store::gist::{Gist, GistKey};
+
+impl Syncer {
+    /// Looks whether the gist is still what `base` says; true if it was not and was merged.
+    pub(super) fn look(&self, gist: &Gist, now: Time) -> Result<bool, Failure> {
+        let Some(base) = &gist.base else { return Ok(false) };
+        match self.api.get(&base.id, base.etag.as_deref()) {
+            Ok(Fetched::NotModified) => Ok(false),
+            Ok(Fetched::New(full)) => {
+                if self.is_stale(gist.key, base, &full.snapshot, Some(&full.history), now) {
+                    return Ok(false);
+                }
+                self.keep_bodies(&full);
+                let changed = !full.snapshot.same_content(base);
+                self.take(gist.key, full.snapshot, now)?;
+                Ok(changed)
+            }
+            Err(ApiError::NotFound) if self.reads_may_lag(gist.key, now) => Ok(false),
+            Err(ApiError::NotFound) => {
+                self.gone_on_github(gist.key, now).map_err(Failure::Ours)?;
+                Ok(true)
+            }
+            Err(error) => Err(Failure::Theirs(error, Repeatable::Yes)),
+        }
+    }
+
+    /// Whether an answer shows a time before our own last write: reads lag behind writes.
+    pub(super) fn is_stale(
+        &self,
+        key: GistKey,
+        base: &Snapshot,
+        seen: &Snapshot,
+        history: Option<&[String]>,
+        now: Time,
+    ) -> bool {
+        if !self.reads_may_lag(key, now) {
+            return false;
+        }
+        match (&base.revision, history) {
+            (Some(known), Some(history)) if history.first() == Some(known) => {
+                // A description makes no commit: here only the second can tell.
+                seen.updated_at <= base.updated_at && !seen.same_content(base)
+            }
+            (Some(known), Some(history)) if !history.is_empty() => !history.contains(known),
+            // A list tells no revision. Within one second it cannot tell before from after.
+            (Some(_) | None, _) => {
+                seen.updated_at < base.updated_at
+                    || (seen.updated_at == base.updated_at && !seen.same_content(base))
+            }
+        }
+    }
+
+    /// Bodies that came along are worth keeping: they are proved, and were paid for.
+    fn keep_bodies(&self, full: &FullGist) {
+        for (blob, body) in &full.bodies {
+            if let Err(error) = self.store.keep(*blob, body) {
+                log::warn!("{error}");
+            }
+        }
+    }
+
+    /// Makes `remote` the base of the gist, merging what the user changed over it.
+    pub(super) fn take(&self, key: GistKey, remote: Snapshot, now: Time) -> Result<(), Failure> {
+        let remote = Arc::new(remote);
+        let lost = self.secure_bodies(key, &remote)?;
+        let done = self.store.update(key, |gist| {
+            drop_lost(gist, &lost);
+            let known = gist.base.as_ref().is_some_and(|base| base.same_content(&remote))
+                || gist.attempt.as_ref().is_some_and(|sent| sent.made(&remote));
+            if gist.removed && !known {
+                log::warn!("{}: changed on GitHub after it was removed here; it stays", remote.id);
+                let wrote = gist.wrote;
+                *gist = Gist { wrote, ..Gist::of_remote(key, Arc::clone(&remote)) };
+                return Ok(Ok(Merged {
+                    gist: gist.clone(),
+                    moved: vec![],
+                    taken: vec![],
+                    description: None,
+                }));
+            }
+            let base = blobs_of(gist.base.as_deref());
+            let merged = merge(gist, &base, Arc::clone(&remote), now);
+            if let Ok(merged) = &merged {
+                *gist = merged.gist.clone();
+                gist.upload.settled = false;
+            }
+            Ok(merged)
+        });
+        match done.map_err(Failure::Ours)? {
+            Ok(merged) => {
+                self.tell_merged(key, merged);
+                Ok(())
+            }
+            Err(busy) => {
+                let name = busy.0;
+                let why = format!("{name} changed on GitHub and is open for writing here");
+                Err(Failure::Ours(self.postpone(key, why)))
+            }
+        }
+    }
+
+    fn postpone(&self, key: GistKey, why: String) -> Error {
+        self.shared().postponed.insert(key);
+        Error::Conflict(why)
+    }
+
+    /// Fetches bodies that GitHub's newest state has no more and the user still sees under another
+    /// name: until the base is replaced it is known where an older version can be had. Tells the
+    /// files whose body is nowhere any more.
+    fn secure_bodies(
+        &self,
+        key: GistKey,
+        remote: &Snapshot,
+    ) -> Result<Vec<(FileName, BlobId)>, Failure> {
+        let Some(gist) = self.store.get(key) else { return Ok(vec![]) };
+        let Some(base) = &gist.base else { return Ok(vec![]) };
+        let mut lost = Vec::new();
+        for (name, file) in &gist.files {
+            let Some(blob) = file.blob() else { continue };
+            let Some(file) = gist.source(blob) else { continue };
+            let as_there = |there: &Snapshot| there.files.values().any(|file| file.blob == blob);
+            let unchanged = gist.remote(name).is_some_and(|file| file.blob == blob);
+            if unchanged || as_there(remote) || self.store.blobs.contains(blob) {
+                continue;
+            }
+            match self.fetch(&Source { id: base.id.clone(), file: file.clone() }) {
+                Ok(_) => {}
+                Err(Error::Denied(_)) => lost.push((name.clone(), blob)),
+                Err(error) => return Err(Failure::Ours(error)),
+            }
+        }
+        Ok(lost)
+    }
+
+    fn tell_merged(&self, key: GistKey, merged: Merged) {
+        for (old, new) in &merged.moved {
+            log::warn!("{old:?} changed here and on GitHub; what was written here is now {new:?}");
+        }
+        if let Some(theirs) = &merged.description {
+            log::warn!(
+                "the description changed here and on GitHub; {theirs:?} is replaced by ours"
+            );
+        }
+        self.tell(&[GistChange { key, moved: merged.moved, taken: merged.taken }]);
+    }
+
+    /// The gist is not on GitHub any more. What was edited here is made anew; else it goes.
+    ///
+    /// While somebody writes to one of its files, that is not known yet: [`Error::Conflict`].
+    pub(super) fn gone_on_github(&self, key: GistKey, now: Time) -> Result<(), Error> {
+        let Some(gist) = self.store.get(key) else { return Ok(()) };
+        if gist.files.values().any(|file| file.writers > 0) {
+            let why = format!("{} was deleted on GitHub and is open here", gist.description);
+            return Err(self.postpone(key, why));
+        }
+        if gist.differs() && !gist.removed && !gist.files.is_empty() {
+            let is_lost = |blob: &BlobId| !self.store.blobs.contains(*blob);
+            let bodies = gist.files.iter().filter_map(|(name, file)| Some((name, file.blob()?)));
+            let lost: Vec<_> = bodies
+                .filter(|(_, blob)| is_lost(blob))
+                .map(|(name, blob)| (name.clone(), blob))
+                .collect();
+            self.store.update(key, |gist| {
+                log::warn!("{}: deleted on GitHub, edited here; it is made anew", gist.description);
+                drop_lost(gist, &lost);
+                gist.base = None;
+                gist.attempt = None;
+                gist.moved_to.clear();
+                for file in gist.files.values_mut() {
+                    file.from = None;
+                }
+                gist.changed(now);
+                Ok(())
+            })?;
+        } else {
+            self.store.put_all(vec![(key, None)])?;
+        }
+        self.tell(&[GistChange { key, moved: vec![], taken: vec![] }]);
+        Ok(())
+    }
+
+    /// Makes GitHub's answer to a change the new base, after comparing it with what was meant.
+    pub(super) fn finish(
+        &self,
+        key: GistKey,
+        plan: &Plan,
+        answer: FullGist,
+        now: Time,
+    ) -> Result<(), Failure> {
+        let wrote = self.now();
+        self.keep_bodies(&answer);
+        let remote = Arc::new(answer.snapshot);
+        let done = self.store.update(key, |gist| {
+            let mut meant = expected(gist.base.as_ref(), &plan.step);
+            for (name, blob) in sent(&plan.step) {
+                let stored = remote.files.get(&name).map(|file| file.blob);
+                if let Some(stored) = stored.filter(|stored| *stored != blob) {
+                    log::warn!(
+                        "{}: GitHub stored {name:?} with other bytes than were sent",
+                        remote.id
+                    );
+                    meant.insert(name.clone(), stored);
+                    if let Some(file) =
+                        gist.files.get_mut(&name).filter(|file| file.blob() == Some(blob))
+                    {
+                        file.altered = Some(blob);
+                    }
+                }
+            }
+            gist.attempt = None;
+            gist.wrote = Some(wrote);
+            let merged = merge_around_writers(gist, meant, remote, now);
+            *gist = merged.gist.clone();
+            Ok(merged)
+        });
+        let Merged { moved, taken, .. } = done.map_err(Failure::Ours)?;
+        self.tell(&[GistChange { key, moved, taken }]);
+        Ok(())
+    }
+}
+
+/// Takes away files whose body was never fetched and is nowhere any more.
+fn drop_lost(gist: &mut Gist, lost: &[(FileName, BlobId)]) {
+    for (name, blob) in lost {
+        if gist.files.get(name).is_some_and(|file| file.blob() == Some(*blob)) {
+            log::warn!("{:?}: {name:?} went from GitHub before it was read here", gist.description);
+            gist.files.remove(name);
+        }
+    }
+}
+
+/// Merges an answer to a request of ours. A file that somebody is writing and that changed on GitHub
+/// too stays as it was known before, so that the next look, without an ETag, still finds the change.
+fn merge_around_writers(
+    gist: &Gist,
+    mut meant: BTreeMap<FileName, BlobId>,
+    mut remote: Arc<Snapshot>,
+    now: Time,
+) -> Merged {
+    loop {
+        let Busy(name) = match merge(gist, &meant, Arc::clone(&remote), now) {
+            Ok(merged) => return merged,
+            Err(busy) => busy,
+        };
+        log::warn!("{}: {name:?} also changed on GitHub while it is open here", remote.id);
+        let mut as_before = Snapshot::clone(&remote);
+        as_before.etag = None;
+        let before = gist.remote(&name).cloned();
+        meant.remove(&name);
+        as_before.files.remove(&name);
+        if let Some(before) = before {
+            meant.insert(name.clone(), before.blob);
+            as_before.files.insert(name, before);
+        }
+        remote = Arc::new(as_before);
+    }
+}
+
+fn blobs_of(base: Option<&Snapshot>) -> BTreeMap<FileName, BlobId> {
+    base.map(|base| base.files.iter().map(|(name, file)| (name.clone(), file.blob)).collect())
+        .unwrap_or_default()
+}
+
+/// The bodies a step carries, by the names they have afterwards.
+fn sent(step: &Step) -> Vec<(FileName, BlobId)> {
+    match step {
+        Step::Nothing | Step::Fetch(_) | Step::Delete(_) => vec![],
+        Step::Create { files } => {
+            files.iter().map(|(name, body)| (name.clone(), body.blob)).collect()
+        }
+        Step::Update { files, .. } => files
+            .iter()
+            .filter_map(|(name, change)| match change {
+                Change::Write(body) => Some((name.clone(), body.blob)),
+                Change::Rename(to, body) => body.map(|body| (to.clone(), body.blob)),
+                Change::Delete => None,
+            })
+            .collect(),
+    }
+}
