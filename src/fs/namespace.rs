@@ -395,6 +395,7 @@ impl GistFs {
         tree.rename_gist(a, "\0");
         tree.rename_gist(b, &first);
         tree.rename_gist(a, &second);
+        lock(&self.root).touch(now);
         Ok(Renamed::Done(vec![a, b]))
     }
 
