@@ -134,3 +134,19 @@ fn a_mount_ends_soon_though_the_network_hangs() {
     world.saved();
     assert_eq!(world.changes().len(), 1);
 }
+
+#[test]
+fn unmount_hears_of_the_end_every_time_and_the_next_mount_can_begin() {
+    let mut world = World::empty();
+    world.seed("Notes", &[("a.txt", "alpha\n")]);
+    for round in 0..12 {
+        world.mount(&["--write-back", "600"]);
+        world.sh(&format!("echo {round} > Notes/a.txt"));
+        // Without waiting for the process: the command's end says that it is over.
+        let out = world.gistfs(&["unmount"]).arg(world.point()).output().expect("gistfs runs");
+        assert!(out.status.success() && out.stdout.is_empty(), "{}", said(&out));
+        assert!(!is_mounted(&world.point()));
+        world.forget_mount();
+    }
+    assert_eq!(world.changes().len(), 12);
+}
