@@ -165,3 +165,24 @@ fn edits_here_and_elsewhere_in_the_same_place_are_both_kept_beside_each_other() 
     assert_eq!(world.read(&format!("Notes/{}", names[0])), "ours\n");
     world.same_on_both_sides(&id, "Notes");
 }
+
+#[test]
+fn reads_that_lag_behind_our_own_write_do_not_undo_it() {
+    let (mut world, id) = notes();
+    world.server.with_switches(|switches| {
+        switches.stale_for = Duration::from_secs(4);
+        switches.stale_regresses = true;
+    });
+    world.sh("echo omega > Notes/a.txt; rm Notes/b.txt; echo new > Notes/new.txt");
+    wait_until("it is sent", || world.changes().len() == 1);
+    let asked = |world: &World| world.server.requests().len();
+    let before = asked(&world);
+    wait_until("the list was read many times", || {
+        assert_eq!(world.read("Notes/a.txt"), "omega\n");
+        assert_eq!(world.list("Notes"), ["a.txt", "new.txt"]);
+        asked(&world) > before + 16
+    });
+    world.saved();
+    assert_eq!(world.changes().len(), 1);
+    world.same_on_both_sides(&id, "Notes");
+}

@@ -150,3 +150,34 @@ fn unmount_hears_of_the_end_every_time_and_the_next_mount_can_begin() {
     }
     assert_eq!(world.changes().len(), 12);
 }
+
+#[test]
+fn killed_again_and_again_it_loses_and_doubles_nothing() {
+    let mut world = World::empty();
+    let id = world.seed("Notes", &[("a.txt", "start\n")]);
+    for round in 0..10_u64 {
+        world.mount(&["--write-back", "0.02"]);
+        // Killed before, while and after it sends, and while it starts to.
+        world
+            .sh(&format!("echo {round} >> Notes/a.txt; mkdir G{round}; echo {round} > G{round}/f"));
+        let sent = world.changes().len();
+        let enough = std::time::Instant::now() + std::time::Duration::from_millis(round * 11);
+        wait_until("it is time", || {
+            std::time::Instant::now() > enough || world.changes().len() > sent + 1
+        });
+        world.crash();
+    }
+    world.mount(&[]);
+    world.saved();
+    assert_eq!(world.texts(&id)["a.txt"], "start\n0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n");
+    assert_eq!(world.read("Notes/a.txt"), world.texts(&id)["a.txt"]);
+    let mut expected: Vec<String> = (0..10).map(|round| format!("G{round}")).collect();
+    expected.extend(["Notes".to_owned(), "canary 1".to_owned()]);
+    expected.sort();
+    assert_eq!(world.list(""), expected);
+    // As GitHub has it, seen with no memory of ours.
+    world.unmount();
+    std::fs::remove_dir_all(world.state()).expect("the state goes");
+    world.mount(&[]);
+    assert_eq!(world.list(""), expected, "no gist is there twice, none is missing");
+}

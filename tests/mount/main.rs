@@ -8,6 +8,7 @@ mod bytes;
 mod command;
 mod editors;
 mod elsewhere;
+mod emulated;
 mod ends;
 mod gists;
 mod hostile;

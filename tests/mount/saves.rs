@@ -162,3 +162,24 @@ fn writing_what_is_there_already_sends_nothing() {
     world.saved();
     assert_eq!(world.changes().len(), 0);
 }
+
+#[test]
+fn shredding_a_file_is_one_patch_that_removes_it() {
+    one_patch("shred -u Notes/a.txt", &json!({"a.txt": null}));
+}
+
+#[test]
+fn an_upload_changes_nothing_that_an_editor_could_see() {
+    let (mut world, id) = World::notes(&[("a.txt", OLD), ("b.txt", "other\n")]);
+    world.sh("sed -i s/alpha/omega/ Notes/a.txt; touch -d '2020-02-02 02:02:02.5 UTC' Notes/a.txt");
+    let seen = |world: &World| world.sh("stat -c '%i %y %z %s %a' Notes/a.txt Notes/b.txt Notes");
+    let before = seen(&world);
+    world.saved_as(&id, &content("omega\nbeta\n"));
+    assert_eq!(seen(&world), before);
+    world.unmount();
+    world.mount(&["--refresh", "0.2"]);
+    let times = "stat -c '%y %s %a' Notes/a.txt";
+    let listed = world.server.requests().len() + 4;
+    crate::world::wait_until("it is refreshed", || world.server.requests().len() > listed);
+    assert!(world.sh(times).starts_with("2020-02-02 02:02:02.5"), "{}", world.sh(times));
+}
