@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::world::{World, shown, wait_until};
+use crate::outcome::shown;
+use crate::world::{World, wait_until};
 
 /// The changes so far as (method, path, body).
 fn sent(world: &World) -> Vec<(String, String, serde_json::Value)> {

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use gistfs::demo::{Limits, Seed, ServerOptions};
 use serde_json::json;
 
-use crate::world::{World, shown};
+use crate::outcome::shown;
+use crate::world::World;
 
 /// Names and descriptions that a path cannot hold, or that mean something to somebody.
 fn hostile() -> Vec<String> {

@@ -14,6 +14,7 @@ mod gists;
 mod hostile;
 mod mounted;
 mod ordinary;
+mod outcome;
 mod reading;
 mod saves;
 mod secrets;

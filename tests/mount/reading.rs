@@ -7,7 +7,8 @@ use gistfs::demo::{Fault, FaultKind, Limits, Origin, Seed, ServerOptions, sample
 use gistfs::model::Time;
 use serde_json::Value;
 
-use crate::world::{World, shown, wait_until};
+use crate::outcome::shown;
+use crate::world::{World, wait_until};
 
 /// The sample account, and its gists as the API lists them.
 fn samples() -> (World, Vec<Value>) {

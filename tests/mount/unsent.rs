@@ -2,7 +2,8 @@
 
 use gistfs::demo::Seed;
 
-use crate::world::{World, said, shown};
+use crate::outcome::shown;
+use crate::world::{World, said};
 
 /// Runs `script` and expects no request that changes anything.
 #[track_caller]
