@@ -52,7 +52,6 @@ impl GistFs {
                     self.follow_title(tree, &gist, ino, stale);
                     if tree.knows_files(key) {
                         self.follow_files(tree, &gist, change, stale);
-                        stale.push(Stale::Node(ino));
                     }
                 }
             },

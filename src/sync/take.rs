@@ -244,7 +244,7 @@ fn drop_lost(gist: &mut Gist, lost: &[(FileName, BlobId)]) {
 }
 
 /// Merges an answer to a request of ours. A file that somebody is writing and that changed on GitHub
-/// too stays as it was known before, so that the next look, without an ETag, still finds the change.
+/// too stays as it was known before, so that the next look still finds the change.
 fn merge_around_writers(
     gist: &Gist,
     mut meant: BTreeMap<FileName, BlobId>,
@@ -258,7 +258,11 @@ fn merge_around_writers(
         };
         log::warn!("{}: {name:?} also changed on GitHub while it is open here", remote.id);
         let mut as_before = Snapshot::clone(&remote);
-        as_before.etag = None;
+        // Nothing may say that this state is the newest known: not the ETag, and no time or commit.
+        (as_before.etag, as_before.revision) = (None, None);
+        if let Some(base) = &gist.base {
+            as_before.updated_at = base.updated_at;
+        }
         let before = gist.remote(&name).cloned();
         meant.remove(&name);
         as_before.files.remove(&name);

@@ -230,11 +230,6 @@ impl FakeGitHub {
         self.world().gists.get(id).map_or(0, |gist| gist.history.len())
     }
 
-    /// Whether the body can be had from some gist now, in its newest version or an older one.
-    pub(crate) fn serves(&self, blob: BlobId) -> bool {
-        self.world().gists.values().any(|gist| gist.bodies.contains_key(&blob))
-    }
-
     /// Whether some gist ever had the body, deleted ones too.
     pub(crate) fn ever_had(&self, blob: BlobId) -> bool {
         self.world().ever.contains(&blob)

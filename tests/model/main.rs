@@ -8,6 +8,7 @@
 mod github;
 mod mount;
 mod outcome;
+mod promises;
 mod reference;
 mod run;
 mod steps;

@@ -40,6 +40,8 @@ pub(crate) struct SeenFile {
 pub(crate) struct SeenGist {
     /// The directory's number.
     pub(crate) ino: Ino,
+    /// What `stat` says of it.
+    pub(crate) attr: Attr,
     /// Its entries.
     pub(crate) files: BTreeMap<String, SeenFile>,
 }
@@ -320,8 +322,12 @@ impl Mount {
         let words = |error: Error| error.to_string();
         for (gist, ino, attr) in self.names(Ino::ROOT, true).map_err(words)? {
             let (got, found) = (self.fs().getattr(ino).ok(), self.attr(Ino::ROOT, &gist).ok());
-            if attr.is_none() || attr != got || attr != found {
-                return Err(format!("{gist}: listed {attr:?}, stat {got:?}, found {found:?}"));
+            let Some(attr) = attr.filter(|attr| Some(attr) == got.as_ref() && attr.ino == ino)
+            else {
+                return Err(format!("{gist}: listed {attr:?}, stat {got:?}"));
+            };
+            if found != Some(attr) {
+                return Err(format!("{gist}: listed {attr:?}, found {found:?}"));
             }
             let mut files = BTreeMap::new();
             for (name, file, _) in self.names(ino, false).map_err(words)? {
@@ -330,7 +336,7 @@ impl Mount {
                     return Err(format!("{gist}/{name} is listed twice"));
                 }
             }
-            if seen.insert(gist.clone(), SeenGist { ino, files }).is_some() {
+            if seen.insert(gist.clone(), SeenGist { ino, attr, files }).is_some() {
                 return Err(format!("{gist} is listed twice"));
             }
         }

@@ -39,7 +39,17 @@ pub(crate) fn same_as_github(mount: &Mount) -> Result<(), String> {
             return Err(format!("{:?} is not on GitHub any more", gist.description));
         };
         ids.retain(|id| *id != base.id);
+        let stays = |(name, file): (&FileName, &gistfs::model::RemoteFile)| {
+            let held = !sendable(mount, file.blob);
+            let elsewhere =
+                |gist: &Gist| gist.files.values().any(|moved| moved.blob() == Some(file.blob));
+            gist.moved_to.contains_key(name) && held && gists.iter().any(elsewhere)
+        };
         if gist.removed {
+            if base.files.iter().any(stays) {
+                // Its only copy on GitHub; the gist it was moved to cannot have it.
+                continue;
+            }
             return Err(format!("{:?} was not deleted", gist.description));
         }
         if mount.github.description(&base.id).as_ref() != Some(&gist.description) {

@@ -1,6 +1,6 @@
 //! What a file system of gists must show: names, bytes and open files, and nothing of GitHub.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use gistfs::fs::RenameMode;
 use gistfs::store::scratch;
@@ -30,8 +30,6 @@ pub(crate) struct Body {
     pub(crate) live: Vec<u8>,
     /// What may be left of it when the program is killed now.
     pub(crate) safe: Vec<Vec<u8>>,
-    /// Names it has had: after long enough as a scratch file it gets one of them back.
-    pub(crate) names: BTreeSet<String>,
     /// Its bytes went with a gist that another machine deleted before they were ever read here.
     pub(crate) unknown: bool,
 }
@@ -46,15 +44,10 @@ struct Open {
 pub(crate) type Outcome = Result<(), i32>;
 
 impl Reference {
-    /// A new file with these bytes, nowhere yet.
-    pub(crate) fn add(&mut self, name: &str, bytes: Vec<u8>) -> Node {
+    /// A new file with these bytes, under no name yet.
+    pub(crate) fn add(&mut self, bytes: Vec<u8>) -> Node {
         let safe = vec![bytes.clone()];
-        self.files.push(Body {
-            live: bytes,
-            safe,
-            names: [name.to_owned()].into(),
-            unknown: false,
-        });
+        self.files.push(Body { live: bytes, safe, unknown: false });
         Node::File(self.files.len() - 1)
     }
 
@@ -83,7 +76,7 @@ impl Reference {
         if self.gists.get(gist).ok_or(libc::ENOENT)?.contains_key(name) {
             return Err(libc::EEXIST);
         }
-        let node = self.add(name, vec![]);
+        let node = self.add(vec![]);
         let Node::File(file) = node else { return Err(libc::EIO) };
         self.handles.insert(handle, Open { file, writes: true });
         self.gists.entry(gist.into()).or_default().insert(name.into(), node);
@@ -112,8 +105,8 @@ impl Reference {
     }
 
     /// A new file of which only the size is known.
-    pub(crate) fn add_unknown(&mut self, name: &str, size: u64) -> Node {
-        let node = self.add(name, vec![0; size as usize]);
+    pub(crate) fn add_unknown(&mut self, size: u64) -> Node {
+        let node = self.add(vec![0; size as usize]);
         if let Some(file) = self.files.last_mut() {
             file.unknown = true;
         }
@@ -247,9 +240,6 @@ impl Reference {
     }
 
     fn put(&mut self, (gist, name): (&str, &str), node: Node) {
-        if let Node::File(file) = node {
-            self.files[file].names.insert(name.into());
-        }
         self.gists.entry(gist.into()).or_default().insert(name.into(), node);
     }
 

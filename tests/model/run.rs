@@ -11,7 +11,7 @@ use gistfs::store::scratch;
 use gistfs::tree::Ino;
 
 use crate::github::{Clock, FakeGitHub};
-use crate::mount::{Mount, READ, Seen, WRITE};
+use crate::mount::{Mount, READ, Seen, SeenFile, SeenGist, WRITE};
 use crate::reference::{Node, Outcome, Reference};
 use crate::steps::{Dance, Failure, Gist, Name, Remote, Step, Text};
 
@@ -356,10 +356,12 @@ impl Run {
         Ok(())
     }
 
-    /// Whether nobody can tell the bytes of a file any more.
+    /// Whether nobody can tell the bytes of a file any more: never read here, and maybe of a gist
+    /// that another machine deleted.
     fn is_lost(&self, file: usize) -> bool {
         let body = self.reference.body(file);
-        body.unknown || !self.mount.github.serves(BlobId::of(&body.live))
+        let store = self.mount.fs().syncer().store();
+        body.unknown || (self.lossy && !store.blobs.contains(BlobId::of(&body.live)))
     }
 
     fn cut(&self, ino: Ino, size: u16) -> Result<(), Error> {
@@ -614,6 +616,12 @@ impl Run {
                 continue;
             }
             let (Some(old), Some(new)) = (old, new) else { continue };
+            ensure!(
+                old.attr == new.attr || told.contains(&Stale::Node(new.ino)),
+                "the kernel was not told that {gist:?} changed from {:?} to {:?}",
+                old.attr,
+                new.attr
+            );
             for file in old.files.keys().chain(new.files.keys()) {
                 let (was, is) = (old.files.get(file), new.files.get(file));
                 if was.map(|file| file.attr.ino) != is.map(|file| file.attr.ino) {
@@ -622,8 +630,7 @@ impl Run {
                         "the kernel was not told of {gist}/{file}: {told:?}"
                     );
                 } else if let (Some(was), Some(is)) = (was, is)
-                    && (was.attr != is.attr
-                        || (was.body.is_some() && is.body.is_some() && was.body != is.body))
+                    && (was.attr != is.attr || differ(was, is))
                 {
                     ensure!(
                         told.contains(&Stale::Node(is.attr.ino)),
@@ -638,9 +645,8 @@ impl Run {
     /// Without anybody else at work, every name keeps its number.
     fn same_numbers(&self, seen: &Seen) -> Verdict {
         let numbers = |seen: &Seen| -> BTreeSet<Ino> {
-            let files = |gist: &crate::mount::SeenGist| {
-                gist.files.values().map(|file| file.attr.ino).collect::<Vec<_>>()
-            };
+            let files =
+                |gist: &SeenGist| gist.files.values().map(|file| file.attr.ino).collect::<Vec<_>>();
             seen.values().flat_map(|gist| files(gist).into_iter().chain([gist.ino])).collect()
         };
         let (before, after) = (numbers(&self.last), numbers(seen));
@@ -651,17 +657,16 @@ impl Run {
     /// Files that an editor set aside and never replaced have their names back.
     fn take_back(&mut self, seen: &Seen) {
         let mut back = Vec::new();
-        for (gist, name, file) in self.reference.named() {
-            let Some(shown) = seen.get(&gist) else { continue };
+        for (gist, name, _) in self.reference.named() {
+            let (Some(shown), Some(before)) = (seen.get(&gist), self.last.get(&gist)) else {
+                continue;
+            };
             if shown.files.contains_key(&name) || !scratch::matches(&name) {
                 continue;
             }
-            let number =
-                self.last.get(&gist).and_then(|gist| Some(gist.files.get(&name)?.attr.ino));
-            let names = &self.reference.body(file).names;
-            let real = names
-                .iter()
-                .find(|real| shown.files.get(*real).map(|file| file.attr.ino) == number);
+            let number = before.files.get(&name).map(|file| file.attr.ino);
+            let is_it = |(_, file): &(&String, &SeenFile)| Some(file.attr.ino) == number;
+            let real = shown.files.iter().find(is_it).map(|(real, _)| real);
             back.extend(real.map(|real| (gist.clone(), name.clone(), real.clone())));
         }
         for (gist, name, real) in back {
@@ -751,9 +756,9 @@ impl Run {
                         Node::File(*number)
                     }
                     (None, Some(number), _) => Node::File(*number),
-                    (None, None, Some(Ok(bytes))) => self.reference.add(name, bytes.clone()),
+                    (None, None, Some(Ok(bytes))) => self.reference.add(bytes.clone()),
                     (None, None, Some(Err(_))) if self.lossy => {
-                        self.reference.add_unknown(name, file.attr.size)
+                        self.reference.add_unknown(file.attr.size)
                     }
                     (None, None, other) => {
                         return Err(format!("{title}/{name} cannot be read: {other:?}"));
@@ -809,6 +814,11 @@ impl Run {
             None => Ok(()),
         }
     }
+}
+
+/// Whether both could be read and hold different bytes.
+fn differ(a: &SeenFile, b: &SeenFile) -> bool {
+    matches!((&a.body, &b.body), (Some(Ok(a)), Some(Ok(b))) if a != b)
 }
 
 /// Every body that can be read.

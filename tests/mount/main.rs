@@ -1,0 +1,16 @@
+//! gistfs through a real FUSE mount, used by the programs people use.
+//!
+//! The server runs in this process and the mount in a child: a file system that is served and
+//! used by one process can wait for itself. Every test has a server, a mount and a home of its
+//! own. Without /dev/fuse, or without one of the programs, the tests fail: none is skipped.
+
+mod bytes;
+mod editors;
+mod ends;
+mod gists;
+mod mounted;
+mod saves;
+mod terminal;
+mod through;
+mod unsent;
+mod world;
