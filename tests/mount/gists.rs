@@ -213,3 +213,15 @@ fn renaming_a_gist_and_editing_its_files_is_one_patch() {
     let body = json!({"description": "Other", "files": files});
     assert_eq!(sent(&world), one("PATCH", &format!("/gists/{id}"), body));
 }
+
+#[test]
+fn an_exchange_of_two_names_is_one_patch() {
+    use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+    let (mut world, id) = World::notes(&[("a.txt", "a\n"), ("b.txt", "b\n")]);
+    let (a, b) = (world.path("Notes/a.txt"), world.path("Notes/b.txt"));
+    renameat2(AT_FDCWD, &a, AT_FDCWD, &b, RenameFlags::RENAME_EXCHANGE).expect("they exchange");
+    let kept = renameat2(AT_FDCWD, &a, AT_FDCWD, &b, RenameFlags::RENAME_NOREPLACE);
+    assert_eq!(kept, Err(nix::Error::EEXIST));
+    world.saved_as(&id, &json!({"a.txt": {"content": "b\n"}, "b.txt": {"content": "a\n"}}));
+    world.same_on_both_sides(&id, "Notes");
+}

@@ -5,11 +5,17 @@
 //! own. Without /dev/fuse, or without one of the programs, the tests fail: none is skipped.
 
 mod bytes;
+mod command;
 mod editors;
+mod elsewhere;
 mod ends;
 mod gists;
+mod hostile;
 mod mounted;
+mod ordinary;
+mod reading;
 mod saves;
+mod secrets;
 mod terminal;
 mod through;
 mod unsent;

@@ -37,7 +37,7 @@ impl Mount {
             assert!(ended.is_none(), "gistfs ended, {ended:?}");
             mount.log().contains("mounted on ")
         });
-        std::fs::metadata(point).expect("a mount that answers");
+        assert!(is_mounted(point));
         mount
     }
 
@@ -91,6 +91,24 @@ impl Mount {
 
 fn pid(child: &Child) -> Pid {
     Pid::from_raw(i32::try_from(child.id()).expect("a process id"))
+}
+
+/// Whether a process that is no child of ours is there and does something.
+pub(crate) fn is_alive(pid: Pid) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // A zombie is whoever inherited it's to bury.
+    status.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+/// Lets a mount in the background end, and makes it if it does not.
+pub(crate) fn end(pid: Pid) {
+    let start = std::time::Instant::now();
+    while is_alive(pid) && start.elapsed() < Duration::from_secs(5) {
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    if is_alive(pid) {
+        kill(pid, Signal::SIGKILL).ok();
+    }
 }
 
 /// Takes whatever is mounted on `point` out of the way.

@@ -30,6 +30,12 @@ pub(crate) struct World {
     place: TempDir,
     mounts: u32,
     canaries: u32,
+    /// What GH_TOKEN says.
+    pub(crate) token: &'static str,
+    /// How much mounts log.
+    pub(crate) verbosity: &'static [&'static str],
+    /// Mounts that went to the background.
+    background: Vec<nix::unistd::Pid>,
     /// Names that look like scratch may be sent: the server had them before.
     pub(crate) scratch_is_known: bool,
 }
@@ -72,6 +78,9 @@ impl World {
             place,
             mounts: 0,
             canaries: 0,
+            token: "demo-token",
+            verbosity: &["-v"],
+            background: Vec::new(),
             scratch_is_known: false,
         }
     }
@@ -102,7 +111,8 @@ impl World {
 
     /// What [`World::mount`] runs.
     pub(crate) fn mount_command(&self, options: &[&str]) -> Command {
-        let mut command = self.gistfs(&["mount", "--foreground", "--write-interval", "0", "-v"]);
+        let mut command = self.gistfs(&["mount", "--foreground", "--write-interval", "0"]);
+        command.args(self.verbosity);
         // An option given twice is an error, so the usual one gives way.
         if !options.contains(&"--write-back") {
             command.args(["--write-back", WRITE_BACK]);
@@ -110,6 +120,26 @@ impl World {
         command.args(["--api-url", &self.server.api_url()]);
         command.arg("--state-dir").arg(self.state()).args(options).arg(self.point());
         command
+    }
+
+    /// Mounts as most people do: without `--foreground`.
+    pub(crate) fn mount_in_background(&mut self, options: &[&str]) -> Output {
+        let mut command = self.gistfs(&["mount", "--api-url", &self.server.api_url()]);
+        command.arg("--state-dir").arg(self.state()).args(options).arg(self.point());
+        let out = command.output().expect("gistfs runs");
+        if out.status.success() {
+            let pid = self.status()["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
+            self.background.push(nix::unistd::Pid::from_raw(pid.expect("a process id")));
+        }
+        out
+    }
+
+    /// Waits for the end of all mounts in the background.
+    #[track_caller]
+    pub(crate) fn background_ended(&mut self) {
+        for pid in std::mem::take(&mut self.background) {
+            wait_until("the background process ends", || !mounted::is_alive(pid));
+        }
     }
 
     pub(crate) fn next_log(&mut self) -> PathBuf {
@@ -154,7 +184,7 @@ impl World {
     /// `gistfs` with the environment of this world and nothing else.
     pub(crate) fn gistfs(&self, arguments: &[&str]) -> Command {
         let mut command = self.program(GISTFS);
-        command.env("GH_TOKEN", "demo-token").args(arguments);
+        command.env("GH_TOKEN", self.token).args(arguments);
         command
     }
 
@@ -378,6 +408,9 @@ impl Drop for World {
             // Removing what lies under the mount point would remove gists.
             eprintln!("{} cannot be unmounted", point.display());
             self.place.disable_cleanup(true);
+        }
+        for pid in self.background.drain(..) {
+            mounted::end(pid);
         }
         if std::thread::panicking() {
             let requests: Vec<String> = self.server.requests().iter().map(shown).collect();
