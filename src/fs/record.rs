@@ -37,7 +37,7 @@ impl GistFs {
 
     /// Sends a gist's changes now and judges what came of the one file the caller cares for.
     pub(super) fn push_through(&self, key: GistKey, name: Option<&FileName>) -> Result<(), Error> {
-        let left = self.syncer.push(key, self.now(), true)?;
+        let left = self.syncer.push_waited_for(key)?;
         match name.and_then(|name| left.get(name)) {
             None | Some(Hold::Blank | Hold::LastFile | Hold::Limbo | Hold::Moving | Hold::Open) => {
                 Ok(())
