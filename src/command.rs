@@ -72,18 +72,13 @@ fn unmount(args: &UnmountArgs) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         // A dead mount has nobody to ask; what it owed is in its state.
-        None if is_dead(&mountpoint) || point::is_gistfs(&mountpoint) => {
+        None if point::is_dead(&mountpoint) || point::is_gistfs(&mountpoint) => {
             point::unmount(&mountpoint, true)
                 .map_err(|error| Failure::new(Exit::MountPoint, error, "try fusermount3 -uz"))?;
             Ok(ExitCode::SUCCESS)
         }
         None => Err(not_mounted(&mountpoint)),
     }
-}
-
-fn is_dead(mountpoint: &Path) -> bool {
-    std::fs::metadata(mountpoint)
-        .is_err_and(|error| error.raw_os_error() == Some(nix::libc::ENOTCONN))
 }
 
 fn status(args: &StatusArgs) -> Result<ExitCode, Failure> {

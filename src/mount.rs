@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use fuser::{INodeNo, MountOption, Notifier, Session, SessionACL};
 
-use self::control::Reply;
+use self::control::{Asker, Reply};
 use crate::api::github::GitHub;
 use crate::api::{ApiError, GistApi};
 use crate::config::Config;
@@ -41,8 +41,8 @@ pub(crate) enum Event {
     Signal(i32),
     /// The kernel's side is gone: somebody unmounted.
     Ended(std::io::Result<()>),
-    /// `gistfs unmount` asks; the answer goes back over its channel.
-    Unmount(Duration, Sender<Reply>),
+    /// `gistfs unmount` asks, with the patience given.
+    Unmount(Duration, Asker),
 }
 
 /// A mount that is up.
@@ -123,20 +123,17 @@ impl Mount {
                     }
                     return self.finish(Time::now().after(PATIENCE));
                 }
-                Ok(Event::Unmount(timeout, answer)) => {
+                Ok(Event::Unmount(timeout, asker)) => {
                     let until = Time::now().after(timeout);
                     let left = self.drain(until);
-                    let reply = match point::unmount(&self.mountpoint, false) {
-                        Ok(()) => Reply::left(left),
-                        Err(busy) => Reply::failed(busy),
-                    };
-                    let done = reply.error.is_none();
-                    if answer.send(reply).is_err() {
-                        log::debug!("whoever asked to unmount did not wait for the answer");
-                    }
-                    if done {
-                        self.wait_for_end(LINGER);
-                        return self.finish(until);
+                    match point::unmount(&self.mountpoint, false) {
+                        Ok(()) => {
+                            asker.hear(&Reply::left(left));
+                            asker.wait_for_our_end();
+                            self.wait_for_end(LINGER);
+                            return self.finish(until);
+                        }
+                        Err(busy) => asker.hear(&Reply::failed(busy)),
                     }
                 }
                 Err(mpsc::RecvError) => return self.finish(Time::now().after(PATIENCE)),
@@ -161,7 +158,8 @@ impl Mount {
         while let Some(left) = deadline.checked_duration_since(Instant::now()) {
             match self.events.recv_timeout(left) {
                 Ok(Event::Ended(_)) | Err(_) => return,
-                Ok(Event::Signal(_) | Event::Unmount(..)) => {}
+                Ok(Event::Signal(_)) => {}
+                Ok(Event::Unmount(_, asker)) => asker.hear(&Reply::ending()),
             }
         }
         log::warn!("something in the mount is still in use; it is ended all the same");

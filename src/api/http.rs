@@ -183,7 +183,8 @@ impl Http {
                 StatusCode::UNAUTHORIZED => StatusCode::FORBIDDEN,
                 status => status,
             };
-            return Err(status::error(&host, status, &answer.headers, &answer.body));
+            let error = status::error(&host, status, &answer.headers, &answer.body);
+            return Err(self.scrubbed(error));
         }
         if answer.body.len() as u64 != file.size {
             let problem = format!("the body of blob {} has not {} bytes", file.blob, file.size);

@@ -119,7 +119,7 @@ fn print_welcome(mountpoint: &str) {
     println!("Try in another terminal:");
     println!("  ls -l {mountpoint}");
     println!("  grep -rn TODO {mountpoint}");
-    println!("  echo '- one more thing' >> {mountpoint}/notes.md/notes.md");
+    println!("  echo '- [ ] one more thing' >> {mountpoint}/TODO/todo.md");
     println!("  mkdir {mountpoint}/Hello && cp /etc/hostname {mountpoint}/Hello/");
     println!();
     println!("Ctrl-C sends what is not sent yet and unmounts.");

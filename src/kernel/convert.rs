@@ -25,12 +25,19 @@ pub(super) fn system_time(time: Time) -> SystemTime {
     there.unwrap_or(UNIX_EPOCH)
 }
 
+/// A time as fuser hands it on. Before 1970 that is not what the kernel said: of -1.5 s, which is
+/// -2 s and 500 ms, fuser 0.18.0 makes -2.5 s. The whole seconds count down, the rest counts up.
 pub(super) fn time(time: SystemTime) -> Time {
-    let nanos = |part: Duration| i64::try_from(part.as_nanos()).unwrap_or(i64::MAX);
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(after) => Time(nanos(after)),
-        Err(before) => Time(nanos(before.duration()).saturating_neg()),
-    }
+    const SECOND: i128 = 1_000_000_000;
+    let nanos = match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => i128::try_from(after.as_nanos()).unwrap_or(i128::MAX),
+        Err(before) => {
+            let before = before.duration();
+            i128::from(before.subsec_nanos()) - i128::from(before.as_secs()) * SECOND
+        }
+    };
+    let most = if nanos < 0 { i64::MIN } else { i64::MAX };
+    Time(i64::try_from(nanos).unwrap_or(most))
 }
 
 pub(super) fn time_or_now(time_or_now: TimeOrNow) -> Time {
@@ -115,11 +122,31 @@ pub(super) fn new_node(request: &Request, mode: u32, umask: u32) -> NewNode {
 mod tests {
     use super::*;
 
+    /// As fuser 0.18.0 makes it of the kernel's seconds and nanoseconds.
+    fn from_kernel(seconds: i64, nanos: u32) -> SystemTime {
+        let part = Duration::new(seconds.unsigned_abs(), nanos);
+        if seconds < 0 { UNIX_EPOCH - part } else { UNIX_EPOCH + part }
+    }
+
     #[test]
-    fn times_on_both_sides_of_1970_survive_both_directions() {
-        for nanoseconds in [0, 1, -1, 1_700_000_000_123_456_789, -86_400_000_000_001] {
-            assert_eq!(time(system_time(Time(nanoseconds))), Time(nanoseconds));
+    fn times_on_both_sides_of_1970_are_the_kernel_s() {
+        for (seconds, nanos, told) in [
+            (0, 0, 0),
+            (1, 200_000_000, 1_200_000_000),
+            (-1, 0, -1_000_000_000),
+            (-1, 999_999_999, -1),
+            (-2, 500_000_000, -1_500_000_000),
+            (i64::MAX / 2, 0, i64::MAX),
+            (i64::MIN / 2, 0, i64::MIN),
+        ] {
+            assert_eq!(time(from_kernel(seconds, nanos)), Time(told), "{seconds} {nanos}");
         }
+    }
+
+    #[test]
+    fn a_time_is_told_to_the_nanosecond() {
+        assert_eq!(system_time(Time(-1)), UNIX_EPOCH - Duration::from_nanos(1));
+        assert_eq!(system_time(Time(1_500_000_000)), UNIX_EPOCH + Duration::from_millis(1500));
     }
 
     #[test]

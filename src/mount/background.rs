@@ -22,7 +22,8 @@ pub fn is_background() -> bool {
     std::env::var_os(MARK).is_some()
 }
 
-/// Starts this command again in the background and waits until it says that it is ready.
+/// Starts this command again in the background and waits until it says that it is ready; what it
+/// says, the mount point, is passed on.
 ///
 /// Its errors appear on this process's standard error, and its exit code is returned.
 pub fn start() -> Result<ExitCode, Failure> {
@@ -46,6 +47,7 @@ pub fn start() -> Result<ExitCode, Failure> {
         BufReader::new(out).read_line(&mut line).map_err(fail)?;
     }
     if !line.is_empty() {
+        super::say_ready(Path::new(line.trim_end_matches('\n')));
         return Ok(ExitCode::SUCCESS);
     }
     let status = child.wait().map_err(fail)?;

@@ -65,6 +65,10 @@ impl Reply {
         Self { left, ..Self::default() }
     }
 
+    pub(super) fn ending() -> Self {
+        Self::failed("the mount is ending already".into())
+    }
+
     pub(super) fn failed(error: String) -> Self {
         Self { error: Some(error), ..Self::default() }
     }
@@ -122,7 +126,7 @@ impl Control {
                     let (Ok(stream), door) = (stream, Arc::clone(&door)) else { return };
                     let spawned = std::thread::Builder::new()
                         .name("gistfs-answer".into())
-                        .spawn(move || door.serve(&stream));
+                        .spawn(move || door.serve(stream));
                     if let Err(error) = spawned {
                         log::warn!("cannot answer on the control socket: {error}");
                     }
@@ -130,6 +134,23 @@ impl Control {
             })
             .map_err(|error| super::no_threads(&error))?;
         Ok(control)
+    }
+}
+
+/// Whoever asked, and waits for the answer.
+pub(crate) struct Asker(UnixStream);
+
+impl Asker {
+    pub(super) fn hear(&self, reply: &Reply) {
+        if let Err(error) = write_line(&self.0, reply) {
+            log::debug!("whoever asked did not wait for the answer: {error}");
+        }
+    }
+
+    /// Keeps the connection open until this process has ended. Whoever unmounts waits for that:
+    /// then the state is free for the next mount.
+    pub(super) fn wait_for_our_end(self) {
+        std::mem::forget(self.0);
     }
 }
 
@@ -142,42 +163,29 @@ struct Door {
 }
 
 impl Door {
-    fn serve(&self, stream: &UnixStream) {
-        let asked = read_line::<Ask>(stream);
-        let ends = matches!(asked, Ok(Some(Ask::Unmount(_))));
-        let reply = match asked {
-            Ok(Some(ask)) => self.answer(ask),
-            Ok(None) => return,
-            Err(error) => Reply::failed(format!("that is no question: {error}")),
-        };
-        if let Err(error) = write_line(stream, &reply) {
-            log::debug!("whoever asked did not wait for the answer: {error}");
-        }
-        // Whoever unmounts waits for the end of the connection, and so for the end of this
-        // process: then the state is free for the next mount.
-        while ends && reply.error.is_none() {
-            std::thread::park();
-        }
-    }
-
-    fn answer(&self, ask: Ask) -> Reply {
-        match ask {
-            Ask::Status => Reply { status: Some(self.status()), ..Reply::default() },
-            Ask::Sync(seconds) => {
+    fn serve(&self, stream: UnixStream) {
+        let reply = match read_line::<Ask>(&stream) {
+            Ok(Some(Ask::Status)) => Reply { status: Some(self.status()), ..Reply::default() },
+            Ok(Some(Ask::Sync(seconds))) => {
                 let until = Time::now().after(bounded(seconds));
                 Reply::left(self.syncer.drain(until, false))
             }
-            Ask::Unmount(seconds) => {
-                let (sender, answer) = std::sync::mpsc::channel();
-                let event = Event::Unmount(bounded(seconds), sender);
-                let events = self.events.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                if events.send(event).is_err() {
-                    return Reply::failed("the mount is ending already".into());
-                }
-                answer
-                    .recv()
-                    .unwrap_or_else(|_| Reply::failed("the mount is ending already".into()))
+            Ok(Some(Ask::Unmount(seconds))) => {
+                return self.pass_on(Event::Unmount(bounded(seconds), Asker(stream)));
             }
+            Ok(None) => return,
+            Err(error) => Reply::failed(format!("that is no question: {error}")),
+        };
+        Asker(stream).hear(&reply);
+    }
+
+    /// The mount's own thread answers: it is the one that knows when the process may end.
+    fn pass_on(&self, event: Event) {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Err(unsent) = events.send(event)
+            && let Event::Unmount(_, asker) = unsent.0
+        {
+            asker.hear(&Reply::ending());
         }
     }
 

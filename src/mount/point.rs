@@ -11,14 +11,14 @@ use crate::exit::{Exit, Failure};
 pub fn prepare(point: &Path, nonempty: bool) -> Result<(), Failure> {
     let shown = point.display();
     let fail = |message: String, hint: &str| Err(Failure::new(Exit::MountPoint, message, hint));
-    match std::fs::metadata(point) {
-        Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => {
-            log::warn!("{shown} was left mounted by a process that is gone; it is unmounted");
-            if let Err(error) = unmount(point, true) {
-                return fail(error, "unmount it by hand: fusermount3 -uz");
-            }
-            return prepare(point, nonempty);
+    if is_dead(point) {
+        log::warn!("{shown} was left mounted by a process that is gone; it is unmounted");
+        if let Err(error) = unmount(point, true) {
+            return fail(error, "unmount it by hand: fusermount3 -uz");
         }
+        return prepare(point, nonempty);
+    }
+    match std::fs::metadata(point) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return fail(format!("{shown} does not exist"), "make it first: mkdir");
         }
@@ -75,6 +75,14 @@ pub fn cannot_mount(point: &Path, error: &std::io::Error) -> Failure {
         "see /dev/fuse, fusermount3 and the permissions of the mount point"
     };
     Failure::new(Exit::Fuse, format!("cannot mount on {}: {text}", point.display()), hint)
+}
+
+/// Whether a mount is there whose process is gone.
+///
+/// Asks for the free space, which the kernel never remembers: `stat` would be answered from its
+/// memory for as long as the dead process said that it may.
+pub fn is_dead(point: &Path) -> bool {
+    nix::sys::statvfs::statvfs(point) == Err(nix::Error::ENOTCONN)
 }
 
 /// Whether a living gistfs is mounted exactly there.

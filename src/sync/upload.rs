@@ -14,6 +14,9 @@ use crate::error::Error;
 use crate::model::{BlobId, FileName, Time};
 use crate::store::gist::{Gist, GistKey};
 
+/// How long a program waits for GitHub's answer to its own change.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Requests one push may take before it lets others have their turn.
 const STEPS: usize = 64;
 
@@ -46,6 +49,23 @@ impl Syncer {
         });
         found.sort();
         found
+    }
+
+    /// Sends what the gist owes, now, files that are open for writing included, for a program that
+    /// waits: at most a minute, then [`Error::TimedOut`], and the change goes out later.
+    pub fn push_waited_for(self: &Arc<Self>, key: GistKey) -> Result<Left, Error> {
+        let (answer, wait) = std::sync::mpsc::channel();
+        let syncer = Arc::clone(self);
+        std::thread::Builder::new()
+            .name("gistfs-push".into())
+            .spawn(move || {
+                if answer.send(syncer.push(key, syncer.now(), true)).is_err() {
+                    log::debug!("whoever waited for GitHub's answer did not wait so long");
+                }
+            })
+            .map_err(|error| Error::local("cannot start a thread", &error))?;
+        let late = || Error::TimedOut("GitHub has not answered yet; the change is kept".into());
+        wait.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(late()))
     }
 
     /// Sends what the gist owes, now. `even_open` includes files that are open for writing.

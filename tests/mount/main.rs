@@ -1,0 +1,24 @@
+//! gistfs through a real FUSE mount, used by the programs people use.
+//!
+//! The server runs in this process and the mount in a child: a file system that is served and
+//! used by one process can wait for itself. Every test has a server, a mount and a home of its
+//! own. Without /dev/fuse, or without one of the programs, the tests fail: none is skipped.
+
+mod bytes;
+mod command;
+mod editors;
+mod elsewhere;
+mod emulated;
+mod ends;
+mod gists;
+mod hostile;
+mod mounted;
+mod ordinary;
+mod outcome;
+mod reading;
+mod saves;
+mod secrets;
+mod terminal;
+mod through;
+mod unsent;
+mod world;
