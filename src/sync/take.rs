@@ -221,10 +221,11 @@ impl Syncer {
                     }
                 }
             }
-            gist.attempt = None;
             gist.wrote = Some(wrote);
             let merged = merge_around_writers(gist, meant, remote, now);
             *gist = merged.gist.clone();
+            // Only now: it also shows what came of earlier requests that were never answered.
+            gist.attempt = None;
             Ok(merged)
         });
         let Merged { moved, taken, .. } = done.map_err(Failure::Ours)?;

@@ -429,6 +429,25 @@ fn a_lost_answer_to_an_update_is_no_conflict_for_who_goes_on_writing() {
 }
 
 #[test]
+fn an_answer_that_shows_an_earlier_unanswered_update_is_no_conflict_either() {
+    let mount = with_gist("g", &[("a", b"1\n"), ("b", b"b\n")]);
+    mount.github.set_lag(1);
+    mount.github.fail_next(lost(), true);
+    mount.save("g", "a", b"2\n").expect("saved");
+    mount.pass(SECOND * 3);
+    // Held: the next update does not speak of it, and its answer shows what the first one did.
+    mount.save("g", "a", b" \n").expect("saved");
+    mount.save("g", "b", b"edited\n").expect("saved");
+    mount.settle();
+    mount.settle();
+    assert_eq!(mount.look(false).expect("a tree")["g"].files.len(), 2);
+    assert_eq!(
+        (mount.text("g", "a"), mount.github.texts("g")["b"].as_str()),
+        (" \n".into(), "edited\n")
+    );
+}
+
+#[test]
 fn who_reads_while_another_machine_edits_reads_on_in_the_old_version() {
     let mount = with_gist("g", &[("a", b"old\n")]);
     let reader = mount.open("g", "a", READ).expect("opened");
