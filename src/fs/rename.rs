@@ -238,10 +238,14 @@ fn put_renamed(gist: &mut Gist, name: &FileName, mut file: LocalFile, now: Time)
     if on_github {
         file.from = Some(name.clone());
     }
-    let descends = file.from.as_ref().is_some_and(|from| gist.remote(from).is_some());
+    let gone = |from: &FileName| gist.remote(from).is_some() && !gist.files.contains_key(from);
+    let descends = file.from.as_ref().is_some_and(gone);
     let scratch = !on_github && scratch::matches(name.as_str());
     // An editor set it aside; its successor is about to come.
     file.limbo = (scratch && descends).then_some(now);
+    if scratch && !descends {
+        file.from = None;
+    }
     settle_name(gist, name);
     gist.files.insert(name.clone(), file);
     gist.meta.touch(now);
@@ -288,7 +292,10 @@ fn move_between(
         return Err(Error::NotPermitted("a gist holds no symbolic links"));
     }
     // What GitHub has of it under any name stays there until it has arrived.
-    for left in [Some(old.clone()), file.from.take()].into_iter().flatten() {
+    let (base, blob) = (from.base.iter().flat_map(|base| &base.files), file.blob());
+    let same = base.filter(|(_, there)| blob == Some(there.blob)).map(|(name, _)| name.clone());
+    let left: Vec<FileName> = same.chain([old.clone()]).chain(file.from.take()).collect();
+    for left in left {
         if from.remote(&left).is_some() && !from.files.contains_key(&left) {
             from.moved_to.insert(left, to.key);
         }

@@ -91,14 +91,14 @@ impl Merged {
                     self.gist.files.remove(name);
                     self.taken.push(name.clone());
                 } else if let Some(file) = self.gist.files.get_mut(name) {
-                    file.from = None;
+                    forget_origin(file, name);
                 }
             }
             (Some(_), Some(_)) if our_blob == before => self.take(name, remote),
             (Some(_), Some(_)) => {
                 let aside = self.conflict_name(name, now);
                 if let Some(mut file) = self.gist.files.remove(name) {
-                    file.from = None;
+                    forget_origin(&mut file, name);
                     self.gist.files.insert(aside.clone(), file);
                 }
                 self.moved.push((name.clone(), aside));
@@ -161,6 +161,14 @@ impl Merged {
             })
             .find(|name| !self.gist.files.contains_key(name) && self.gist.remote(name).is_none())
             .unwrap_or_else(|| name.clone())
+    }
+}
+
+/// The file does not descend from GitHub's `name` any more; from another, which it took the name
+/// from, it still does.
+fn forget_origin(file: &mut LocalFile, name: &FileName) {
+    if file.from.as_ref() == Some(name) {
+        file.from = None;
     }
 }
 

@@ -293,9 +293,11 @@ impl Draft {
         };
         if let Some(why) = why {
             self.hold(name, why);
-            if let Some(origin) = origin {
-                self.kept.insert(origin.clone());
-            }
+            self.kept.extend(origin.cloned());
+            // So does every other name under which GitHub has this very body.
+            let base = gist.base.iter().flat_map(|base| &base.files);
+            let same = base.filter(|(_, file)| file.blob == blob).map(|(name, _)| name.clone());
+            self.kept.extend(same);
         }
     }
 

@@ -230,6 +230,17 @@ impl FakeGitHub {
         self.world().gists.get(id).map_or(0, |gist| gist.history.len())
     }
 
+    /// Every file of every gist as it is now.
+    pub(crate) fn tips(&self) -> Vec<(GistId, FileName, BlobId)> {
+        let world = self.world();
+        let of = |(id, gist): (&GistId, &Remote)| {
+            let file =
+                |(name, body): (&FileName, &Bytes)| (id.clone(), name.clone(), BlobId::of(body));
+            gist.files.iter().map(file).collect::<Vec<_>>()
+        };
+        world.gists.iter().flat_map(of).collect()
+    }
+
     /// Whether some gist ever had the body, deleted ones too.
     pub(crate) fn ever_had(&self, blob: BlobId) -> bool {
         self.world().ever.contains(&blob)

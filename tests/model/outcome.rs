@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gistfs::model::{BlobId, FileName};
-use gistfs::store::gist::{Content, Gist};
+use gistfs::store::gist::{Content, Gist, LocalFile};
 use gistfs::sync::plan::Class;
 
 use crate::mount::Mount;
@@ -67,6 +67,10 @@ fn same_files(
     there: &BTreeMap<FileName, BlobId>,
 ) -> Result<(), String> {
     for (name, file) in &gist.files {
+        let origin = file.from.as_ref().filter(|from| gist.remote(from).is_some());
+        if gist.is_scratch(name) && origin.is_some_and(|from| !gist.files.contains_key(from)) {
+            return Err(format!("{name:?} never became {origin:?} again"));
+        }
         let Content::Bytes { blob, .. } = file.content else { continue };
         if gist.is_scratch(name) || there.get(name) == Some(&blob) {
             continue;
@@ -80,8 +84,12 @@ fn same_files(
         }
     }
     let all_gone = gist.files.keys().all(|name| !there.contains_key(name));
-    for name in there.keys().filter(|name| !gist.files.contains_key(*name)) {
-        let kept = gist.files.values().any(|file| file.from.as_ref() == Some(name));
+    for (name, blob) in there.iter().filter(|(name, _)| !gist.files.contains_key(*name)) {
+        let keeps = |file: &LocalFile| {
+            file.from.as_ref() == Some(name)
+                || file.blob() == Some(*blob) && !sendable(mount, *blob)
+        };
+        let kept = gist.files.values().any(keeps);
         if !kept && !all_gone && !gist.moved_to.contains_key(name) {
             return Err(format!("{name:?} was not deleted"));
         }

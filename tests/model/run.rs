@@ -6,7 +6,7 @@ use std::time::Duration;
 use gistfs::api::ApiError;
 use gistfs::error::Error;
 use gistfs::fs::{Fh, RenameMode, SetAttr, Stale, Wait};
-use gistfs::model::{BlobId, Time};
+use gistfs::model::{BlobId, FileName, GistId, Time};
 use gistfs::store::scratch;
 use gistfs::tree::Ino;
 
@@ -49,15 +49,18 @@ struct Run {
     lossy: bool,
     /// When the last change was sent, and how many there were by then.
     sent: (usize, Time),
+    /// What GitHub had before the step, and what the user saw.
+    before: (Vec<(GistId, FileName, BlobId)>, BTreeSet<BlobId>),
 }
 
 /// Runs `steps`; an error names the first difference.
 pub(crate) fn run(steps: &[Step], reads_all: bool) -> Verdict {
     let clock = Clock::new();
     let github = FakeGitHub::new(&clock, 2);
-    github.create_elsewhere("Alpha", &[("a.txt", b"first\n"), ("b.md", b"# one\n")]);
+    github.create_elsewhere("Alpha", &[("a.txt", b"the same 0\n"), ("b.md", b"# one\n")]);
     clock.pass(Duration::from_secs(2));
-    github.create_elsewhere("Beta", &[("a.txt", b"first\n"), ("c", b"c\n"), ("old", b"\xff\0")]);
+    github
+        .create_elsewhere("Beta", &[("a.txt", b"the same 0\n"), ("c", b"c\n"), ("old", b"\xff\0")]);
     clock.pass(Duration::from_secs(2));
     let mount = Mount::new(&github, &clock);
     mount.refresh();
@@ -75,6 +78,7 @@ pub(crate) fn run(steps: &[Step], reads_all: bool) -> Verdict {
         meddled: false,
         lossy: false,
         sent: (0, start),
+        before: Default::default(),
     };
     run.adopt(run.mount.look(true)?)?;
     if !reads_all {
@@ -130,6 +134,7 @@ impl Run {
     }
 
     fn step(&mut self, step: &Step) -> Verdict {
+        self.note_before();
         let background = self.act(step)?;
         let wrong = self.mount.github.complaints();
         ensure!(wrong.is_empty(), "GitHub complains: {wrong:?}");
@@ -356,12 +361,10 @@ impl Run {
         Ok(())
     }
 
-    /// Whether nobody can tell the bytes of a file any more: never read here, and maybe of a gist
-    /// that another machine deleted.
+    /// Whether the bytes of a file may be gone: never read here, and of a gist that another machine
+    /// deleted.
     fn is_lost(&self, file: usize) -> bool {
-        let body = self.reference.body(file);
-        let store = self.mount.fs().syncer().store();
-        body.unknown || (self.lossy && !store.blobs.contains(BlobId::of(&body.live)))
+        self.reference.body(file).unknown || self.lossy
     }
 
     fn cut(&self, ino: Ino, size: u16) -> Result<(), Error> {
@@ -583,7 +586,7 @@ impl Run {
             self.compare(&seen)?;
             self.same_numbers(&seen)?;
             self.last = seen;
-            return Ok(());
+            return if self.meddled { Ok(()) } else { self.nothing_left_github_too_early() };
         }
         self.adopt(seen)
     }
@@ -638,6 +641,36 @@ impl Run {
                     );
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn note_before(&mut self) {
+        self.before = (self.mount.github.tips(), self.visible());
+    }
+
+    /// The bodies the user sees under some name that is not a backup's, and that are nowhere twice.
+    fn visible(&self) -> BTreeSet<BlobId> {
+        let named = self.reference.named().into_iter();
+        let real = named.filter(|(_, name, _)| !scratch::matches(name));
+        let bodies = real.map(|(_, _, file)| &self.reference.body(file).live);
+        let once = bodies.filter(|body| !body.starts_with(b"the same"));
+        once.map(|body| BlobId::of(body)).collect()
+    }
+
+    /// What the user still sees, maybe moved to where GitHub does not have it yet, was not deleted
+    /// there. (What is written over stays in its gist's history.)
+    fn nothing_left_github_too_early(&self) -> Verdict {
+        let now = self.mount.github.tips();
+        let visible = self.visible();
+        for (id, name, blob) in &self.before.0 {
+            let seen = self.before.1.contains(blob) && visible.contains(blob);
+            let there = now.iter().any(|(_, _, other)| other == blob);
+            let written_over = now.iter().any(|(other, file, _)| (other, file) == (id, name));
+            ensure!(
+                !seen || there || written_over,
+                "{name:?} was deleted on GitHub though it is still seen here"
+            );
         }
         Ok(())
     }
@@ -727,6 +760,8 @@ impl Run {
 
     /// Takes the tree as it is for right, once it is clear that no version was lost.
     fn adopt(&mut self, seen: Seen) -> Verdict {
+        // Every file was read, and so closed.
+        self.reference.may_record();
         let left = bodies(&seen);
         for (gist, name, file) in self.reference.named() {
             let body = self.reference.body(file);
@@ -809,6 +844,7 @@ impl Run {
     }
 
     fn act_and_follow(&mut self, step: &Step) -> Verdict {
+        self.note_before();
         match self.act(step)? {
             Some(seen) => self.follow(seen),
             None => Ok(()),
