@@ -19,6 +19,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Mount gists; returns when the mount is ready
+    #[command(args_override_self = true)]
     Mount(Box<MountArgs>),
     /// Send what is owed, then unmount
     #[command(visible_alias = "umount")]
@@ -326,7 +327,7 @@ fn octal(text: &str) -> Result<u32, String> {
 }
 
 #[derive(Parser)]
-#[command(name = "gistfs mount -o")]
+#[command(name = "gistfs mount -o", args_override_self = true)]
 struct MountOnly {
     #[command(flatten)]
     args: MountArgs,
@@ -382,6 +383,13 @@ mod tests {
         assert!(args.read_only);
         let error = mount(&["-o", "colour=blue", "/m"]).unwrap_err().to_string();
         assert!(error.contains("colour"), "{error}");
+    }
+
+    #[test]
+    fn of_an_option_given_twice_the_last_one_counts() {
+        let second = Duration::from_secs(2);
+        assert_eq!(mount(&["--refresh", "1", "--refresh", "2", "/m"]).unwrap().refresh, second);
+        assert_eq!(mount(&["-o", "refresh=1,refresh=2", "/m"]).unwrap().refresh, second);
     }
 
     #[test]

@@ -45,6 +45,10 @@ fn mount(args: MountArgs) -> Result<ExitCode, Failure> {
     let config = Config::resolve(&args, &auth::System::default())?;
     let mount = Mount::start(&config)?;
     if background {
+        // The log is in a file; that nothing can be changed is for whoever mounts to know.
+        if let Some(why) = mount.read_only() {
+            eprintln!("gistfs: mounted read-only: {why}");
+        }
         crate::mount::say_ready(&config.mountpoint);
         background::let_go().map_err(|error| {
             Failure::new(

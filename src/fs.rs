@@ -212,6 +212,20 @@ impl GistFs {
         }
     }
 
+    /// Makes sure that what is in the directory `ino` has its numbers.
+    fn learn_directory(&self, tree: &mut Tree, ino: Ino) -> Result<(), Error> {
+        match tree.place(ino).ok_or(Error::NotFound)? {
+            Place::Gist(key) => {
+                let key = *key;
+                self.learn(tree, key);
+                Ok(())
+            }
+            Place::Root => Ok(()),
+            Place::File(..) => Err(Error::NotDirectory),
+            Place::Gone => Err(Error::NotFound),
+        }
+    }
+
     /// Finds `name` in a directory; the kernel is then owed one FORGET.
     pub fn lookup(&self, parent: Ino, name: &OsStr) -> Result<Attr, Error> {
         let Some(name) = name.to_str() else { return Err(Error::NotFound) };
@@ -219,15 +233,7 @@ impl GistFs {
             return Err(Error::NameTooLong);
         }
         let mut tree = self.tree();
-        match tree.place(parent) {
-            Some(Place::Gist(key)) => {
-                let key = *key;
-                self.learn(&mut tree, key);
-            }
-            Some(Place::Root) => {}
-            Some(Place::File(..)) => return Err(Error::NotDirectory),
-            Some(Place::Gone) | None => return Err(Error::NotFound),
-        }
+        self.learn_directory(&mut tree, parent)?;
         let ino = tree.child(parent, name).ok_or(Error::NotFound)?;
         let attr = self.attr(&tree, ino)?;
         tree.remember(ino);
@@ -251,15 +257,7 @@ impl GistFs {
         mut take: impl FnMut(Listed<'_>) -> bool,
     ) -> Result<(), Error> {
         let mut tree = self.tree();
-        match tree.place(ino) {
-            Some(Place::Gist(key)) => {
-                let key = *key;
-                self.learn(&mut tree, key);
-            }
-            Some(Place::Root) => {}
-            Some(Place::File(..)) => return Err(Error::NotDirectory),
-            Some(Place::Gone) | None => return Err(Error::NotFound),
-        }
+        self.learn_directory(&mut tree, ino)?;
         for (cookie, name, dot) in [(1, ".", ino), (2, "..", tree.parent(ino))] {
             if after < cookie {
                 let attr = if plus { Some(self.attr(&tree, dot)?) } else { None };

@@ -51,6 +51,7 @@ pub struct Mount {
     syncer: Arc<Syncer>,
     mountpoint: std::path::PathBuf,
     events: Receiver<Event>,
+    read_only: Option<&'static str>,
     _control: control::Control,
 }
 
@@ -103,7 +104,12 @@ impl Mount {
             )
         })?;
         let mountpoint = config.mountpoint.clone();
-        Ok(Self { fs, syncer, mountpoint, events, _control: control })
+        Ok(Self { fs, syncer, mountpoint, events, read_only, _control: control })
+    }
+
+    /// Why nothing can be changed, if so.
+    pub fn read_only(&self) -> Option<&'static str> {
+        self.read_only
     }
 
     /// Serves until somebody unmounts or a signal comes, sends what is owed, and tells what is left.

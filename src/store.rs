@@ -4,7 +4,7 @@
 //! on a copy, committed as one transaction, and only then becomes what others see. Nothing in
 //! this module waits for the network.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -44,6 +44,8 @@ struct State {
     db: Db,
     gists: BTreeMap<GistKey, Gist>,
     by_id: HashMap<GistId, GistKey>,
+    /// The few of ten thousand that [`Gist::is_busy`] holds for: they are looked at all the time.
+    busy: BTreeSet<GistKey>,
     next_key: i64,
 }
 
@@ -62,10 +64,11 @@ impl Store {
         let gists: BTreeMap<GistKey, Gist> =
             db.load()?.into_iter().map(|gist| (gist.key, gist)).collect();
         let by_id = gists.values().filter_map(|gist| Some((id_of(gist)?, gist.key))).collect();
+        let busy = gists.values().filter(|gist| gist.is_busy()).map(|gist| gist.key).collect();
         let next_key = gists.keys().next_back().map_or(1, |key| key.0 + 1);
         Ok(Self {
             blobs,
-            state: Mutex::new(State { db, gists, by_id, next_key }),
+            state: Mutex::new(State { db, gists, by_id, busy, next_key }),
             memory: Mutex::new(Memory::new(memory)),
             directory: directory.to_owned(),
             _lock: lock,
@@ -100,6 +103,12 @@ impl Store {
     /// Looks at every gist.
     pub fn look_at_all(&self, mut look: impl FnMut(&Gist)) {
         self.state().gists.values().for_each(&mut look);
+    }
+
+    /// Looks at every gist that [`Gist::is_busy`] holds for.
+    pub fn look_at_busy(&self, mut look: impl FnMut(&Gist)) {
+        let state = self.state();
+        state.busy.iter().filter_map(|key| state.gists.get(key)).for_each(&mut look);
     }
 
     /// A copy of a gist as it is now.
@@ -160,7 +169,10 @@ impl Store {
 
     /// Changes what is never written down (open handles, upload times).
     pub fn note<T>(&self, key: GistKey, edit: impl FnOnce(&mut Gist) -> T) -> Option<T> {
-        self.state().gists.get_mut(&key).map(edit)
+        let mut state = self.state();
+        let done = state.gists.get_mut(&key).map(edit);
+        state.note_busy(key);
+        done
     }
 
     /// Puts gists in or, where there is none given, takes them out; one transaction for all.
@@ -278,6 +290,15 @@ impl State {
             Some(gist) => self.gists.insert(key, gist),
             None => self.gists.remove(&key),
         };
+        self.note_busy(key);
+    }
+
+    fn note_busy(&mut self, key: GistKey) {
+        if self.gists.get(&key).is_some_and(Gist::is_busy) {
+            self.busy.insert(key);
+        } else {
+            self.busy.remove(&key);
+        }
     }
 }
 

@@ -22,6 +22,8 @@ pub mod merge;
 pub mod plan;
 pub mod refresh;
 pub mod report;
+#[cfg(test)]
+mod sample;
 mod send;
 mod take;
 pub mod upload;

@@ -134,7 +134,7 @@ impl GistFs {
     /// Scratch files that were all there is of a real file for too long become that file again.
     fn end_limbo(&self, now: Time) -> Option<Time> {
         let mut waiting: Vec<(GistKey, FileName, FileName, Time)> = Vec::new();
-        self.store.look_at_all(|gist| {
+        self.store.look_at_busy(|gist| {
             for (name, file) in &gist.files {
                 if let (Some(since), Some(from)) = (file.limbo, &file.from)
                     && !gist.files.contains_key(from)
@@ -181,7 +181,7 @@ impl GistFs {
     fn record_long_writes(&self, now: Time) -> Option<Time> {
         let mut next: Option<Time> = None;
         let mut overdue = Vec::new();
-        self.store.look_at_all(|gist| {
+        self.store.look_at_busy(|gist| {
             for (name, file) in gist.files.iter().filter(|(_, file)| file.writers > 0) {
                 match file.writing_since.map(|since| since.after(LONGEST_WRITE)) {
                     Some(at) if at > now => next = Some(next.map_or(at, |next| next.min(at))),

@@ -249,16 +249,22 @@ fn read_line<T: for<'a> Deserialize<'a>>(stream: &UnixStream) -> std::io::Result
     if line.is_empty() { Ok(None) } else { Ok(Some(serde_json::from_str(&line)?)) }
 }
 
-/// One socket a mount point; a path may be longer than a socket's name.
+/// One socket a mount point, with a name short enough for a socket's path.
 fn socket_name(mountpoint: &Path) -> String {
     let point = mountpoint.canonicalize().unwrap_or_else(|_| mountpoint.to_owned());
-    format!("{}.sock", BlobId::of(point.as_os_str().as_encoded_bytes()))
+    let id = BlobId::of(point.as_os_str().as_encoded_bytes()).to_string();
+    format!("{}.sock", &id[..16])
 }
 
-/// `$XDG_RUNTIME_DIR/gistfs` or, without one, a directory of the user's own in `/tmp`.
+/// The longest runtime directory that leaves room for a socket's name: the system allows a
+/// socket's path 107 bytes.
+const LONGEST_RUNTIME: usize = 75;
+
+/// `$XDG_RUNTIME_DIR/gistfs` or, without a usable one, a directory of the user's own in `/tmp`.
 fn directory() -> std::io::Result<PathBuf> {
     let uid = nix::unistd::geteuid().as_raw();
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty());
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR")
+        .filter(|dir| !dir.is_empty() && dir.len() <= LONGEST_RUNTIME);
     let path = runtime
         .map(|base| PathBuf::from(base).join("gistfs"))
         .unwrap_or_else(|| PathBuf::from(format!("/tmp/gistfs-{uid}")));

@@ -291,6 +291,14 @@ impl Gist {
                 .any(|name| !base.files.contains_key(name) && !self.is_scratch(name))
     }
 
+    /// Whether there is anything to do or to wait for: it differs, a file is open for writing, or
+    /// one is in limbo.
+    pub fn is_busy(&self) -> bool {
+        self.differs()
+            || !self.moved_to.is_empty()
+            || self.files.values().any(|file| file.writers > 0 || file.limbo.is_some())
+    }
+
     /// Notes that the user changed something that GitHub may have to hear of.
     pub fn changed(&mut self, now: Time) {
         self.upload.first_change.get_or_insert(now);

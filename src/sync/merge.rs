@@ -175,38 +175,9 @@ fn forget_origin(file: &mut LocalFile, name: &FileName) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{GistId, RemoteFile};
     use crate::store::gist::GistKey;
+    use crate::sync::sample::{NOW, name, snapshot};
     use proptest::prelude::*;
-
-    const NOW: Time = Time(1_700_000_000_000_000_000);
-
-    fn name(text: &str) -> FileName {
-        FileName::parse(text).unwrap()
-    }
-
-    fn snapshot(files: &[(&str, &str)]) -> Arc<Snapshot> {
-        let file = |body: &str| RemoteFile {
-            blob: BlobId::of(body.as_bytes()),
-            size: body.len() as u64,
-            raw_url: String::new(),
-            language: None,
-        };
-        Arc::new(Snapshot {
-            id: GistId::parse("1").unwrap(),
-            description: "d".into(),
-            public: false,
-            owner: None,
-            created_at: NOW,
-            updated_at: NOW,
-            html_url: String::new(),
-            git_url: String::new(),
-            truncated: false,
-            revision: None,
-            etag: None,
-            files: files.iter().map(|(n, body)| (name(n), file(body))).collect(),
-        })
-    }
 
     fn blobs(snapshot: &Snapshot) -> BTreeMap<FileName, BlobId> {
         snapshot.files.iter().map(|(name, file)| (name.clone(), file.blob)).collect()

@@ -1,40 +1,13 @@
 use super::*;
-use crate::model::Time;
+use crate::sync::sample::{NOW, name, snapshot};
 use proptest::prelude::*;
-
-const NOW: Time = Time(1_700_000_000_000_000_000);
-
-fn name(text: &str) -> FileName {
-    FileName::parse(text).unwrap()
-}
 
 fn blob(body: &str) -> BlobId {
     BlobId::of(body.as_bytes())
 }
 
-fn remote(body: &str) -> RemoteFile {
-    RemoteFile { blob: blob(body), size: body.len() as u64, raw_url: String::new(), language: None }
-}
-
-fn snapshot(files: &[(&str, &str)]) -> Snapshot {
-    Snapshot {
-        id: GistId::parse("1234").unwrap(),
-        description: "d".into(),
-        public: false,
-        owner: None,
-        created_at: NOW,
-        updated_at: NOW,
-        html_url: String::new(),
-        git_url: String::new(),
-        truncated: false,
-        revision: None,
-        etag: None,
-        files: files.iter().map(|(n, body)| (name(n), remote(body))).collect(),
-    }
-}
-
 fn gist(files: &[(&str, &str)]) -> Gist {
-    Gist::of_remote(GistKey(1), Arc::new(snapshot(files)))
+    Gist::of_remote(GistKey(1), snapshot(files))
 }
 
 fn write(gist: &mut Gist, file: &str, body: &str) {
@@ -225,7 +198,7 @@ fn a_gist_is_made_with_all_it_holds_and_deleted_with_one_request() {
     assert_eq!(planned(&gist).step, Step::Create { files });
     gist.removed = true;
     assert_eq!(planned(&gist).step, Step::Nothing);
-    gist.base = Some(Arc::new(snapshot(&[])));
+    gist.base = Some(snapshot(&[]));
     assert_eq!(planned(&gist).step, Step::Delete(GistId::parse("1234").unwrap()));
 }
 

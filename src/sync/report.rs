@@ -152,7 +152,7 @@ impl Syncer {
 
     fn differing(&self) -> Vec<GistKey> {
         let mut keys = Vec::new();
-        self.store.look_at_all(|gist| {
+        self.store.look_at_busy(|gist| {
             if gist.differs() {
                 keys.push(gist.key);
             }

@@ -44,7 +44,7 @@ impl Syncer {
     /// Every gist that owes something sendable, by when it is due.
     fn due_times(&self) -> Vec<(Time, GistKey)> {
         let mut found = Vec::new();
-        self.store.look_at_all(|gist| {
+        self.store.look_at_busy(|gist| {
             found.extend(due(gist, self.options.write_back).map(|at| (at, gist.key)));
         });
         found.sort();
@@ -98,7 +98,7 @@ impl Syncer {
     /// Gists that wait for a file to arrive in `key` look again: it arrived, or `key` is no more.
     pub fn unsettle_movers(&self, key: GistKey) {
         let mut waiting = Vec::new();
-        self.store.look_at_all(|gist| {
+        self.store.look_at_busy(|gist| {
             // Not only those that moved a file to `key` itself: it may have been moved on.
             if gist.key != key && !gist.moved_to.is_empty() {
                 waiting.push(gist.key);

@@ -5,7 +5,7 @@ use std::process::Output;
 use gistfs::demo::{Fault, FaultKind};
 use serde_json::json;
 
-use crate::mounted::is_mounted;
+use crate::mounted::{Mount, is_mounted};
 use crate::world::{World, said, wait_until};
 
 /// Runs a mount that must fail: the exit code, and what it said.
@@ -220,4 +220,34 @@ fn somebody_s_public_gists_mount_read_only_without_a_token() {
     assert_eq!(world.read("Robot/r.txt"), "robot\n");
     assert!(world.fails("echo x > Robot/r.txt").contains("Read-only file system"));
     assert!(!world.server.requests().iter().any(gistfs::demo::LoggedRequest::has_token));
+}
+
+/// In the background the log is in a file; what whoever mounts must know is said to them.
+#[test]
+fn a_read_only_mount_in_the_background_says_why_when_it_mounts() {
+    let mut world = World::empty();
+    world.token = "noscope-token";
+    let out = world.mount_in_background(&[]);
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(out.status.success() && said.contains("lacks the scope \"gist\""), "{said}");
+    let unmounted = world.gistfs(&["unmount"]).arg(world.point()).output().expect("gistfs runs");
+    assert!(unmounted.status.success());
+    world.background_ended();
+}
+
+/// A socket's path is short; a runtime directory need not be.
+#[test]
+fn a_long_runtime_directory_is_no_obstacle() {
+    let mut world = World::empty();
+    let long = world.home().join("r".repeat(120));
+    std::fs::create_dir(&long).expect("a directory");
+    let mut command = world.mount_command(&[]);
+    let log = world.next_log();
+    let mut mount = Mount::start(command.env("XDG_RUNTIME_DIR", &long), &world.point(), log);
+    let mut ask = world.gistfs(&["status", "--json"]);
+    let out = ask.env("XDG_RUNTIME_DIR", &long).arg(world.point()).output().expect("gistfs runs");
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(out.status.success() && said.contains("\"mountpoint\""), "{said}");
+    mount.signal(nix::sys::signal::Signal::SIGTERM);
+    assert!(mount.ended().success());
 }

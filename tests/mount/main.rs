@@ -16,6 +16,7 @@ mod mounted;
 mod ordinary;
 mod outcome;
 mod reading;
+mod sandbox;
 mod saves;
 mod secrets;
 mod terminal;

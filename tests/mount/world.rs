@@ -108,11 +108,7 @@ impl World {
     /// What [`World::mount`] runs.
     pub(crate) fn mount_command(&self, options: &[&str]) -> Command {
         let mut command = self.gistfs(&["mount", "--foreground", "--write-interval", "0"]);
-        command.args(self.verbosity);
-        // An option given twice is an error, so the usual one gives way.
-        if !options.contains(&"--write-back") {
-            command.args(["--write-back", WRITE_BACK]);
-        }
+        command.args(self.verbosity).args(["--write-back", WRITE_BACK]);
         command.args(["--api-url", &self.server.api_url()]);
         command.arg("--state-dir").arg(self.state()).args(options).arg(self.point());
         command
