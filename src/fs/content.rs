@@ -204,6 +204,11 @@ impl GistFs {
                     *body = Body::Working(self.store.blobs.working_copy()?);
                     None
                 }
+                Body::Stored(Stored { file: Some(file), .. }) => {
+                    let copy = self.store.blobs.working_copy_from(file)?;
+                    *body = Body::Working(copy);
+                    None
+                }
                 Body::Stored(stored) => match self.store.blobs.working_copy_of(stored.blob)? {
                     Some(copy) => {
                         *body = Body::Working(copy);

@@ -7,6 +7,7 @@ use super::open::{Body, OpenFile, Stored};
 use super::{GistFs, Wait, lock};
 use crate::error::Error;
 use crate::model::{BlobId, FileName, Time};
+use crate::store::Adopted;
 use crate::store::gist::{Content, Gist, GistKey};
 use crate::sync::plan::Hold;
 use crate::tree::Place;
@@ -70,8 +71,10 @@ impl GistFs {
                     return Err(Error::Nonsense("an open file changed under its lock".into()));
                 };
                 match self.store.blobs.adopt(copy) {
-                    Ok((blob, size)) => {
-                        *body = Body::Stored(Stored { blob, size, source: None, file: None });
+                    Ok(Adopted { blob, size, file }) => {
+                        // Held open: should the file lose its name, this is all there is of it.
+                        let file = Some(Arc::new(file));
+                        *body = Body::Stored(Stored { blob, size, source: None, file });
                         (blob, size)
                     }
                     Err((copy, error)) => {

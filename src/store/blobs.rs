@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -20,6 +20,23 @@ use crate::model::{BlobHasher, BlobId};
 
 /// How old the mark of last use may grow before reading renews it.
 const USE_MARK: Duration = Duration::from_secs(3600);
+
+/// How young a body is left alone by eviction: what was just stored may be about to be recorded.
+const YOUNG: Duration = Duration::from_secs(60);
+
+/// Bytes read at one time.
+const PIECE: usize = 128 * 1024;
+
+/// A working copy that became a body.
+#[derive(Debug)]
+pub struct Adopted {
+    /// Its id.
+    pub blob: BlobId,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its file.
+    pub file: File,
+}
 
 /// The directory of bodies.
 pub struct Blobs {
@@ -51,6 +68,22 @@ impl Blobs {
         self.blobs.join(&hex[..2]).join(&hex[2..])
     }
 
+    /// A working copy of the body that `file` holds.
+    pub fn working_copy_from(&self, file: &File) -> Result<NamedTempFile, Error> {
+        let mut copy = self.working_copy()?;
+        let failed = |error| Error::local("cannot buffer writes", &error);
+        let mut piece = vec![0; PIECE];
+        let mut at = 0;
+        loop {
+            let read = file.read_at(&mut piece, at).map_err(failed)?;
+            if read == 0 {
+                return Ok(copy);
+            }
+            copy.write_all(&piece[..read]).map_err(failed)?;
+            at += read as u64;
+        }
+    }
+
     /// An empty file of our own to write to, gone when dropped.
     pub fn working_copy(&self) -> Result<NamedTempFile, Error> {
         NamedTempFile::new_in(&self.work)
@@ -67,15 +100,17 @@ impl Blobs {
     }
 
     /// Takes a working copy in as a body and tells its id and length.
-    pub fn adopt(&self, copy: NamedTempFile) -> Result<(BlobId, u64), (NamedTempFile, Error)> {
+    ///
+    /// The file comes along, open: whoever holds it has the body whatever is evicted.
+    pub fn adopt(&self, copy: NamedTempFile) -> Result<Adopted, (NamedTempFile, Error)> {
         let hashed = match hash(copy.as_file()) {
             Ok(hashed) => hashed,
             Err(error) => return Err((copy, Error::local("cannot read the working copy", &error))),
         };
         match self.place(hashed.0, copy) {
-            Ok(()) => {
+            Ok(file) => {
                 self.note(hashed.0, hashed.1);
-                Ok(hashed)
+                Ok(Adopted { blob: hashed.0, size: hashed.1, file })
             }
             Err(failed) => {
                 let error = Error::local("cannot store the file", &failed.error);
@@ -86,7 +121,6 @@ impl Blobs {
 
     /// Keeps `bytes`, which the caller knows to have the id `id`.
     pub fn put(&self, id: BlobId, bytes: &[u8]) -> Result<(), Error> {
-        use std::io::Write as _;
         if self.contains(id) {
             return Ok(());
         }
@@ -100,14 +134,14 @@ impl Blobs {
         Ok(())
     }
 
-    fn place(&self, id: BlobId, copy: NamedTempFile) -> Result<(), tempfile::PersistError> {
+    fn place(&self, id: BlobId, copy: NamedTempFile) -> Result<File, tempfile::PersistError> {
         let path = self.path(id);
         if let Some(directory) = path.parent()
             && let Err(error) = fs::create_dir_all(directory)
         {
             return Err(tempfile::PersistError { error, file: copy });
         }
-        copy.persist(path).map(drop)
+        copy.persist(path)
     }
 
     fn note(&self, id: BlobId, size: u64) {
@@ -221,8 +255,9 @@ impl Blobs {
             }
         }
         found.sort_by_key(|(used, ..)| *used);
-        for (_, size, id, path) in found {
-            if total <= limit {
+        for (used, size, id, path) in found {
+            let young = used.elapsed().is_ok_and(|age| age < YOUNG);
+            if total <= limit || young {
                 break;
             }
             if id.as_ref().is_ok_and(|id| needed.contains(id)) {
@@ -243,7 +278,7 @@ impl Blobs {
 fn hash(file: &File) -> io::Result<(BlobId, u64)> {
     let length = file.metadata()?.len();
     let mut hasher = BlobHasher::new(length);
-    let mut piece = vec![0; 128 * 1024];
+    let mut piece = vec![0; PIECE];
     let mut at = 0;
     while at < length {
         let read = file.read_at(&mut piece, at)?;
@@ -259,7 +294,6 @@ fn hash(file: &File) -> io::Result<(BlobId, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write as _;
 
     #[test]
     fn a_body_reads_back_and_a_damaged_one_is_a_miss() {
@@ -280,12 +314,16 @@ mod tests {
         let blobs = Blobs::open(directory.path()).unwrap();
         let mut copy = blobs.working_copy().unwrap();
         copy.write_all(b"abc").unwrap();
-        let (id, size) = blobs.adopt(copy).map_err(|(_, error)| error).unwrap();
-        assert_eq!((id, size), (BlobId::of(b"abc"), 3));
-        let mut again = blobs.working_copy_of(id).unwrap().unwrap();
+        let adopted = blobs.adopt(copy).map_err(|(_, error)| error).unwrap();
+        assert_eq!((adopted.blob, adopted.size), (BlobId::of(b"abc"), 3));
+        let mut again = blobs.working_copy_of(adopted.blob).unwrap().unwrap();
         again.write_all(b"d").unwrap();
-        let (id, _) = blobs.adopt(again).map_err(|(_, error)| error).unwrap();
-        assert_eq!(id, BlobId::of(b"abcd"));
+        let again = blobs.adopt(again).map_err(|(_, error)| error).unwrap();
+        assert_eq!(again.blob, BlobId::of(b"abcd"));
+        fs::remove_file(blobs.path(adopted.blob)).unwrap();
+        let copy = blobs.working_copy_from(&adopted.file).unwrap();
+        let kept = blobs.adopt(copy).map_err(|(_, error)| error).unwrap();
+        assert_eq!(kept.blob, adopted.blob);
         assert!(blobs.working_copy_of(BlobId::of(b"other")).unwrap().is_none());
     }
 

@@ -90,6 +90,24 @@ fn thirty_two_threads_read_and_write_the_right_bytes() {
     assert_eq!(files[&name("own7")], format!("7 {}\n", ROUNDS - 1).repeat(107));
 }
 
+/// Eviction spares what is unsent; a file without a name is in no gist that could say so.
+#[test]
+fn what_was_written_to_a_deleted_open_file_outlives_the_cache() {
+    let mount = with_gist("g", &[("b", b"b\n")]);
+    let large = vec![b'x'; 20 << 20];
+    let file = mount.create("g", "new").expect("made");
+    mount.write(file.1, 0, &large).expect("written");
+    mount.fs().flush(file.1, Wait::No).expect("recorded");
+    mount.unlink("g", "new").expect("deleted");
+    let blobs = mount.fs().syncer().store().directory().join("blobs");
+    std::fs::remove_dir_all(&blobs).expect("the cache is gone");
+    assert!(mount.read(file.1).expect("read") == large);
+    mount.write(file.1, 1, b"y").expect("written");
+    let read = mount.read(file.1).expect("read");
+    assert!(read.len() == large.len() && read.starts_with(b"xyx"));
+    mount.close(file).expect("closed");
+}
+
 #[test]
 fn a_file_deleted_while_open_can_be_read_and_written_until_it_is_closed() {
     let mount = with_gist("g", &[("a", b"one\n"), ("b", b"b\n")]);
