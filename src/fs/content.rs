@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use tempfile::NamedTempFile;
 
 use super::open::{Body, Handle, OpenFile, Stored};
 use super::{GistFs, Wait, lock};
@@ -81,7 +82,7 @@ impl GistFs {
             let file = gist.files.get(name)?;
             match file.content {
                 Content::Bytes { blob, size } => {
-                    let source = source_in(gist, blob);
+                    let source = Source::of(gist, blob);
                     Some((Stored { blob, size, source, file: None }, file.meta))
                 }
                 Content::Link(_) => None,
@@ -159,7 +160,7 @@ impl GistFs {
     fn source_of(&self, ino: Ino, blob: BlobId) -> Option<Source> {
         let tree = self.tree();
         match tree.place(ino)? {
-            Place::File(key, _) => self.store.look(*key, |gist| source_in(gist, blob)).flatten(),
+            Place::File(key, _) => self.store.look(*key, |gist| Source::of(gist, blob)).flatten(),
             Place::Root | Place::Gist(_) | Place::Gone => None,
         }
     }
@@ -185,7 +186,6 @@ impl GistFs {
             });
             Ok(())
         })?;
-        handle.note_write();
         Ok(data.len() as u32)
     }
 
@@ -198,37 +198,30 @@ impl GistFs {
     ) -> Result<(), Error> {
         loop {
             let mut body = open.body();
-            let missing = match &*body {
-                Body::Working(_) => None,
-                Body::Stored(stored) if stored.blob == BlobId::EMPTY => {
-                    *body = Body::Working(self.store.blobs.working_copy()?);
-                    None
-                }
-                Body::Stored(Stored { file: Some(file), .. }) => {
-                    let copy = self.store.blobs.working_copy_from(file)?;
-                    *body = Body::Working(copy);
-                    None
-                }
-                Body::Stored(stored) => match self.store.blobs.working_copy_of(stored.blob)? {
-                    Some(copy) => {
-                        *body = Body::Working(copy);
-                        None
-                    }
-                    None => Some(stored.clone()),
-                },
-            };
-            match (missing, &*body) {
-                (None, Body::Working(copy)) => {
+            let stored = match &*body {
+                Body::Working(copy) => {
                     return write(copy.as_file())
                         .map_err(|error| Error::local("cannot write", &error));
                 }
-                (None, Body::Stored(_)) => {}
-                (Some(stored), _) => {
-                    drop(body);
-                    let bytes = self.fetch(open.ino, &stored, wait)?;
-                    self.store.blobs.put(stored.blob, &bytes)?;
-                }
+                Body::Stored(stored) => stored.clone(),
+            };
+            if let Some(copy) = self.copy_of(&stored)? {
+                *body = Body::Working(copy);
+                continue;
             }
+            drop(body);
+            let bytes = self.fetch(open.ino, &stored, wait)?;
+            self.store.blobs.put(stored.blob, &bytes)?;
+        }
+    }
+
+    /// A working copy of a body; `None` if it has to be fetched first.
+    fn copy_of(&self, stored: &Stored) -> Result<Option<NamedTempFile>, Error> {
+        let blobs = &self.store.blobs;
+        match &stored.file {
+            _ if stored.blob == BlobId::EMPTY => blobs.working_copy().map(Some),
+            Some(file) => blobs.working_copy_from(file).map(Some),
+            None => blobs.working_copy_of(stored.blob),
         }
     }
 
@@ -297,12 +290,6 @@ impl GistFs {
             Fallocate::Extend | Fallocate::KeepSize => Ok(()),
         }
     }
-}
-
-/// Where the body `blob` can be fetched, if the gist has it on GitHub.
-pub(super) fn source_in(gist: &Gist, blob: BlobId) -> Option<Source> {
-    let base = gist.base.as_ref()?;
-    gist.source(blob).map(|file| Source { id: base.id.clone(), file: file.clone() })
 }
 
 fn cut(body: &Bytes, offset: u64, size: u32) -> Bytes {

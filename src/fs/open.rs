@@ -1,7 +1,6 @@
 //! Open files: what is being read and written right now, whatever happens to the name.
 
 use std::fs::File;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tempfile::NamedTempFile;
@@ -76,16 +75,10 @@ pub(super) struct Handle {
     pub(super) open: Arc<OpenFile>,
     pub(super) reads: bool,
     pub(super) writes: bool,
-    /// Wrote something, so that its end starts the clock for the upload.
-    wrote: AtomicBool,
 }
 
 impl Handle {
     pub(super) fn new(open: Arc<OpenFile>, reads: bool, writes: bool) -> Self {
-        Self { open, reads, writes, wrote: AtomicBool::new(false) }
-    }
-
-    pub(super) fn note_write(&self) {
-        self.wrote.store(true, Ordering::Relaxed);
+        Self { open, reads, writes }
     }
 }

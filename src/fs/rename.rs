@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 
-use super::content::source_in;
 use super::namespace::{FLAT, RESERVED, settle_name};
 use super::{GistFs, Wait, lock};
 use crate::error::Error;
@@ -212,7 +211,7 @@ impl GistFs {
     fn missing_body(&self, key: GistKey, name: &FileName) -> Result<Option<Source>, Error> {
         let look = |gist: &Gist| {
             let blob = gist.files.get(name)?.blob()?;
-            Some((blob, source_in(gist, blob)))
+            Some((blob, Source::of(gist, blob)))
         };
         match self.store.look(key, look).flatten() {
             Some((blob, source)) if !self.store.blobs.contains(blob) => {

@@ -10,6 +10,7 @@ use super::Syncer;
 use crate::api::{ApiError, Fetched};
 use crate::error::Error;
 use crate::model::{BlobId, GistId, RemoteFile};
+use crate::store::gist::Gist;
 
 /// How long one read waits for a body. The fetch itself goes on, for the next who asks.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -21,6 +22,14 @@ pub struct Source {
     pub id: GistId,
     /// The file it is the body of.
     pub file: RemoteFile,
+}
+
+impl Source {
+    /// Where the body `blob` can be fetched, if the gist has it on GitHub.
+    pub fn of(gist: &Gist, blob: BlobId) -> Option<Self> {
+        let id = gist.base.as_ref()?.id.clone();
+        gist.source(blob).map(|file| Self { id, file: file.clone() })
+    }
 }
 
 /// Fetches under way, by blob.

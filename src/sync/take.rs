@@ -127,17 +127,16 @@ impl Syncer {
         remote: &Snapshot,
     ) -> Result<Vec<(FileName, BlobId)>, Failure> {
         let Some(gist) = self.store.get(key) else { return Ok(vec![]) };
-        let Some(base) = &gist.base else { return Ok(vec![]) };
         let mut lost = Vec::new();
         for (name, file) in &gist.files {
             let Some(blob) = file.blob() else { continue };
-            let Some(file) = gist.source(blob) else { continue };
+            let Some(source) = Source::of(&gist, blob) else { continue };
             let as_there = |there: &Snapshot| there.files.values().any(|file| file.blob == blob);
             let unchanged = gist.remote(name).is_some_and(|file| file.blob == blob);
             if unchanged || as_there(remote) || self.store.blobs.contains(blob) {
                 continue;
             }
-            match self.fetch(&Source { id: base.id.clone(), file: file.clone() }) {
+            match self.fetch(&source) {
                 Ok(_) => {}
                 Err(Error::Denied(_)) => lost.push((name.clone(), blob)),
                 Err(error) => return Err(Failure::Ours(error)),

@@ -184,12 +184,7 @@ impl Syncer {
     }
 
     fn fetch_for(self: &Arc<Self>, gist: &Gist, blob: BlobId) -> Result<(), Failure> {
-        let source = gist
-            .base
-            .as_ref()
-            .zip(gist.source(blob))
-            .map(|(base, file)| Source { id: base.id.clone(), file: file.clone() });
-        let Some(source) = source else {
+        let Some(source) = Source::of(gist, blob) else {
             return Err(Failure::Ours(Error::Nonsense(format!(
                 "body {blob} is neither stored here nor on GitHub"
             ))));
@@ -236,11 +231,11 @@ impl Syncer {
 
     /// Keeps the newest error with the gist; logs it when it begins and when it ends.
     fn record_error(&self, key: GistKey, error: Option<String>) {
-        let Some(before) = self.store.look(key, |gist| gist.upload.error.clone()) else { return };
+        let look = |gist: &Gist| (gist.upload.error.clone(), gist.description.clone());
+        let Some((before, title)) = self.store.look(key, look) else { return };
         if before == error {
             return;
         }
-        let title = self.store.look(key, |gist| gist.description.clone()).unwrap_or_default();
         match (&before, &error) {
             (_, Some(error)) => log::warn!("{title:?} is not sent: {error}"),
             (Some(_), None) => log::info!("{title:?} is sent again"),
