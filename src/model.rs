@@ -14,6 +14,7 @@ use sha1::{Digest, Sha1};
 
 /// A gist's id as GitHub spells it: decimal, 20 hex or 32 hex digits, but opaque to us.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct GistId(Arc<str>);
 
 impl GistId {
@@ -35,6 +36,14 @@ impl GistId {
     }
 }
 
+impl TryFrom<String> for GistId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text).ok_or_else(|| format!("{text:?} is no gist id"))
+    }
+}
+
 impl fmt::Display for GistId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -46,6 +55,7 @@ impl fmt::Display for GistId {
 /// It may hold what no path can (`/`, NUL, 300 bytes): what the user sees instead is the
 /// business of [`crate::tree`], and this original is what the API is always addressed by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct FileName(Arc<str>);
 
 impl FileName {
@@ -57,6 +67,14 @@ impl FileName {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for FileName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text).ok_or_else(|| "an empty file name".into())
     }
 }
 

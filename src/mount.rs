@@ -84,8 +84,15 @@ impl Mount {
         };
         let api: Arc<dyn GistApi> = Arc::new(api);
         let syncer = Arc::new(Syncer::new(Arc::new(store), api, options));
-        if !syncer.was_listed().map_err(unusable_state)? {
-            syncer.refresh_all(Time::now()).map_err(no_first_list)?;
+        if !syncer.was_listed().map_err(unusable_state)?
+            && let Err(error) = syncer.refresh_all(Time::now())
+        {
+            let offline = !matches!(error, Error::Local { .. } | Error::Denied(_));
+            if !offline || syncer.store().keys().is_empty() {
+                return Err(no_first_list(error));
+            }
+            // The state was put together again: what is unsent is there, and nothing else.
+            log::warn!("cannot list the gists: {error}; until then only unsent ones are shown");
         }
         let fs =
             GistFs::new(Arc::clone(&syncer), fs_options(config, read_only), Arc::new(Time::now));

@@ -18,6 +18,8 @@ pub use self::db::StoredPage;
 use self::db::{Change, Db};
 use self::gist::{Gist, GistKey};
 use self::memory::Memory;
+use self::owed::Owed;
+use self::recover::Opened;
 use crate::error::Error;
 use crate::model::{BlobId, GistId};
 
@@ -25,6 +27,8 @@ mod blobs;
 mod db;
 pub mod gist;
 mod memory;
+mod owed;
+mod recover;
 pub mod scratch;
 
 /// The state of one account on one host.
@@ -42,6 +46,8 @@ pub struct Store {
 
 struct State {
     db: Db,
+    /// Follows every commit.
+    owed: Owed,
     gists: BTreeMap<GistKey, Gist>,
     by_id: HashMap<GistId, GistKey>,
     /// The few of ten thousand that [`Gist::is_busy`] holds for: they are looked at all the time.
@@ -60,15 +66,14 @@ impl Store {
         )?;
         let lock = lock(directory, user)?;
         let blobs = Blobs::open(directory)?;
-        let db = Db::open(&directory.join("state.db"))?;
-        let gists: BTreeMap<GistKey, Gist> =
-            db.load()?.into_iter().map(|gist| (gist.key, gist)).collect();
+        let Opened { db, owed, gists } = recover::open(directory, &blobs)?;
         let by_id = gists.values().filter_map(|gist| Some((id_of(gist)?, gist.key))).collect();
         let busy = gists.values().filter(|gist| gist.is_busy()).map(|gist| gist.key).collect();
-        let next_key = gists.keys().next_back().map_or(1, |key| key.0 + 1);
+        let keys = gists.values().flat_map(|gist| gist.moved_to.values().chain([&gist.key]));
+        let next_key = keys.max().map_or(1, |key| key.0 + 1);
         Ok(Self {
             blobs,
-            state: Mutex::new(State { db, gists, by_id, busy, next_key }),
+            state: Mutex::new(State { db, owed, gists, by_id, busy, next_key }),
             memory: Mutex::new(Memory::new(memory)),
             directory: directory.to_owned(),
             _lock: lock,
@@ -136,12 +141,9 @@ impl Store {
         edit: impl FnOnce(&mut Gist) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut state = self.state();
-        let state = &mut *state;
-        let old = state.gists.get(&key).ok_or(Error::NotFound)?;
-        let mut new = old.clone();
+        let mut new = state.gists.get(&key).ok_or(Error::NotFound)?.clone();
         let done = edit(&mut new)?;
-        state.db.save(&[Change { old: Some(old), new: Some(&new) }])?;
-        state.replace(key, Some(new));
+        state.commit(vec![(key, Some(new))])?;
         Ok(done)
     }
 
@@ -153,17 +155,10 @@ impl Store {
         edit: impl FnOnce(&mut Gist, &mut Gist) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut state = self.state();
-        let state = &mut *state;
-        let old_first = state.gists.get(&first).ok_or(Error::NotFound)?;
-        let old_second = state.gists.get(&second).ok_or(Error::NotFound)?;
-        let (mut new_first, mut new_second) = (old_first.clone(), old_second.clone());
+        let copy = |key| state.gists.get(key).cloned().ok_or(Error::NotFound);
+        let (mut new_first, mut new_second) = (copy(&first)?, copy(&second)?);
         let done = edit(&mut new_first, &mut new_second)?;
-        state.db.save(&[
-            Change { old: Some(old_first), new: Some(&new_first) },
-            Change { old: Some(old_second), new: Some(&new_second) },
-        ])?;
-        state.replace(first, Some(new_first));
-        state.replace(second, Some(new_second));
+        state.commit(vec![(first, Some(new_first)), (second, Some(new_second))])?;
         Ok(done)
     }
 
@@ -177,17 +172,7 @@ impl Store {
 
     /// Puts gists in or, where there is none given, takes them out; one transaction for all.
     pub fn put_all(&self, changes: Vec<(GistKey, Option<Gist>)>) -> Result<(), Error> {
-        let mut state = self.state();
-        let state = &mut *state;
-        let rows: Vec<Change<'_>> = changes
-            .iter()
-            .map(|(key, new)| Change { old: state.gists.get(key), new: new.as_ref() })
-            .collect();
-        state.db.save(&rows)?;
-        for (key, new) in changes {
-            state.replace(key, new);
-        }
-        Ok(())
+        self.state().commit(changes)
     }
 
     /// A body in memory or on disk, proved; `None` if it has to be fetched.
@@ -227,11 +212,16 @@ impl Store {
         for id in bodies {
             self.blobs.sync(*id)?;
         }
-        let (path, log) = {
-            let state = self.state();
-            (state.db.path().to_owned(), state.db.log_path())
+        let (path, log, (copies, unsynced)) = {
+            let mut state = self.state();
+            (state.db.path().to_owned(), state.db.log_path(), state.owed.take_unsynced())
         };
-        db::sync(&path, &log)
+        let synced = db::sync(&path, &log);
+        if let Err(error) = owed::sync(&copies, &unsynced) {
+            log::warn!("cannot sync {}: {error}", copies.display());
+            self.state().owed.put_unsynced(unsynced);
+        }
+        synced
     }
 
     /// Moves the log into the database and brings the bodies below `limit` bytes.
@@ -275,6 +265,24 @@ impl Store {
 }
 
 impl State {
+    /// Makes these changes in one transaction; if that fails, nothing has changed.
+    fn commit(&mut self, changes: Vec<(GistKey, Option<Gist>)>) -> Result<(), Error> {
+        let Self { db, owed, gists, .. } = self;
+        let rows: Vec<Change<'_>> = changes
+            .iter()
+            .map(|(key, new)| Change { old: gists.get(key), new: new.as_ref() })
+            .collect();
+        db.save(&rows)?;
+        for Change { old, new } in rows {
+            owed.follow(old, new, db.commits());
+        }
+        owed.note(db.commits());
+        for (key, new) in changes {
+            self.replace(key, new);
+        }
+        Ok(())
+    }
+
     fn replace(&mut self, key: GistKey, new: Option<Gist>) {
         let old_id = self.gists.get(&key).and_then(id_of);
         let new_id = new.as_ref().and_then(id_of);

@@ -48,7 +48,8 @@ impl GistFs {
                 | Hold::CarriageReturns
                 | Hold::TooLarge
                 | Hold::Altered
-                | Hold::TooManyFiles),
+                | Hold::TooManyFiles
+                | Hold::Lost),
             ) => {
                 log::warn!("{:?} stays local: {why}", name.map(FileName::as_str));
                 Err(Error::Unsupported)

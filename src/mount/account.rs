@@ -76,8 +76,18 @@ pub fn find(config: &Config, api: &GitHub) -> Result<Account, Failure> {
 }
 
 fn read(file: &std::path::Path) -> BTreeMap<String, Account> {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    serde_json::from_str(&text).unwrap_or_default()
+    let text = match std::fs::read(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return BTreeMap::new(),
+        Err(error) => {
+            log::warn!("cannot read {}: {error}; GitHub is asked again", file.display());
+            return BTreeMap::new();
+        }
+    };
+    serde_json::from_slice(&text).unwrap_or_else(|error| {
+        log::warn!("{} is damaged ({error}); GitHub is asked again", file.display());
+        BTreeMap::new()
+    })
 }
 
 fn write(file: &PathBuf, known: &BTreeMap<String, Account>) -> Result<(), Failure> {
@@ -87,6 +97,7 @@ fn write(file: &PathBuf, known: &BTreeMap<String, Account>) -> Result<(), Failur
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let mut copy = tempfile::NamedTempFile::new_in(directory)?;
         copy.write_all(&serde_json::to_vec_pretty(known)?)?;
+        copy.as_file().sync_all()?;
         copy.persist(file).map(drop).map_err(|failed| failed.error)
     };
     save().map_err(|error: std::io::Error| {

@@ -1,7 +1,7 @@
 //! Bodies on disk by git blob id: `blobs/ab/cdef…`, written aside and renamed into place.
 //!
 //! A file here is never changed. It is believed only after its id has been computed again,
-//! once per process; a wrong one is removed and counts as not there.
+//! once per process; a wrong one is moved to `damaged-bodies/` and counts as not there.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -42,6 +42,8 @@ pub struct Adopted {
 pub struct Blobs {
     blobs: PathBuf,
     work: PathBuf,
+    /// Where bodies go that are not what their id says: one may be all there is of a file.
+    damaged: PathBuf,
     /// Bodies whose id was computed in this process.
     checked: Mutex<HashSet<BlobId>>,
     /// Bytes added since the last eviction.
@@ -60,7 +62,14 @@ impl Blobs {
             fs::create_dir_all(&work)
         };
         make().map_err(|error| Error::local(&format!("{}", directory.display()), &error))?;
-        Ok(Self { blobs, work, checked: Mutex::default(), added: AtomicU64::new(u64::MAX / 2) })
+        let damaged = directory.join("damaged-bodies");
+        Ok(Self {
+            blobs,
+            work,
+            damaged,
+            checked: Mutex::default(),
+            added: AtomicU64::new(u64::MAX / 2),
+        })
     }
 
     fn path(&self, id: BlobId) -> PathBuf {
@@ -191,9 +200,13 @@ impl Blobs {
             let (found, _) =
                 hash(&file).map_err(|error| Error::local("cannot read a body", &error))?;
             if found != id {
-                log::warn!("stored body {id} is damaged; it is dropped and will be fetched again");
-                if let Err(error) = fs::remove_file(&path) {
-                    log::warn!("cannot remove {}: {error}", path.display());
+                let aside = self.damaged.join(id.to_string());
+                log::warn!("a stored body is damaged; it is now {}", aside.display());
+                let moved = fs::create_dir_all(&self.damaged)
+                    .and_then(|()| fs::rename(&path, &aside))
+                    .or_else(|_| fs::remove_file(&path));
+                if let Err(error) = moved {
+                    log::warn!("cannot move {} there: {error}", path.display());
                 }
                 return Ok(None);
             }

@@ -4,11 +4,11 @@
 //! process; [`sync`] makes them survive a power cut. Checkpoints run on a connection of
 //! their own, so that no commit ever waits for the disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, ffi, params};
 
 pub(super) use self::rows::Change;
 use self::rows::{json, read_file, read_gist, to_json, write_change};
@@ -16,10 +16,12 @@ use super::gist::{Gist, LocalFile};
 use crate::error::Error;
 use crate::model::FileName;
 
+mod crash;
 mod rows;
 
-/// The layout's number; a database of another one is not touched.
-const VERSION: i64 = 1;
+/// The layouts, each as the steps from the one before it: the first makes everything. A new column
+/// is one more entry here that appends it, `ALTER TABLE gist ADD COLUMN …`.
+const LAYOUTS: &[&str] = &[SCHEMA];
 
 const SCHEMA: &str = "
 CREATE TABLE gist (
@@ -55,10 +57,23 @@ CREATE TABLE page (
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 ";
 
+/// The setting that counts the commits: a copy elsewhere can tell whether it is newer.
+const COMMITS: &str = "commits";
+
 /// The open database.
 pub(super) struct Db {
     connection: Connection,
     path: PathBuf,
+    commits: i64,
+}
+
+/// Why a database cannot be used.
+#[derive(Debug)]
+pub(super) enum Unusable {
+    /// It does not say any more what was written to it.
+    Damaged(String),
+    /// It cannot be read now, or not by this version.
+    Failed(Error),
 }
 
 /// A list page as it was last seen, to be revalidated by its ETag.
@@ -73,32 +88,35 @@ pub struct StoredPage {
 }
 
 impl Db {
-    /// Opens the database at `path`, making it where there is none.
-    pub(super) fn open(path: &Path) -> Result<Self, Error> {
-        let connection = connect(path)?;
-        let version: i64 = connection
-            .pragma_query_value(None, "user_version", |row| row.get(0))
-            .map_err(|error| trouble(path, &error))?;
-        match version {
-            0 => connection
-                .execute_batch(&format!("BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"))
-                .map_err(|error| trouble(path, &error))?,
-            VERSION => {}
-            other => {
-                return Err(Error::Local {
-                    errno: libc::EINVAL,
-                    message: format!(
-                        "{} was written by another version of gistfs (layout {other}, this one knows {VERSION})",
-                        path.display()
-                    ),
-                });
-            }
+    /// Opens the database at `path`, making it where there is none, and reads every gist.
+    pub(super) fn open(path: &Path) -> Result<(Self, Vec<Gist>), Unusable> {
+        let judge = |error: rusqlite::Error| judge(path, &error);
+        let mut connection = connect(path).map_err(judge)?;
+        let version: i64 =
+            connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(judge)?;
+        let known = LAYOUTS.len() as i64;
+        if version > known {
+            return Err(Unusable::Failed(Error::Local {
+                errno: libc::EINVAL,
+                message: format!(
+                    "{} was written by another version of gistfs (layout {version}, this one knows {known})",
+                    path.display()
+                ),
+            }));
         }
-        Ok(Self { connection, path: path.to_owned() })
+        if version != 0 {
+            check(&connection).map_err(judge)?.map_err(Unusable::Damaged)?;
+        }
+        migrate(&mut connection, version, LAYOUTS).map_err(judge)?;
+        let mut db = Self { connection, path: path.to_owned(), commits: 0 };
+        db.commits = db.read_commits().map_err(judge)?;
+        let gists = db.load().map_err(judge)?;
+        sensible(&gists).map_err(Unusable::Damaged)?;
+        Ok((db, gists))
     }
 
     /// Reads everything; a row that cannot be understood is an error, never a guess.
-    pub(super) fn load(&self) -> Result<Vec<Gist>, Error> {
+    fn load(&self) -> rusqlite::Result<Vec<Gist>> {
         let mut gists = self.query("SELECT * FROM gist", read_gist)?;
         let mut files: BTreeMap<i64, BTreeMap<FileName, LocalFile>> = BTreeMap::new();
         for (gist, name, file) in self.query("SELECT * FROM file", read_file)? {
@@ -107,33 +125,63 @@ impl Db {
         for gist in &mut gists {
             gist.files = files.remove(&gist.key.0).unwrap_or_default();
         }
+        if let Some(key) = files.keys().next() {
+            return Err(rows::nonsense(format!("files of gist {key}, which is not there")));
+        }
+        // Nothing else reads them before they are needed.
+        self.query("SELECT etag, next, ids FROM page", read_page)?;
         Ok(gists)
+    }
+
+    fn read_commits(&self) -> rusqlite::Result<i64> {
+        let kept = self.query("SELECT name, value FROM setting", |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+        })?;
+        let commits = kept.iter().find(|(name, _)| name == COMMITS).map(|(_, value)| value.parse());
+        match commits {
+            None => Ok(0),
+            Some(Ok(commits)) if (0..i64::MAX / 2).contains(&commits) => Ok(commits),
+            Some(_) => Err(rows::nonsense("the count of commits is no number".into())),
+        }
+    }
+
+    /// How many changes of gists were committed, ever.
+    pub(super) fn commits(&self) -> i64 {
+        self.commits
+    }
+
+    /// Counts on from `commits`, if that is further: somebody has copies of later ones.
+    pub(super) fn count_from(&mut self, commits: i64) {
+        self.commits = self.commits.max(commits);
     }
 
     fn query<T>(
         &self,
         sql: &str,
         read: fn(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Vec<T>, Error> {
-        let collect = || {
-            let mut statement = self.connection.prepare(sql)?;
-            let rows = statement.query_map([], read)?;
-            rows.collect::<rusqlite::Result<Vec<T>>>()
-        };
-        collect().map_err(|error| trouble(&self.path, &error))
+    ) -> rusqlite::Result<Vec<T>> {
+        let mut statement = self.connection.prepare(sql)?;
+        let rows = statement.query_map([], read)?;
+        rows.collect()
     }
 
     /// Makes the rows say `new` where they said `old`: all of it or, on an error, nothing.
     pub(super) fn save(&mut self, changes: &[Change<'_>]) -> Result<(), Error> {
         let path = self.path.clone();
+        let count = self.commits + 1;
         let mut save = || {
             let transaction = self.connection.transaction()?;
             for change in changes {
                 write_change(&transaction, change)?;
             }
-            transaction.commit()
+            transaction
+                .prepare_cached("INSERT OR REPLACE INTO setting VALUES (?1, ?2)")?
+                .execute(params![COMMITS, count.to_string()])?;
+            commit(transaction)
         };
-        save().map_err(|error| trouble(&path, &error))
+        save().map_err(|error| trouble(&path, &error))?;
+        self.commits = count;
+        Ok(())
     }
 
     /// The value kept under `name`.
@@ -146,19 +194,19 @@ impl Db {
 
     /// Keeps `value` under `name`.
     pub(super) fn set_setting(&mut self, name: &str, value: &str) -> Result<(), Error> {
-        self.connection
-            .execute("INSERT OR REPLACE INTO setting VALUES (?1, ?2)", [name, value])
-            .map(drop)
-            .map_err(|error| trouble(&self.path, &error))
+        let path = self.path.clone();
+        let mut save = || {
+            let transaction = self.connection.transaction()?;
+            transaction.execute("INSERT OR REPLACE INTO setting VALUES (?1, ?2)", [name, value])?;
+            commit(transaction)
+        };
+        save().map_err(|error| trouble(&path, &error))
     }
 
     /// The list page last seen at `address`.
     pub(super) fn page(&self, address: &str) -> Result<Option<StoredPage>, Error> {
-        let read = |row: &Row<'_>| {
-            Ok(StoredPage { etag: row.get(0)?, next: row.get(1)?, ids: json(row, 2)? })
-        };
         self.connection
-            .query_row("SELECT etag, next, ids FROM page WHERE address = ?1", [address], read)
+            .query_row("SELECT etag, next, ids FROM page WHERE address = ?1", [address], read_page)
             .optional()
             .map_err(|error| trouble(&self.path, &error))
     }
@@ -175,7 +223,7 @@ impl Db {
                     params![address, page.etag, page.next, to_json(&page.ids)],
                 )?;
             }
-            transaction.commit()
+            commit(transaction)
         };
         save().map_err(|error| trouble(&path, &error))
     }
@@ -193,17 +241,56 @@ impl Db {
     }
 }
 
+fn read_page(row: &Row<'_>) -> rusqlite::Result<StoredPage> {
+    Ok(StoredPage { etag: row.get(0)?, next: row.get(1)?, ids: json(row, 2)? })
+}
+
+fn commit(transaction: Transaction<'_>) -> rusqlite::Result<()> {
+    crash::point();
+    transaction.commit()?;
+    crash::point();
+    Ok(())
+}
+
+/// Brings a database of layout `version` to the last one, all of it or nothing.
+fn migrate(connection: &mut Connection, version: i64, layouts: &[&str]) -> rusqlite::Result<()> {
+    let steps = usize::try_from(version).ok().and_then(|version| layouts.get(version..));
+    let Some(steps) = steps.filter(|steps| !steps.is_empty()) else { return Ok(()) };
+    let transaction = connection.transaction()?;
+    for step in steps {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", layouts.len() as i64)?;
+    commit(transaction)
+}
+
+/// Whether every page and row is as SQLite left it; if not, what is wrong.
+fn check(connection: &Connection) -> rusqlite::Result<Result<(), String>> {
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    Ok(if found == "ok" { Ok(()) } else { Err(found) })
+}
+
+/// Whether what was read can be: no two gists are the same one.
+fn sensible(gists: &[Gist]) -> Result<(), String> {
+    let mut ids = HashSet::new();
+    let twice =
+        gists.iter().filter_map(|gist| gist.base.as_ref()).find(|base| !ids.insert(&base.id));
+    twice.map_or(Ok(()), |base| Err(format!("gist {} is there twice", base.id)))
+}
+
 /// Moves what the log holds into the database proper, beside whoever is committing.
 pub(super) fn checkpoint(path: &Path) -> Result<(), Error> {
-    let connection = connect(path)?;
-    connection
-        .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-        .map_err(|error| trouble(path, &error))
+    let run = || {
+        let connection = connect(path)?;
+        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+    };
+    run().map_err(|error| trouble(path, &error))
 }
 
 /// Makes everything committed so far survive a power cut.
 pub(super) fn sync(path: &Path, log: &Path) -> Result<(), Error> {
-    for file in [path, log] {
+    // The directory last: it says that the log is there.
+    for file in [path, log, path.parent().unwrap_or(path)] {
         match File::open(file).and_then(|file| file.sync_all()) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(Error::local(&format!("cannot sync {}", file.display()), &error));
@@ -214,28 +301,83 @@ pub(super) fn sync(path: &Path, log: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn connect(path: &Path) -> Result<Connection, Error> {
-    let open = || {
-        let connection = Connection::open(path)?;
-        connection.busy_timeout(std::time::Duration::from_secs(10))?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        // NORMAL: a commit is one write into the log; durability is asked for by `sync`.
-        connection.pragma_update(None, "synchronous", "NORMAL")?;
-        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-        connection.set_prepared_statement_cache_capacity(32);
-        Ok(connection)
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // NORMAL: a commit is one write into the log; durability is asked for by `sync`.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+/// Whether an error means that the database is not what was written, or only cannot be read now.
+///
+/// All that is asked of a database when it is opened is fixed, so an SQL error is its fault too.
+fn judge(path: &Path, error: &rusqlite::Error) -> Unusable {
+    use rusqlite::Error as Sql;
+    let damaged = match error.sqlite_error() {
+        Some(code) => {
+            matches!(
+                code.code,
+                ErrorCode::NotADatabase
+                    | ErrorCode::DatabaseCorrupt
+                    | ErrorCode::Unknown
+                    | ErrorCode::ConstraintViolation
+            ) || code.extended_code == ffi::SQLITE_IOERR_SHORT_READ
+        }
+        None => matches!(
+            error,
+            Sql::FromSqlConversionFailure(..)
+                | Sql::IntegralValueOutOfRange(..)
+                | Sql::InvalidColumnType(..)
+                | Sql::InvalidColumnIndex(_)
+                | Sql::Utf8Error(..)
+                | Sql::QueryReturnedNoRows
+        ),
     };
-    open().map_err(|error| trouble(path, &error))
+    if damaged {
+        Unusable::Damaged(error.to_string())
+    } else {
+        Unusable::Failed(trouble(path, error))
+    }
 }
 
 /// An SQLite error as the errno a writer should see: a full disk is ENOSPC.
 fn trouble(path: &Path, error: &rusqlite::Error) -> Error {
-    use rusqlite::ErrorCode;
+    let full = |code: &ffi::Error| code.extended_code == ffi::SQLITE_IOERR_SHMSIZE;
     let errno = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => libc::ENOSPC,
+        // The log's index could not grow.
+        Some(_) if error.sqlite_error().is_some_and(full) => libc::ENOSPC,
         Some(ErrorCode::ReadOnly) => libc::EROFS,
         Some(ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => libc::EACCES,
         Some(_) | None => libc::EIO,
     };
     Error::Local { errno, message: format!("{}: {error}", path.display()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_layout_is_brought_up_to_date_or_left_as_it_is() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let version = |connection: &Connection| -> i64 {
+            connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+        };
+        migrate(&mut connection, 0, &["CREATE TABLE a (x)"]).unwrap();
+        connection.execute("INSERT INTO a VALUES (1)", []).unwrap();
+        let grown = ["CREATE TABLE a (x)", "ALTER TABLE a ADD COLUMN y DEFAULT 5"];
+        migrate(&mut connection, 1, &grown).unwrap();
+        migrate(&mut connection, 2, &grown).unwrap();
+        let y: i64 = connection.query_row("SELECT y FROM a", [], |row| row.get(0)).unwrap();
+        assert_eq!((y, version(&connection)), (5, 2));
+        let broken = [grown[0], grown[1], "CREATE TABLE b (x)", "CREATE TABLE a (x)"];
+        assert!(migrate(&mut connection, 2, &broken).is_err());
+        assert_eq!(version(&connection), 2);
+        assert!(connection.query_row("SELECT * FROM b", [], |_| Ok(())).is_err(), "half a change");
+    }
 }

@@ -14,8 +14,9 @@ pub struct GistKey(pub i64);
 
 /// One gist: `base` is what GitHub last told us, the rest is what the user sees.
 ///
-/// The difference of the two is what is owed to GitHub; nothing else records it.
-#[derive(Clone, Debug, PartialEq)]
+/// The difference of the two is what is owed to GitHub; nothing else records it. As JSON it is what
+/// the second copy of unsent gists holds: a field added here needs `#[serde(default)]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Gist {
     /// Its key.
     pub key: GistKey,
@@ -39,11 +40,12 @@ pub struct Gist {
     /// When a change of it was last sent that was or may have been acted on: GitHub's reads lag.
     pub wrote: Option<Time>,
     /// How the upload stands.
+    #[serde(skip)]
     pub upload: Upload,
 }
 
 /// A file as the user sees it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LocalFile {
     /// Its bytes or its link.
     pub content: Content,
@@ -56,13 +58,16 @@ pub struct LocalFile {
     /// A body that GitHub stored with other bytes than it was sent; it is not sent again.
     pub altered: Option<BlobId>,
     /// Open handles that may write. Not remembered over a restart.
+    #[serde(skip)]
     pub writers: u32,
     /// Since when somebody has been writing; `None` also when that went on for too long to wait.
+    #[serde(skip)]
     pub writing_since: Option<Time>,
 }
 
 /// What a name stands for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Content {
     /// A body of so many bytes.
     Bytes {
@@ -76,7 +81,7 @@ pub enum Content {
 }
 
 /// Attributes that GitHub does not keep; `None` means the mount's default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meta {
     /// Permission bits, if the user set them.
     pub mode: Option<u32>,
@@ -297,6 +302,16 @@ impl Gist {
         self.differs()
             || !self.moved_to.is_empty()
             || self.files.values().any(|file| file.writers > 0 || file.limbo.is_some())
+    }
+
+    /// Whether this state directory holds anything of it that GitHub does not have: unsent changes,
+    /// scratch files, a request without an answer, or the gist itself.
+    pub fn owes(&self) -> bool {
+        self.base.is_none()
+            || self.differs()
+            || !self.moved_to.is_empty()
+            || self.attempt.is_some()
+            || self.files.keys().any(|name| self.is_scratch(name))
     }
 
     /// Notes that the user changed something that GitHub may have to hear of.

@@ -80,6 +80,8 @@ pub enum Hold {
     Moving,
     /// The file was renamed to a scratch name, by an editor that will write its successor.
     Limbo,
+    /// Its bytes are neither here, as after damage to the disk, nor on GitHub.
+    Lost,
 }
 
 impl Hold {
@@ -93,7 +95,8 @@ impl Hold {
             | Self::TooLarge
             | Self::Altered
             | Self::TooManyFiles
-            | Self::LastFile => false,
+            | Self::LastFile
+            | Self::Lost => false,
         }
     }
 }
@@ -111,6 +114,7 @@ impl fmt::Display for Hold {
             Self::LastFile => "GitHub keeps no empty gist: remove the directory to delete it",
             Self::Moving => "waits until the file is in the gist it was moved to",
             Self::Limbo => "renamed by an editor that has not written its successor yet",
+            Self::Lost => "its bytes are lost: write the file again or remove it",
         })
     }
 }
@@ -281,10 +285,11 @@ impl Draft {
                     self.wanted.insert(name.clone(), (Body { blob, size }, 0));
                     None
                 }
-                None => {
+                None if gist.source(blob).is_some() => {
                     self.absent.push(blob);
                     None
                 }
+                None => Some(Hold::Lost),
                 Some(Class::Blank) => Some(Hold::Blank),
                 Some(Class::Binary) => Some(Hold::Binary),
                 Some(Class::CarriageReturns) => Some(Hold::CarriageReturns),

@@ -101,6 +101,8 @@ impl Syncer {
         let attempt = Attempt::after(None, gist.description.clone(), blobs);
         // Written down first: if the answer is lost, or we are, the gist is looked for.
         self.note_attempt(gist.key, attempt)?;
+        // Nothing but this note keeps the gist from being made twice: it outlives a power cut too.
+        self.store.sync(&[]).map_err(Failure::Ours)?;
         match self.api.create(&new) {
             Ok(answer) => self.finish(gist.key, plan, answer, now),
             Err(error) => {
@@ -197,9 +199,12 @@ impl Syncer {
 
     fn text(&self, blob: BlobId) -> Result<String, Failure> {
         let body = self.store.body(blob).map_err(Failure::Ours)?;
-        body.and_then(|body| String::from_utf8(body.to_vec()).ok()).ok_or_else(|| {
-            Failure::Ours(Error::Nonsense(format!("body {blob} is missing from local state")))
-        })
+        // Computed again: what was good when it was first read may have been damaged since.
+        body.filter(|body| BlobId::of(body) == blob)
+            .and_then(|body| String::from_utf8(body.to_vec()).ok())
+            .ok_or_else(|| {
+                Failure::Ours(Error::Nonsense(format!("body {blob} is missing from local state")))
+            })
     }
 }
 

@@ -7,6 +7,7 @@ use rusqlite::{Row, Transaction, params};
 
 use crate::model::{FileName, Time};
 use crate::store::gist::{Content, Gist, GistKey, LocalFile, Meta, Upload};
+use crate::store::owed::LARGEST_KEY;
 
 /// What one transaction does to one gist's rows.
 pub(in crate::store) struct Change<'a> {
@@ -131,8 +132,12 @@ fn write_file(
 pub(super) fn read_gist(row: &Row<'_>) -> rusqlite::Result<Gist> {
     let base: Option<String> = row.get(1)?;
     let attempt: Option<String> = row.get(6)?;
+    let key = row.get(0)?;
+    if !(1..LARGEST_KEY).contains(&key) {
+        return Err(nonsense(format!("the key {key} was never given")));
+    }
     Ok(Gist {
-        key: GistKey(row.get(0)?),
+        key: GistKey(key),
         base: base.map(|text| from_json(&text, 1)).transpose()?.map(Arc::new),
         description: row.get(2)?,
         public: row.get(3)?,
@@ -199,6 +204,11 @@ fn from_json<T: serde::de::DeserializeOwned>(text: &str, column: usize) -> rusql
 
 pub(super) fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> String {
     serde_json::to_string(value).expect("maps with text keys and plain values always serialise")
+}
+
+/// What the rows say together cannot be.
+pub(super) fn nonsense(why: String) -> rusqlite::Error {
+    unreadable(0, why)
 }
 
 fn unreadable(column: usize, why: String) -> rusqlite::Error {
