@@ -214,7 +214,7 @@ impl GistFs {
             Some((blob, Source::of(gist, blob)))
         };
         match self.store.look(key, look).flatten() {
-            Some((blob, source)) if !self.store.blobs.contains(blob) => {
+            Some((blob, source)) if !self.store.blobs.holds(blob) => {
                 source.map(Some).ok_or_else(|| Error::Nonsense(format!("body {blob} is missing")))
             }
             Some(_) | None => Ok(None),

@@ -163,6 +163,17 @@ impl Blobs {
         id == BlobId::EMPTY || self.path(id).exists()
     }
 
+    /// Whether the body is there and proved: to be asked before its last other copy goes.
+    pub fn holds(&self, id: BlobId) -> bool {
+        match self.open_checked(id) {
+            Ok(body) => body.is_some(),
+            Err(error) => {
+                log::warn!("{error}");
+                false
+            }
+        }
+    }
+
     /// The whole body, proved; `None` if it is not stored.
     pub fn read(&self, id: BlobId) -> Result<Option<Bytes>, Error> {
         if id == BlobId::EMPTY {

@@ -358,6 +358,12 @@ fn trouble(path: &Path, error: &rusqlite::Error) -> Error {
     Error::Local { errno, message: format!("{}: {error}", path.display()) }
 }
 
+/// Does to a database what only damage or another program does.
+#[cfg(test)]
+pub(super) fn tamper(path: &Path, sql: &str) {
+    Connection::open(path).and_then(|connection| connection.execute_batch(sql)).unwrap();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

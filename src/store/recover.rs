@@ -219,14 +219,7 @@ fn settled_since(gist: &Gist, complete: bool) -> Option<Gist> {
 fn name_missing_bodies(gist: &Gist, blobs: &Blobs) {
     for (name, file) in &gist.files {
         let Some(blob) = file.blob().filter(|blob| gist.source(*blob).is_none()) else { continue };
-        let there = match blobs.open_checked(blob) {
-            Ok(body) => body.is_some(),
-            Err(error) => {
-                log::warn!("{error}");
-                false
-            }
-        };
-        if !there {
+        if !blobs.holds(blob) {
             log::warn!(
                 "{:?}: the bytes of {name:?} ({} bytes, unsent) are lost; write the file again or remove it",
                 gist.description,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::*;
 use crate::model::{BlobId, FileName, RemoteFile, Snapshot};
 use crate::store::Store;
+use crate::store::db::tamper;
 use crate::store::gist::{Content, LocalFile};
 
 const NOW: Time = Time(1_700_000_000_000_000_000);
@@ -329,10 +330,7 @@ fn rows_that_make_no_sense_are_damage() {
         "ALTER TABLE file DROP COLUMN ctime",
     ] {
         let killed = Killed::new();
-        let out =
-            std::process::Command::new("sqlite3").arg(killed.path("state.db")).arg(sql).output();
-        let out = out.expect("sqlite3 runs");
-        assert!(out.status.success(), "{sql}: {out:?}");
+        tamper(&killed.path("state.db"), sql);
         assert_eq!(killed.comes_back(), 7, "{sql}");
         assert_eq!(killed.set_aside(), 1, "{sql}");
     }
@@ -341,11 +339,7 @@ fn rows_that_make_no_sense_are_damage() {
 #[test]
 fn a_layout_of_a_later_version_is_left_alone() {
     let killed = Killed::new();
-    let out = std::process::Command::new("sqlite3")
-        .arg(killed.path("state.db"))
-        .arg("PRAGMA user_version = 77")
-        .output();
-    assert!(out.expect("sqlite3 runs").status.success());
+    tamper(&killed.path("state.db"), "PRAGMA user_version = 77");
     let error = Store::open(killed.directory.path(), "/m", 1000).err().unwrap();
     assert!(error.to_string().contains("layout 77"), "{error}");
     assert_eq!(killed.set_aside(), 0);

@@ -133,7 +133,7 @@ impl Syncer {
             let Some(source) = Source::of(&gist, blob) else { continue };
             let as_there = |there: &Snapshot| there.files.values().any(|file| file.blob == blob);
             let unchanged = gist.remote(name).is_some_and(|file| file.blob == blob);
-            if unchanged || as_there(remote) || self.store.blobs.contains(blob) {
+            if unchanged || as_there(remote) || self.store.blobs.holds(blob) {
                 continue;
             }
             match self.fetch(&source) {
@@ -167,7 +167,7 @@ impl Syncer {
             return Err(self.postpone(key, why));
         }
         if gist.differs() && !gist.removed && !gist.files.is_empty() {
-            let is_lost = |blob: &BlobId| !self.store.blobs.contains(*blob);
+            let is_lost = |blob: &BlobId| !self.store.blobs.holds(*blob);
             let bodies = gist.files.iter().filter_map(|(name, file)| Some((name, file.blob()?)));
             let lost: Vec<_> = bodies
                 .filter(|(_, blob)| is_lost(blob))
