@@ -18,6 +18,7 @@ use crate::store::gist::GistKey;
 
 pub mod bodies;
 pub mod due;
+pub mod lines;
 pub mod merge;
 pub mod plan;
 pub mod refresh;
