@@ -16,6 +16,7 @@ use crate::model::{FileName, GistId, Time};
 use crate::store::Store;
 use crate::store::gist::GistKey;
 
+pub mod aside;
 pub mod bodies;
 pub mod due;
 pub mod lines;
@@ -27,6 +28,7 @@ pub mod report;
 mod sample;
 mod send;
 mod take;
+mod texts;
 pub mod upload;
 
 /// How syncing behaves.

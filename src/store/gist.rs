@@ -40,6 +40,8 @@ pub struct Gist {
     pub wrote: Option<Time>,
     /// How the upload stands.
     pub upload: Upload,
+    /// A description somebody else gave it that ours replaced, until it changes again.
+    pub their_description: Option<String>,
 }
 
 /// A file as the user sees it.
@@ -242,6 +244,7 @@ impl Gist {
             attempt: None,
             wrote: None,
             upload: Upload::default(),
+            their_description: None,
         }
     }
 

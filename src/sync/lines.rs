@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 /// The largest body whose lines are compared, in bytes.
-const MOST_BYTES: usize = 1 << 20;
+pub const MOST_BYTES: usize = 1 << 20;
 
 /// The most lines of a body that are compared.
 const MOST_LINES: usize = 50_000;
