@@ -18,9 +18,11 @@ use crate::store::gist::GistKey;
 
 pub mod aside;
 pub mod bodies;
+pub mod conflicts;
 pub mod due;
 pub mod lines;
 pub mod merge;
+mod overwritten;
 pub mod plan;
 pub mod refresh;
 pub mod report;

@@ -68,7 +68,7 @@ impl Syncer {
     }
 
     /// Bodies that came along are worth keeping: they are proved, and were paid for.
-    fn keep_bodies(&self, full: &FullGist) {
+    pub(super) fn keep_bodies(&self, full: &FullGist) {
         for (blob, body) in &full.bodies {
             if let Err(error) = self.store.keep(*blob, body) {
                 log::warn!("{error}");
@@ -200,7 +200,8 @@ impl Syncer {
     ) -> Result<(), Failure> {
         let wrote = self.now();
         self.keep_bodies(&answer);
-        let remote = Arc::new(answer.snapshot);
+        let before = self.store.get(key);
+        let remote = Arc::new(answer.snapshot.clone());
         let texts = self.texts_ahead(key, plan, &remote, now);
         let done = self.store.update(key, |gist| {
             let (meant, altered) = meant(gist, plan, &remote);
@@ -220,6 +221,9 @@ impl Syncer {
         });
         let merged = done.map_err(Failure::Ours)?;
         self.tell_merged(key, merged);
+        if let Some(before) = before {
+            self.bring_back(&before, plan, &answer, now);
+        }
         Ok(())
     }
 

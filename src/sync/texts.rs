@@ -46,7 +46,13 @@ impl Syncer {
         needs.iter().filter_map(known).collect()
     }
 
-    fn lines(&self, gist: &Gist, remote: &Snapshot, triple: Triple) -> Result<Lines, Error> {
+    /// What comes of one triple.
+    pub(super) fn lines(
+        &self,
+        gist: &Gist,
+        remote: &Snapshot,
+        triple: Triple,
+    ) -> Result<Lines, Error> {
         let [base, ours, theirs] =
             [triple.base, triple.ours, triple.theirs].map(|blob| self.body_of(gist, remote, blob));
         let (Some(base), Some(ours), Some(theirs)) = (base?, ours?, theirs?) else {

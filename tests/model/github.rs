@@ -71,6 +71,8 @@ pub(crate) struct Counts {
     pub(crate) gets: usize,
     /// Answers without content: 304.
     pub(crate) unmodified: usize,
+    /// Single gists as they were once.
+    pub(crate) revisions: usize,
     /// Bodies by raw address.
     pub(crate) bodies: usize,
     /// `POST`s that arrived.
@@ -130,6 +132,8 @@ struct Remote {
     files: BTreeMap<FileName, Bytes>,
     /// Newest first.
     history: Vec<String>,
+    /// The files after each commit.
+    versions: BTreeMap<String, BTreeMap<FileName, Bytes>>,
     bodies: BTreeMap<BlobId, Bytes>,
     etag: u64,
 }
@@ -321,6 +325,7 @@ impl World {
             updated_at: now,
             files: BTreeMap::new(),
             history: vec![],
+            versions: BTreeMap::new(),
             bodies: BTreeMap::new(),
             etag: 0,
         };
@@ -354,6 +359,7 @@ impl World {
                 gist.bodies.insert(BlobId::of(body), body.clone());
                 self.ever.insert(BlobId::of(body));
             }
+            gist.versions.insert(format!("{made:040x}"), files.clone());
             gist.files = files;
         }
     }
@@ -582,6 +588,14 @@ impl GistApi for FakeGitHub {
             return Ok(Fetched::NotModified);
         }
         Ok(Fetched::New(full))
+    }
+
+    fn revision(&self, id: &GistId, commit: &str) -> Result<FullGist, ApiError> {
+        let mut world = self.world();
+        world.counts.revisions += 1;
+        let gist = world.gists.get(id).ok_or(ApiError::NotFound)?;
+        let files = gist.versions.get(commit).cloned().ok_or(ApiError::NotFound)?;
+        Ok(Remote { files, ..gist.clone() }.full(id))
     }
 
     fn body(&self, file: &RemoteFile) -> Result<Bytes, ApiError> {
