@@ -107,6 +107,8 @@ struct World {
     behind: HashMap<GistId, Behind>,
     /// Since something happened that excuses a request made from old knowledge.
     excused: bool,
+    /// Bodies cannot be had by their raw address just now.
+    bodies_unreachable: bool,
     complaints: Vec<String>,
     sent: Vec<Sent>,
     counts: Counts,
@@ -164,6 +166,19 @@ impl FakeGitHub {
         let mut world = self.world();
         world.lag = reads;
         world.excused |= reads > 0;
+    }
+
+    /// Whether bodies can be had by their raw address.
+    pub(crate) fn set_bodies_reachable(&self, reachable: bool) {
+        self.world().bodies_unreachable = !reachable;
+    }
+
+    /// Somebody rewrites a gist's history: only what its files hold now is left.
+    pub(crate) fn forget_bodies(&self, id: &GistId) {
+        let mut world = self.world();
+        let Some(gist) = world.gists.get_mut(id) else { return };
+        let kept: BTreeSet<BlobId> = gist.files.values().map(|body| BlobId::of(body)).collect();
+        gist.bodies.retain(|blob, _| kept.contains(blob));
     }
 
     /// Ends all faults, lags and delays.
@@ -601,6 +616,9 @@ impl GistApi for FakeGitHub {
     fn body(&self, file: &RemoteFile) -> Result<Bytes, ApiError> {
         let mut world = self.world();
         world.counts.bodies += 1;
+        if world.bodies_unreachable {
+            return Err(ApiError::TimedOut { host: "raw.test".into() });
+        }
         let id = file.raw_url.split('/').nth(3).and_then(GistId::parse);
         let gist = id.and_then(|id| world.gists.get(&id)).ok_or(ApiError::NotFound)?;
         gist.bodies.get(&file.blob).cloned().ok_or(ApiError::NotFound)
