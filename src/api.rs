@@ -36,6 +36,9 @@ pub trait GistApi: Send + Sync {
     /// One gist with its contents; `etag` makes the request conditional.
     fn get(&self, id: &GistId, etag: Option<&str>) -> Result<Fetched<FullGist>, ApiError>;
 
+    /// The gist as it was after one of its commits; only the files and their bodies count.
+    fn revision(&self, id: &GistId, commit: &str) -> Result<FullGist, ApiError>;
+
     /// A body from its `raw_url`, which is another origin: no token goes there.
     ///
     /// Length and blob id are checked before a byte is returned; a login page, a stale copy or

@@ -153,6 +153,14 @@ fn print_status(status: &Status) {
     for gist in &status.report.owing {
         print_owing(gist);
     }
+    for conflict in &status.report.conflicts {
+        if let Some(file) = &conflict.file {
+            println!("  {:?}: conflict: {file:?} is a version of its own", conflict.title);
+        }
+        if let Some(description) = &conflict.description {
+            println!("  {:?}: conflict: also described as {description:?}", conflict.title);
+        }
+    }
 }
 
 fn print_owing(gist: &Owing) {

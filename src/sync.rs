@@ -16,9 +16,13 @@ use crate::model::{FileName, GistId, Time};
 use crate::store::Store;
 use crate::store::gist::GistKey;
 
+pub mod aside;
 pub mod bodies;
+pub mod conflicts;
 pub mod due;
+pub mod lines;
 pub mod merge;
+mod overwritten;
 pub mod plan;
 pub mod refresh;
 pub mod report;
@@ -26,6 +30,7 @@ pub mod report;
 mod sample;
 mod send;
 mod take;
+mod texts;
 pub mod upload;
 
 /// How syncing behaves.

@@ -24,6 +24,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("reqwest", &["api"]),
     ("serde_json", &["api/", "store/", "mount/", "command", "demo/"]),
     ("rusqlite", &["store/db"]),
+    ("diffy", &["sync/lines"]),
     ("lru", &["store/memory"]),
     ("sha1", &["model", "api/token"]),
     ("jiff", &["model", "demo"]),

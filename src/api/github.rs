@@ -179,6 +179,11 @@ impl GistApi for GitHub {
         self.full(&answer, Some(id)).map(Fetched::New)
     }
 
+    fn revision(&self, id: &GistId, commit: &str) -> Result<FullGist, ApiError> {
+        let url = self.endpoint().address(&["gists", id.as_str(), commit]);
+        self.full(&self.read(url, None, MOST_OF_A_GIST)?, Some(id))
+    }
+
     fn body(&self, file: &RemoteFile) -> Result<Bytes, ApiError> {
         self.http.body(file)
     }

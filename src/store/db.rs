@@ -35,7 +35,8 @@ CREATE TABLE gist (
     error TEXT,
     mode INTEGER, uid INTEGER, gid INTEGER,
     atime INTEGER NOT NULL, mtime INTEGER NOT NULL, ctime INTEGER NOT NULL,
-    wrote INTEGER
+    wrote INTEGER,
+    their_description TEXT
 );
 CREATE TABLE file (
     gist INTEGER NOT NULL,

@@ -42,6 +42,8 @@ pub struct Gist {
     /// How the upload stands.
     #[serde(skip)]
     pub upload: Upload,
+    /// A description somebody else gave it that ours replaced, until it changes again.
+    pub their_description: Option<String>,
 }
 
 /// A file as the user sees it.
@@ -247,6 +249,7 @@ impl Gist {
             attempt: None,
             wrote: None,
             upload: Upload::default(),
+            their_description: None,
         }
     }
 

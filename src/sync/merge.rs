@@ -1,12 +1,14 @@
 //! What the user sees after GitHub's state has changed under it: three states in, one out.
 //!
-//! Pure. Where only one side changed a file, that side counts. Where both did, GitHub's version
-//! keeps the name and the user's goes beside it under a name that says so; nothing is lost.
+//! Pure. Where only one side changed a file, that side counts. Where both did, their lines are put
+//! together; where those clash, GitHub's version keeps the name and the user's goes beside it under
+//! a name that says so. Nothing is lost.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::model::{BlobId, FileName, Snapshot, Time};
+use super::aside::conflict_name;
+use crate::model::{BlobId, FileName, RemoteFile, Snapshot, Time};
 use crate::store::gist::{Attempt, Content, Gist, LocalFile};
 
 /// The outcome of a merge.
@@ -16,16 +18,58 @@ pub struct Merged {
     pub gist: Gist,
     /// Files whose name changed, old and new.
     pub moved: Vec<(FileName, FileName)>,
-    /// Files whose content is now GitHub's.
+    /// Files whose content is now another: GitHub's, or that of both sides.
     pub taken: Vec<FileName>,
+    /// Files that went beside what GitHub has: the name they had, and have.
+    pub aside: Vec<(FileName, FileName)>,
     /// Descriptions that met: GitHub's, which the user's will replace.
     pub description: Option<String>,
 }
 
-/// The file GitHub calls so changed there and is open for writing here, maybe under another name:
-/// merge when it is closed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Busy(pub FileName);
+impl Merged {
+    /// A gist just as it is.
+    pub fn unchanged(gist: &Gist) -> Self {
+        let gist = gist.clone();
+        Self { gist, moved: vec![], taken: vec![], aside: vec![], description: None }
+    }
+}
+
+/// Three versions of a file whose lines are to be put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Triple {
+    /// What both sides started from.
+    pub base: BlobId,
+    /// What the user has.
+    pub ours: BlobId,
+    /// What GitHub has.
+    pub theirs: BlobId,
+}
+
+/// What came of putting lines together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lines {
+    /// A body of so many bytes, which is stored.
+    Merged {
+        /// Its id.
+        blob: BlobId,
+        /// Its length.
+        size: u64,
+    },
+    /// Both changed the same lines, or it is no text.
+    Clash,
+}
+
+/// The triples whose outcome is known.
+pub type Texts = HashMap<Triple, Lines>;
+
+/// Why states cannot be merged yet; by the names GitHub knows the files by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unmerged {
+    /// Changed there and open for writing here, maybe under another name: merge when closed.
+    pub busy: Vec<FileName>,
+    /// Changed on both sides, with lines nobody has put together yet.
+    pub needs: Vec<(FileName, Triple)>,
+}
 
 /// Brings `gist`, whose base was known as `base`, over `remote`. Time only dates what is new.
 ///
@@ -34,54 +78,113 @@ pub fn merge(
     gist: &Gist,
     base: &BTreeMap<FileName, BlobId>,
     remote: Arc<Snapshot>,
+    texts: &Texts,
     now: Time,
-) -> Result<Merged, Busy> {
-    let mut merged = Merged { gist: gist.clone(), moved: vec![], taken: vec![], description: None };
-    merged.gist.base = Some(Arc::clone(&remote));
-    let names: BTreeSet<&FileName> = base.keys().chain(remote.files.keys()).collect();
-    for name in names {
-        let before = base.get(name).copied();
+) -> Result<Merged, Unmerged> {
+    let mut work = Work {
+        gist: gist.clone(),
+        remote: &remote,
+        texts,
+        now,
+        moved: vec![],
+        taken: vec![],
+        aside: vec![],
+        unmerged: Unmerged::default(),
+    };
+    let by_us = |name: &FileName| {
         let there = remote.files.get(name).map(|file| file.blob);
         let made_it = |sent: &Attempt| sent.files.get(name).copied() == there;
-        let by_us = gist.attempt.as_ref().is_some_and(|sent| sent.all().any(made_it));
-        if there != before && !by_us {
-            merged.file(name, before, &remote, now)?;
+        gist.attempt.as_ref().is_some_and(|sent| sent.all().any(made_it))
+    };
+    work.gist.base = Some(Arc::clone(&remote));
+    let mut names: BTreeSet<&FileName> = base.keys().chain(remote.files.keys()).collect();
+    for (old, new) in renamed_there(base, &remote) {
+        if !by_us(old) && work.follow_rename(old, new) {
+            names.remove(old);
+            names.remove(new);
         }
     }
-    let mut known = gist.base.as_ref().map_or("", |base| base.description.as_str());
-    let described = |sent: &&Attempt| sent.description == remote.description;
-    if let Some(sent) = gist.attempt.as_ref().and_then(|sent| sent.all().find(described)) {
-        known = &sent.description;
-    }
-    if remote.description != known && gist.description != remote.description {
-        if gist.description == known {
-            merged.gist.description.clone_from(&remote.description);
-        } else {
-            merged.description = Some(remote.description.clone());
+    for name in names {
+        let before = base.get(name).copied();
+        if remote.files.get(name).map(|file| file.blob) != before && !by_us(name) {
+            work.file(name, before);
         }
     }
-    merged.gist.follow_base();
-    Ok(merged)
+    let description = work.description(gist);
+    let Work { mut gist, moved, taken, aside, unmerged, .. } = work;
+    if unmerged != Unmerged::default() {
+        return Err(unmerged);
+    }
+    gist.follow_base();
+    Ok(Merged { gist, moved, taken, aside, description })
 }
 
-impl Merged {
+/// Files that have another name on GitHub now and the same content, as far as that can be told.
+fn renamed_there<'a>(
+    base: &'a BTreeMap<FileName, BlobId>,
+    remote: &'a Snapshot,
+) -> Vec<(&'a FileName, &'a FileName)> {
+    let gone: Vec<_> = base.iter().filter(|(name, _)| !remote.files.contains_key(*name)).collect();
+    let came = |blob: BlobId| {
+        let new = remote.files.iter().filter(|(name, _)| !base.contains_key(*name));
+        let mut same = new.filter(move |(_, file)| file.blob == blob).map(|(name, _)| name);
+        same.next().filter(|_| same.next().is_none())
+    };
+    let only = |blob: BlobId| gone.iter().filter(|(_, other)| **other == blob).count() == 1;
+    gone.iter()
+        .filter(|(_, blob)| only(**blob))
+        .filter_map(|(old, blob)| Some((*old, came(**blob)?)))
+        .collect()
+}
+
+/// A merge under way.
+struct Work<'a> {
+    gist: Gist,
+    remote: &'a Snapshot,
+    texts: &'a Texts,
+    now: Time,
+    moved: Vec<(FileName, FileName)>,
+    taken: Vec<FileName>,
+    aside: Vec<(FileName, FileName)>,
+    unmerged: Unmerged,
+}
+
+impl Work<'_> {
+    /// The user's file goes by GitHub's new name too. False where it has another name here as well,
+    /// or the new one is taken: then both names stay.
+    fn follow_rename(&mut self, old: &FileName, new: &FileName) -> bool {
+        if self.gist.files.contains_key(new) {
+            return false;
+        }
+        match self.gist.files.get(old) {
+            None => return false,
+            Some(file) if file.writers > 0 => {
+                self.unmerged.busy.push(old.clone());
+                return true;
+            }
+            Some(_) => {}
+        }
+        if let Some(mut file) = self.gist.files.remove(old) {
+            file.from = Some(new.clone());
+            self.gist.files.insert(new.clone(), file);
+            self.gist.meta.touch(self.remote.updated_at);
+            self.moved.push((old.clone(), new.clone()));
+        }
+        true
+    }
+
     /// One file that is not on GitHub any more as it was `before`.
-    fn file(
-        &mut self,
-        name: &FileName,
-        before: Option<BlobId>,
-        remote: &Snapshot,
-        now: Time,
-    ) -> Result<(), Busy> {
-        let theirs = remote.files.get(name);
+    fn file(&mut self, name: &FileName, before: Option<BlobId>) {
+        let theirs = self.remote.files.get(name);
         let ours = self.gist.files.get(name);
         let our_blob = ours.and_then(LocalFile::blob);
         if ours.is_some() && our_blob == theirs.map(|file| file.blob) {
-            return Ok(());
+            return;
         }
         // However long it has been open: what the writer does next must still reach this name.
         if ours.is_some_and(|file| file.writers > 0) {
-            return Err(Busy(name.clone()));
+            self.unmerged.busy.push(name.clone());
+            return;
         }
         match (ours, theirs) {
             (None, None) => {}
@@ -89,78 +192,135 @@ impl Merged {
             (Some(_), None) => {
                 if our_blob == before {
                     self.gist.files.remove(name);
+                    self.gist.meta.touch(self.remote.updated_at);
                     self.taken.push(name.clone());
                 } else if let Some(file) = self.gist.files.get_mut(name) {
                     forget_origin(file, name);
                 }
             }
-            (Some(_), Some(_)) if our_blob == before => self.take(name, remote),
-            (Some(_), Some(_)) => {
-                let aside = self.conflict_name(name, now);
-                if let Some(mut file) = self.gist.files.remove(name) {
-                    forget_origin(&mut file, name);
-                    self.gist.files.insert(aside.clone(), file);
+            (Some(_), Some(_)) if our_blob == before => self.take(name),
+            (Some(_), Some(theirs)) => match self.lines(name, before, our_blob, theirs) {
+                None => {}
+                Some(Lines::Merged { blob, size }) => self.put_together(name, blob, size),
+                Some(Lines::Clash) => {
+                    self.put_aside(name);
+                    self.take(name);
                 }
-                self.moved.push((name.clone(), aside));
-                self.take(name, remote);
-            }
-            (None, Some(_)) => {
-                let renamed = self.gist.files.iter().find_map(|(new, file)| {
-                    let descends = file.from.as_ref() == Some(name) && file.blob() == before;
-                    (descends && before.is_some()).then(|| (new.clone(), file.writers > 0))
-                });
-                match renamed {
-                    Some((_, true)) => return Err(Busy(name.clone())),
-                    // Renamed here, edited there: both.
-                    Some((new, false)) => self.take_as(name, &new, remote),
-                    // New there, or edited there and removed here: the edit wins.
-                    None => self.take(name, remote),
-                }
-            }
+            },
+            (None, Some(theirs)) => self.came_back(name, before, theirs),
         }
-        Ok(())
     }
 
-    fn take(&mut self, name: &FileName, remote: &Snapshot) {
-        self.take_as(name, name, remote);
+    /// A file that GitHub has, newly or changed, and the user has not, or under another name.
+    fn came_back(&mut self, name: &FileName, before: Option<BlobId>, theirs: &RemoteFile) {
+        let descends = |file: &LocalFile| before.is_some() && file.from.as_ref() == Some(name);
+        let heirs = || self.gist.files.iter().filter(|(_, file)| descends(file));
+        let exact = heirs().find(|(_, file)| file.blob() == before);
+        let edited = || {
+            heirs().find(|(heir, _)| {
+                self.remote.files.get(*heir).is_none() && !self.gist.is_scratch(heir)
+            })
+        };
+        let Some((heir, file)) = exact.or_else(edited) else {
+            // New there, or edited there and removed here: the edit wins.
+            return self.take(name);
+        };
+        if file.writers > 0 {
+            self.unmerged.busy.push(name.clone());
+            return;
+        }
+        let (heir, blob) = (heir.clone(), file.blob());
+        if blob == before {
+            // Renamed here, edited there: both.
+            return self.take_as(name, &heir);
+        }
+        match self.lines(name, before, blob, theirs) {
+            None => {}
+            Some(Lines::Merged { blob, size }) => self.put_together(&heir, blob, size),
+            Some(Lines::Clash) => self.take(name),
+        }
+    }
+
+    /// What comes of a file's three versions; `None` if nobody knows yet, which is noted.
+    fn lines(
+        &mut self,
+        name: &FileName,
+        base: Option<BlobId>,
+        ours: Option<BlobId>,
+        theirs: &RemoteFile,
+    ) -> Option<Lines> {
+        let (Some(base), Some(ours)) = (base, ours) else { return Some(Lines::Clash) };
+        if base == BlobId::EMPTY || ours == BlobId::EMPTY {
+            return Some(Lines::Clash);
+        }
+        let triple = Triple { base, ours, theirs: theirs.blob };
+        let known = self.texts.get(&triple).copied();
+        if known.is_none() {
+            self.unmerged.needs.push((name.clone(), triple));
+        }
+        known
+    }
+
+    fn put_together(&mut self, name: &FileName, blob: BlobId, size: u64) {
+        if let Some(file) = self.gist.files.get_mut(name) {
+            file.content = Content::Bytes { blob, size };
+            file.meta.touch(self.now);
+            self.taken.push(name.clone());
+        }
+    }
+
+    fn put_aside(&mut self, name: &FileName) {
+        let aside = conflict_name(name, self.now, |other| {
+            self.gist.files.contains_key(other) || self.remote.files.contains_key(other)
+        });
+        if let Some(mut file) = self.gist.files.remove(name) {
+            forget_origin(&mut file, name);
+            self.gist.files.insert(aside.clone(), file);
+        }
+        self.moved.push((name.clone(), aside.clone()));
+        self.aside.push((name.clone(), aside));
+    }
+
+    fn take(&mut self, name: &FileName) {
+        self.take_as(name, name);
     }
 
     /// The user's file `ours` gets the content of GitHub's file `theirs`.
-    fn take_as(&mut self, theirs: &FileName, ours: &FileName, remote: &Snapshot) {
-        let Some(file) = remote.files.get(theirs) else { return };
+    fn take_as(&mut self, theirs: &FileName, ours: &FileName) {
+        let Some(file) = self.remote.files.get(theirs) else { return };
         let content = Content::Bytes { blob: file.blob, size: file.size };
         match self.gist.files.get_mut(ours) {
             Some(local) => {
                 local.content = content;
-                local.meta.touch(remote.updated_at);
+                local.meta.touch(self.remote.updated_at);
             }
             None => {
-                let new = LocalFile::of_remote(theirs, file, remote.updated_at);
+                let new = LocalFile::of_remote(theirs, file, self.remote.updated_at);
                 self.gist.files.insert(ours.clone(), new);
-                self.gist.meta.touch(remote.updated_at);
+                self.gist.meta.touch(self.remote.updated_at);
             }
         }
         self.taken.push(ours.clone());
     }
 
-    /// `NAME.conflict-YYYYMMDD-HHMMSS.EXT`, with a number where that is taken.
-    fn conflict_name(&self, name: &FileName, now: Time) -> FileName {
-        let (stem, extension) = match name.as_str().rsplit_once('.') {
-            Some((stem, extension)) if !stem.is_empty() => (stem, format!(".{extension}")),
-            Some(_) | None => (name.as_str(), String::new()),
-        };
-        let digits: String = now.to_string().chars().filter(char::is_ascii_digit).collect();
-        let stamp = match digits.split_at_checked(8) {
-            Some((day, time)) => format!("{day}-{time}"),
-            None => digits,
-        };
-        (1_u32..)
-            .filter_map(|number| {
-                let again = if number == 1 { String::new() } else { format!("-{number}") };
-                FileName::parse(&format!("{stem}.conflict-{stamp}{again}{extension}"))
-            })
-            .find(|name| !self.gist.files.contains_key(name) && self.gist.remote(name).is_none())
-            .unwrap_or_else(|| name.clone())
+    /// Ours counts where both changed; theirs is kept with the gist, and told if it is news.
+    fn description(&mut self, before: &Gist) -> Option<String> {
+        let theirs = &self.remote.description;
+        let mut known = before.base.as_ref().map_or("", |base| base.description.as_str());
+        let described = |sent: &&Attempt| sent.description == *theirs;
+        if let Some(sent) = before.attempt.as_ref().and_then(|sent| sent.all().find(described)) {
+            known = &sent.description;
+        }
+        if theirs == known || before.description == *theirs {
+            return None;
+        }
+        if before.description == known {
+            self.gist.description.clone_from(theirs);
+            self.gist.their_description = None;
+            return None;
+        }
+        self.gist.their_description = Some(theirs.clone());
+        Some(theirs.clone())
     }
 }
 
@@ -173,139 +333,5 @@ fn forget_origin(file: &mut LocalFile, name: &FileName) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::gist::GistKey;
-    use crate::sync::sample::{NOW, name, snapshot};
-    use proptest::prelude::*;
-
-    fn blobs(snapshot: &Snapshot) -> BTreeMap<FileName, BlobId> {
-        snapshot.files.iter().map(|(name, file)| (name.clone(), file.blob)).collect()
-    }
-
-    fn local(gist: &mut Gist, file: &str, body: Option<&str>) {
-        match body {
-            None => drop(gist.files.remove(file)),
-            Some(body) => {
-                let content =
-                    Content::Bytes { blob: BlobId::of(body.as_bytes()), size: body.len() as u64 };
-                let from = gist.remote(&name(file)).map(|_| name(file));
-                gist.files.insert(name(file), LocalFile::with(content, from, NOW));
-            }
-        }
-    }
-
-    fn seen(gist: &Gist) -> Vec<(String, Option<BlobId>)> {
-        gist.files.iter().map(|(name, file)| (name.to_string(), file.blob())).collect()
-    }
-
-    fn has(name: &str, body: &str) -> (String, Option<BlobId>) {
-        (name.into(), Some(BlobId::of(body.as_bytes())))
-    }
-
-    fn merged(
-        start: &[(&str, &str)],
-        ours: &[(&str, Option<&str>)],
-        theirs: &[(&str, &str)],
-    ) -> Merged {
-        let base = snapshot(start);
-        let mut gist = Gist::of_remote(GistKey(1), Arc::clone(&base));
-        for (file, body) in ours {
-            local(&mut gist, file, *body);
-        }
-        merge(&gist, &blobs(&base), snapshot(theirs), NOW).unwrap()
-    }
-
-    #[test]
-    fn what_only_they_changed_is_taken() {
-        let merged = merged(
-            &[("a", "1"), ("b", "1"), ("c", "1")],
-            &[("c", Some("2"))],
-            &[("b", "2"), ("c", "1"), ("d", "1")],
-        );
-        assert_eq!(seen(&merged.gist), [has("b", "2"), has("c", "2"), has("d", "1")]);
-        assert_eq!(merged.moved, []);
-    }
-
-    #[test]
-    fn what_both_changed_is_kept_twice() {
-        let merged = merged(&[("a.md", "1")], &[("a.md", Some("ours"))], &[("a.md", "theirs")]);
-        let aside = "a.conflict-20231114-221320.md";
-        assert_eq!(seen(&merged.gist), [has(aside, "ours"), has("a.md", "theirs")]);
-        assert_eq!(merged.moved, [(name("a.md"), name(aside))]);
-    }
-
-    #[test]
-    fn the_same_change_on_both_sides_is_no_conflict() {
-        let merged = merged(&[("a", "1")], &[("a", Some("2"))], &[("a", "2")]);
-        assert_eq!(seen(&merged.gist), [has("a", "2")]);
-        assert!(!merged.gist.differs());
-    }
-
-    #[test]
-    fn an_edit_wins_over_a_deletion_on_either_side() {
-        let ours = merged(&[("a", "1"), ("b", "1")], &[("a", Some("2"))], &[("b", "1")]);
-        assert_eq!(seen(&ours.gist), [has("a", "2"), has("b", "1")]);
-        let theirs = merged(&[("a", "1"), ("b", "1")], &[("a", None)], &[("a", "2"), ("b", "1")]);
-        assert_eq!(seen(&theirs.gist), [has("a", "2"), has("b", "1")]);
-    }
-
-    #[test]
-    fn a_rename_here_and_an_edit_there_are_both_kept() {
-        let base = snapshot(&[("a", "1")]);
-        let mut gist = Gist::of_remote(GistKey(1), Arc::clone(&base));
-        let file = gist.files.remove("a").unwrap();
-        gist.files.insert(name("z"), file);
-        let merged = merge(&gist, &blobs(&base), snapshot(&[("a", "2")]), NOW).unwrap();
-        assert_eq!(seen(&merged.gist), [has("z", "2")]);
-    }
-
-    #[test]
-    fn a_file_open_for_writing_is_not_changed_under_the_writer() {
-        let base = snapshot(&[("a", "1")]);
-        let mut gist = Gist::of_remote(GistKey(1), Arc::clone(&base));
-        let file = gist.files.get_mut("a").unwrap();
-        file.writers = 1;
-        file.writing_since = Some(NOW);
-        assert_eq!(merge(&gist, &blobs(&base), snapshot(&[("a", "2")]), NOW), Err(Busy(name("a"))));
-    }
-
-    proptest! {
-        /// Every version that was on either side is in the gist afterwards, unless the other side
-        /// only carried it on.
-        #[test]
-        fn no_version_is_lost(
-            start in proptest::collection::btree_map("[a-c]", "[12]", 1..4),
-            ours in proptest::collection::btree_map("[a-c]", "[1-4]", 0..4),
-            theirs in proptest::collection::btree_map("[a-c]", "[1256]", 1..4),
-        ) {
-            let pairs = |map: &BTreeMap<String, String>| -> Vec<(String, String)> {
-                map.iter().map(|(n, b)| (n.clone(), b.clone())).collect()
-            };
-            let as_snapshot = |map: &BTreeMap<String, String>| {
-                let owned = pairs(map);
-                let list: Vec<_> = owned.iter().map(|(n, b)| (n.as_str(), b.as_str())).collect();
-                snapshot(&list)
-            };
-            let base = as_snapshot(&start);
-            let mut gist = Gist::of_remote(GistKey(1), Arc::clone(&base));
-            gist.files.clear();
-            for (file, body) in &ours {
-                local(&mut gist, file, Some(body));
-            }
-            let merged = merge(&gist, &blobs(&base), as_snapshot(&theirs), NOW).unwrap().gist;
-            let bodies: Vec<_> = merged.files.values().filter_map(LocalFile::blob).collect();
-            for (file, body) in ours.iter().chain(&theirs) {
-                let carried_on = start.get(file) == Some(body);
-                prop_assert!(carried_on || bodies.contains(&BlobId::of(body.as_bytes())), "{file} {body}");
-            }
-            for (file, body) in &theirs {
-                if ours.contains_key(file) || start.get(file) != Some(body) {
-                    let there = merged.files.get(file.as_str()).and_then(LocalFile::blob);
-                    let expected = if start.get(file) == Some(body) { &ours[file] } else { body };
-                    prop_assert_eq!(there, Some(BlobId::of(expected.as_bytes())));
-                }
-            }
-        }
-    }
-}
+#[path = "merge_tests.rs"]
+mod tests;

@@ -181,7 +181,7 @@ impl Syncer {
         };
         let same = seen.same_content(&base);
         if self.is_stale(key, &base, &seen, None, now) {
-            return Ok(same);
+            return if same { Ok(true) } else { self.ask_history(key, &base, &seen, now) };
         }
         if same {
             // Addresses may change though nothing else does: a server moves, a link has an end.
@@ -192,11 +192,21 @@ impl Syncer {
             seen.revision.clone_from(&base.revision);
             seen.etag.clone_from(&base.etag);
         }
-        match self.take(key, seen, now) {
-            Ok(()) => Ok(true),
-            // A writer is at it; it is taken over when the file is closed.
-            Err(Failure::Ours(Error::Conflict(_))) => Ok(false),
-            Err(failure) => Err(failure.into()),
+        taken(self.take(key, seen, now).map(|()| true))
+    }
+
+    /// Within the second of our last change a list cannot tell what came before and what after; the
+    /// gist's own history can.
+    fn ask_history(
+        &self,
+        key: GistKey,
+        base: &Snapshot,
+        seen: &Snapshot,
+        now: Time,
+    ) -> Result<bool, Error> {
+        match self.store.get(key) {
+            Some(gist) if seen.updated_at == base.updated_at => taken(self.look(&gist, now)),
+            Some(_) | None => Ok(false),
         }
     }
 
@@ -222,6 +232,15 @@ impl Syncer {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a change was taken over, or waits: for a writer to close the file, or for a body.
+fn taken(done: Result<bool, Failure>) -> Result<bool, Error> {
+    match done {
+        Ok(taken) => Ok(taken),
+        Err(Failure::Ours(Error::Conflict(_))) => Ok(false),
+        Err(failure) => Err(failure.into()),
     }
 }
 

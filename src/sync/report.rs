@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Syncer;
+use super::conflicts::{Conflict, title};
 use super::plan::{Plan, Step};
 use crate::api::Quota;
 use crate::model::Time;
@@ -17,6 +18,9 @@ pub struct Report {
     pub gists: usize,
     /// Gists that differ from GitHub.
     pub owing: Vec<Owing>,
+    /// What was changed on both sides and waits for a person to decide.
+    #[serde(default)]
+    pub conflicts: Vec<Conflict>,
     /// What is left of the rate limit, where the host has one and an answer told it.
     pub quota: Option<QuotaReport>,
     /// Why GitHub does not answer, if it does not.
@@ -78,6 +82,7 @@ impl Syncer {
         Report {
             gists,
             owing: differing.iter().map(|gist| self.owing(gist)).collect(),
+            conflicts: self.conflicts(),
             quota: self.api.quota().map(QuotaReport::from),
             trouble: self.shared().trouble.clone(),
         }
@@ -85,8 +90,6 @@ impl Syncer {
 
     fn owing(&self, gist: &Gist) -> Owing {
         let Plan { step, held, .. } = self.plan(gist, false);
-        let first = || gist.files.keys().next().map(ToString::to_string);
-        let title = Some(gist.description.clone()).filter(|text| !text.is_empty());
         let state = match (&gist.upload.error, &step) {
             (Some(error), _) => format!("error: {error}"),
             (None, Step::Nothing) => match held.values().find(|hold| !hold.passes()) {
@@ -99,7 +102,7 @@ impl Syncer {
             if hold.passes() { "pending".to_owned() } else { format!("local: {hold}") }
         };
         Owing {
-            title: title.or_else(first).unwrap_or_else(|| "(empty)".into()),
+            title: title(gist),
             id: gist.base.as_ref().map(|base| base.id.to_string()),
             state,
             since: gist.upload.first_change.map(|time| time.to_string()),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::bodies::Source;
-use super::merge::{Busy, Merged, merge};
+use super::merge::{Merged, Texts, Unmerged, merge};
 use super::plan::{Change, Plan, Step, expected};
 use super::upload::Failure;
 use super::{GistChange, Syncer};
@@ -12,7 +12,10 @@ use crate::api::retry::Repeatable;
 use crate::api::{ApiError, Fetched, FullGist};
 use crate::error::Error;
 use crate::model::{BlobId, FileName, Snapshot, Time};
-use crate::store::gist::{Gist, GistKey};
+use crate::store::gist::{Gist, GistKey, LocalFile};
+
+/// How often a merge is begun anew because the user changed what was being merged.
+const ROUNDS: usize = 8;
 
 impl Syncer {
     /// Looks whether the gist is still what `base` says; true if it was not and was merged.
@@ -65,7 +68,7 @@ impl Syncer {
     }
 
     /// Bodies that came along are worth keeping: they are proved, and were paid for.
-    fn keep_bodies(&self, full: &FullGist) {
+    pub(super) fn keep_bodies(&self, full: &FullGist) {
         for (blob, body) in &full.bodies {
             if let Err(error) = self.store.keep(*blob, body) {
                 log::warn!("{error}");
@@ -76,41 +79,36 @@ impl Syncer {
     /// Makes `remote` the base of the gist, merging what the user changed over it.
     pub(super) fn take(&self, key: GistKey, remote: Snapshot, now: Time) -> Result<(), Failure> {
         let remote = Arc::new(remote);
-        let lost = self.secure_bodies(key, &remote)?;
-        let done = self.store.update(key, |gist| {
-            drop_lost(gist, &lost);
-            let known = gist.base.as_ref().is_some_and(|base| base.same_content(&remote))
-                || gist.attempt.as_ref().is_some_and(|sent| sent.made(&remote));
-            if gist.removed && !known {
-                log::warn!("{}: changed on GitHub after it was removed here; it stays", remote.id);
-                let wrote = gist.wrote;
-                *gist = Gist { wrote, ..Gist::of_remote(key, Arc::clone(&remote)) };
-                return Ok(Ok(Merged {
-                    gist: gist.clone(),
-                    moved: vec![],
-                    taken: vec![],
-                    description: None,
-                }));
-            }
-            let base = blobs_of(gist.base.as_deref());
-            let merged = merge(gist, &base, Arc::clone(&remote), now);
-            if let Ok(merged) = &merged {
-                *gist = merged.gist.clone();
-                gist.upload.settled = false;
-            }
-            Ok(merged)
-        });
-        match done.map_err(Failure::Ours)? {
-            Ok(merged) => {
-                self.tell_merged(key, merged);
-                Ok(())
-            }
-            Err(busy) => {
-                let name = busy.0;
+        let mut texts = Texts::new();
+        // What is put together may have been changed again meanwhile.
+        for _ in 0..ROUNDS {
+            let lost = self.secure_bodies(key, &remote)?;
+            let done = self.store.update(key, |gist| {
+                drop_lost(gist, &lost);
+                Ok(take_over(gist, &remote, &texts, now))
+            });
+            let unmerged = match done.map_err(Failure::Ours)? {
+                Ok(merged) => {
+                    self.tell_merged(key, merged);
+                    return Ok(());
+                }
+                Err(unmerged) => unmerged,
+            };
+            if let Some(name) = unmerged.busy.first() {
                 let why = format!("{name} changed on GitHub and is open for writing here");
-                Err(Failure::Ours(self.postpone(key, why)))
+                return Err(Failure::Ours(self.postpone(key, why)));
+            }
+            let Some(gist) = self.store.get(key) else { return Ok(()) };
+            match self.put_together(&gist, &remote, &unmerged.needs) {
+                Ok(more) => texts.extend(more),
+                Err(error) => {
+                    let why = format!("{} changed here and on GitHub: {error}", gist.description);
+                    return Err(Failure::Ours(self.postpone(key, why)));
+                }
             }
         }
+        let why = format!("{} changes too fast to be merged", remote.id);
+        Err(Failure::Ours(self.postpone(key, why)))
     }
 
     fn postpone(&self, key: GistKey, why: String) -> Error {
@@ -146,7 +144,7 @@ impl Syncer {
     }
 
     fn tell_merged(&self, key: GistKey, merged: Merged) {
-        for (old, new) in &merged.moved {
+        for (old, new) in &merged.aside {
             log::warn!("{old:?} changed here and on GitHub; what was written here is now {new:?}");
         }
         if let Some(theirs) = &merged.description {
@@ -202,35 +200,84 @@ impl Syncer {
     ) -> Result<(), Failure> {
         let wrote = self.now();
         self.keep_bodies(&answer);
-        let remote = Arc::new(answer.snapshot);
+        let before = self.store.get(key);
+        let remote = Arc::new(answer.snapshot.clone());
+        let texts = self.texts_ahead(key, plan, &remote, now);
         let done = self.store.update(key, |gist| {
-            let mut meant = expected(gist.base.as_ref(), &plan.step);
-            for (name, blob) in sent(&plan.step) {
-                let stored = remote.files.get(&name).map(|file| file.blob);
-                if let Some(stored) = stored.filter(|stored| *stored != blob) {
-                    log::warn!(
-                        "{}: GitHub stored {name:?} with other bytes than were sent",
-                        remote.id
-                    );
-                    meant.insert(name.clone(), stored);
-                    if let Some(file) =
-                        gist.files.get_mut(&name).filter(|file| file.blob() == Some(blob))
-                    {
-                        file.altered = Some(blob);
-                    }
+            let (meant, altered) = meant(gist, plan, &remote);
+            for (name, blob) in altered {
+                log::warn!("{}: GitHub stored {name:?} with other bytes than were sent", remote.id);
+                let unchanged = |file: &&mut LocalFile| file.blob() == Some(blob);
+                if let Some(file) = gist.files.get_mut(&name).filter(unchanged) {
+                    file.altered = Some(blob);
                 }
             }
             gist.wrote = Some(wrote);
-            let merged = merge_around_writers(gist, meant, remote, now);
+            let merged = merge_around(gist, meant, Arc::clone(&remote), &texts, now);
             *gist = merged.gist.clone();
             // Only now: it also shows what came of earlier requests that were never answered.
             gist.attempt = None;
             Ok(merged)
         });
-        let Merged { moved, taken, .. } = done.map_err(Failure::Ours)?;
-        self.tell(&[GistChange { key, moved, taken }]);
+        let merged = done.map_err(Failure::Ours)?;
+        self.tell_merged(key, merged);
+        if let Some(before) = before {
+            self.bring_back(&before, plan, &answer, now);
+        }
         Ok(())
     }
+
+    /// Lines that merging an answer will ask for, as far as they can be had now.
+    fn texts_ahead(&self, key: GistKey, plan: &Plan, remote: &Arc<Snapshot>, now: Time) -> Texts {
+        let Some(gist) = self.store.get(key) else { return Texts::new() };
+        let (meant, _) = meant(&gist, plan, remote);
+        match merge(&gist, &meant, Arc::clone(remote), &Texts::new(), now) {
+            Ok(_) => Texts::new(),
+            Err(unmerged) => self.put_together_what_can_be(&gist, remote, &unmerged.needs),
+        }
+    }
+}
+
+/// Merges `gist` over `remote`, if that can be done now. A gist removed here comes back if somebody
+/// changed it since.
+fn take_over(
+    gist: &mut Gist,
+    remote: &Arc<Snapshot>,
+    texts: &Texts,
+    now: Time,
+) -> Result<Merged, Unmerged> {
+    let known = gist.base.as_ref().is_some_and(|base| base.same_content(remote))
+        || gist.attempt.as_ref().is_some_and(|sent| sent.made(remote));
+    if gist.removed && !known {
+        log::warn!("{}: changed on GitHub after it was removed here; it stays", remote.id);
+        let wrote = gist.wrote;
+        *gist = Gist { wrote, ..Gist::of_remote(gist.key, Arc::clone(remote)) };
+        return Ok(Merged::unchanged(gist));
+    }
+    let base = blobs_of(gist.base.as_deref());
+    let merged = merge(gist, &base, Arc::clone(remote), texts, now)?;
+    *gist = merged.gist.clone();
+    gist.upload.settled = false;
+    Ok(merged)
+}
+
+/// What GitHub should have after `plan`, with bodies as it stored them; and the files it stored
+/// with other bytes than were sent, with what was sent.
+fn meant(
+    gist: &Gist,
+    plan: &Plan,
+    remote: &Snapshot,
+) -> (BTreeMap<FileName, BlobId>, Vec<(FileName, BlobId)>) {
+    let mut meant = expected(gist.base.as_ref(), &plan.step);
+    let mut altered = Vec::new();
+    for (name, blob) in sent(&plan.step) {
+        let stored = remote.files.get(&name).map(|file| file.blob);
+        if let Some(stored) = stored.filter(|stored| *stored != blob) {
+            meant.insert(name.clone(), stored);
+            altered.push((name, blob));
+        }
+    }
+    (meant, altered)
 }
 
 /// Takes away files whose body was never fetched and is nowhere any more.
@@ -243,32 +290,37 @@ fn drop_lost(gist: &mut Gist, lost: &[(FileName, BlobId)]) {
     }
 }
 
-/// Merges an answer to a request of ours. A file that somebody is writing and that changed on GitHub
-/// too stays as it was known before, so that the next look still finds the change.
-fn merge_around_writers(
+/// Merges an answer to a request of ours. A file that changed on GitHub too and that somebody is
+/// writing, or whose lines could not be put together, stays as it was known before, so that the
+/// next look still finds the change.
+fn merge_around(
     gist: &Gist,
     mut meant: BTreeMap<FileName, BlobId>,
     mut remote: Arc<Snapshot>,
+    texts: &Texts,
     now: Time,
 ) -> Merged {
     loop {
-        let Busy(name) = match merge(gist, &meant, Arc::clone(&remote), now) {
+        let unmerged = match merge(gist, &meant, Arc::clone(&remote), texts, now) {
             Ok(merged) => return merged,
-            Err(busy) => busy,
+            Err(unmerged) => unmerged,
         };
-        log::warn!("{}: {name:?} also changed on GitHub while it is open here", remote.id);
         let mut as_before = Snapshot::clone(&remote);
         // Nothing may say that this state is the newest known: not the ETag, and no time or commit.
         (as_before.etag, as_before.revision) = (None, None);
         if let Some(base) = &gist.base {
             as_before.updated_at = base.updated_at;
         }
-        let before = gist.remote(&name).cloned();
-        meant.remove(&name);
-        as_before.files.remove(&name);
-        if let Some(before) = before {
-            meant.insert(name.clone(), before.blob);
-            as_before.files.insert(name, before);
+        let needs = unmerged.needs.into_iter().map(|(name, _)| name);
+        for name in unmerged.busy.into_iter().chain(needs) {
+            log::warn!("{}: {name:?} also changed on GitHub; that is merged later", remote.id);
+            let before = gist.remote(&name).cloned();
+            meant.remove(&name);
+            as_before.files.remove(&name);
+            if let Some(before) = before {
+                meant.insert(name.clone(), before.blob);
+                as_before.files.insert(name, before);
+            }
         }
         remote = Arc::new(as_before);
     }

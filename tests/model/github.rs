@@ -71,6 +71,8 @@ pub(crate) struct Counts {
     pub(crate) gets: usize,
     /// Answers without content: 304.
     pub(crate) unmodified: usize,
+    /// Single gists as they were once.
+    pub(crate) revisions: usize,
     /// Bodies by raw address.
     pub(crate) bodies: usize,
     /// `POST`s that arrived.
@@ -105,6 +107,8 @@ struct World {
     behind: HashMap<GistId, Behind>,
     /// Since something happened that excuses a request made from old knowledge.
     excused: bool,
+    /// Bodies cannot be had by their raw address just now.
+    bodies_unreachable: bool,
     complaints: Vec<String>,
     sent: Vec<Sent>,
     counts: Counts,
@@ -130,6 +134,8 @@ struct Remote {
     files: BTreeMap<FileName, Bytes>,
     /// Newest first.
     history: Vec<String>,
+    /// The files after each commit.
+    versions: BTreeMap<String, BTreeMap<FileName, Bytes>>,
     bodies: BTreeMap<BlobId, Bytes>,
     etag: u64,
 }
@@ -160,6 +166,19 @@ impl FakeGitHub {
         let mut world = self.world();
         world.lag = reads;
         world.excused |= reads > 0;
+    }
+
+    /// Whether bodies can be had by their raw address.
+    pub(crate) fn set_bodies_reachable(&self, reachable: bool) {
+        self.world().bodies_unreachable = !reachable;
+    }
+
+    /// Somebody rewrites a gist's history: only what its files hold now is left.
+    pub(crate) fn forget_bodies(&self, id: &GistId) {
+        let mut world = self.world();
+        let Some(gist) = world.gists.get_mut(id) else { return };
+        let kept: BTreeSet<BlobId> = gist.files.values().map(|body| BlobId::of(body)).collect();
+        gist.bodies.retain(|blob, _| kept.contains(blob));
     }
 
     /// Ends all faults, lags and delays.
@@ -321,6 +340,7 @@ impl World {
             updated_at: now,
             files: BTreeMap::new(),
             history: vec![],
+            versions: BTreeMap::new(),
             bodies: BTreeMap::new(),
             etag: 0,
         };
@@ -354,6 +374,7 @@ impl World {
                 gist.bodies.insert(BlobId::of(body), body.clone());
                 self.ever.insert(BlobId::of(body));
             }
+            gist.versions.insert(format!("{made:040x}"), files.clone());
             gist.files = files;
         }
     }
@@ -584,9 +605,20 @@ impl GistApi for FakeGitHub {
         Ok(Fetched::New(full))
     }
 
+    fn revision(&self, id: &GistId, commit: &str) -> Result<FullGist, ApiError> {
+        let mut world = self.world();
+        world.counts.revisions += 1;
+        let gist = world.gists.get(id).ok_or(ApiError::NotFound)?;
+        let files = gist.versions.get(commit).cloned().ok_or(ApiError::NotFound)?;
+        Ok(Remote { files, ..gist.clone() }.full(id))
+    }
+
     fn body(&self, file: &RemoteFile) -> Result<Bytes, ApiError> {
         let mut world = self.world();
         world.counts.bodies += 1;
+        if world.bodies_unreachable {
+            return Err(ApiError::TimedOut { host: "raw.test".into() });
+        }
         let id = file.raw_url.split('/').nth(3).and_then(GistId::parse);
         let gist = id.and_then(|id| world.gists.get(&id)).ok_or(ApiError::NotFound)?;
         gist.bodies.get(&file.blob).cloned().ok_or(ApiError::NotFound)

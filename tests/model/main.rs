@@ -5,6 +5,7 @@
 //! Seeds are fixed, so that a failure stays one. `GISTFS_MODEL_SEED=N` tries other sequences, and
 //! `GISTFS_MODEL_RUNS=N` more or fewer of them. A failing sequence is shrunk before it is shown.
 
+mod conflicts;
 mod github;
 mod mount;
 mod outcome;

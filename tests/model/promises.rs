@@ -13,10 +13,10 @@ use gistfs::tree::Ino;
 use crate::github::{Counts, FakeGitHub, Sent, name};
 use crate::mount::{Mount, READ, WRITE};
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
 /// A mount that knows one gist with these files, everything counted so far forgotten.
-fn with_gist(title: &str, files: &[(&str, &[u8])]) -> Mount {
+pub(crate) fn with_gist(title: &str, files: &[(&str, &[u8])]) -> Mount {
     let mount = Mount::alone();
     mount.github.create_elsewhere(title, files);
     mount.clock.pass(SECOND * 60);
@@ -27,7 +27,7 @@ fn with_gist(title: &str, files: &[(&str, &[u8])]) -> Mount {
     mount
 }
 
-fn lost() -> ApiError {
+pub(crate) fn lost() -> ApiError {
     ApiError::Lost { host: "api.test".into(), detail: "cut off".into() }
 }
 
