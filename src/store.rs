@@ -18,6 +18,7 @@ pub use self::db::StoredPage;
 use self::db::{Change, Db};
 use self::gist::{Gist, GistKey};
 use self::memory::Memory;
+use self::trash::Trash;
 use crate::error::Error;
 use crate::model::{BlobId, GistId};
 
@@ -26,11 +27,15 @@ mod db;
 pub mod gist;
 mod memory;
 pub mod scratch;
+pub mod shed;
+pub mod trash;
 
 /// The state of one account on one host.
 pub struct Store {
     /// The bodies on disk.
     pub blobs: Blobs,
+    /// What was removed as a whole.
+    pub trash: Trash,
     /// Last in the lock order (open file, tree, store). Held for a commit, which is one write
     /// into the log, and never across anything that can wait.
     state: Mutex<State>,
@@ -65,9 +70,12 @@ impl Store {
             db.load()?.into_iter().map(|gist| (gist.key, gist)).collect();
         let by_id = gists.values().filter_map(|gist| Some((id_of(gist)?, gist.key))).collect();
         let busy = gists.values().filter(|gist| gist.is_busy()).map(|gist| gist.key).collect();
+        let base_id = |key: GistKey| gists.get(&key).map(id_of);
+        let trash = Trash::open(directory, base_id)?;
         let next_key = gists.keys().next_back().map_or(1, |key| key.0 + 1);
         Ok(Self {
             blobs,
+            trash,
             state: Mutex::new(State { db, gists, by_id, busy, next_key }),
             memory: Mutex::new(Memory::new(memory)),
             directory: directory.to_owned(),
@@ -240,6 +248,8 @@ impl Store {
         db::checkpoint(&path)?;
         let mut needed = HashSet::new();
         self.look_at_all(|gist| {
+            let unsent = gist.shed.iter().filter(|shed| shed.raw_url.is_none());
+            needed.extend(unsent.map(|shed| shed.blob));
             for (name, file) in &gist.files {
                 if let Some(blob) = file.blob()
                     && gist.remote(name).map(|remote| remote.blob) != Some(blob)

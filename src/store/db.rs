@@ -33,7 +33,9 @@ CREATE TABLE gist (
     error TEXT,
     mode INTEGER, uid INTEGER, gid INTEGER,
     atime INTEGER NOT NULL, mtime INTEGER NOT NULL, ctime INTEGER NOT NULL,
-    wrote INTEGER
+    wrote INTEGER,
+    removed_at INTEGER,
+    shed TEXT NOT NULL DEFAULT '[]'
 );
 CREATE TABLE file (
     gist INTEGER NOT NULL,

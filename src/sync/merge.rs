@@ -149,11 +149,7 @@ impl Merged {
             Some((stem, extension)) if !stem.is_empty() => (stem, format!(".{extension}")),
             Some(_) | None => (name.as_str(), String::new()),
         };
-        let digits: String = now.to_string().chars().filter(char::is_ascii_digit).collect();
-        let stamp = match digits.split_at_checked(8) {
-            Some((day, time)) => format!("{day}-{time}"),
-            None => digits,
-        };
+        let stamp = now.stamp();
         (1_u32..)
             .filter_map(|number| {
                 let again = if number == 1 { String::new() } else { format!("-{number}") };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Syncer;
+use super::hold::HeldDeletions;
 use super::plan::{Plan, Step};
 use crate::api::Quota;
 use crate::model::Time;
@@ -21,6 +22,9 @@ pub struct Report {
     pub quota: Option<QuotaReport>,
     /// Why GitHub does not answer, if it does not.
     pub trouble: Option<String>,
+    /// Deletions that wait, because many gists were removed at once.
+    #[serde(default)]
+    pub held: Option<HeldDeletions>,
 }
 
 /// The rate limit as shown.
@@ -80,6 +84,7 @@ impl Syncer {
             owing: differing.iter().map(|gist| self.owing(gist)).collect(),
             quota: self.api.quota().map(QuotaReport::from),
             trouble: self.shared().trouble.clone(),
+            held: self.held_deletions(self.now()),
         }
     }
 
@@ -132,6 +137,7 @@ impl Syncer {
             return;
         }
         self.shared().limited_until = None;
+        self.bury_local();
         // A second round: a file moved between gists leaves its old one after it arrived.
         for _ in 0..2 {
             for key in self.differing() {

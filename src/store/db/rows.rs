@@ -61,6 +61,8 @@ fn same_row(old: &Gist, new: &Gist) -> bool {
         && (&old.attempt, old.wrote) == (&new.attempt, new.wrote)
         && old.upload.error == new.upload.error
         && old.meta == new.meta
+        && old.removed_at == new.removed_at
+        && old.shed == new.shed
 }
 
 /// Whether both say the same in every column of `file`.
@@ -74,7 +76,8 @@ fn same_file_row(old: &LocalFile, new: &LocalFile) -> bool {
 
 fn write_gist(transaction: &Transaction<'_>, gist: &Gist) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
-        "INSERT OR REPLACE INTO gist VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
+        "INSERT OR REPLACE INTO gist VALUES \
+         (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)",
     )?;
     statement.execute(params![
         gist.key.0,
@@ -92,6 +95,8 @@ fn write_gist(transaction: &Transaction<'_>, gist: &Gist) -> rusqlite::Result<()
         gist.meta.mtime.0,
         gist.meta.ctime.0,
         gist.wrote.map(|time| time.0),
+        gist.removed_at.map(|time| time.0),
+        to_json(&gist.shed),
     ])?;
     Ok(())
 }
@@ -143,6 +148,8 @@ pub(super) fn read_gist(row: &Row<'_>) -> rusqlite::Result<Gist> {
         attempt: attempt.map(|text| from_json(&text, 6)).transpose()?,
         wrote: row.get::<_, Option<i64>>(14)?.map(Time),
         upload: Upload { error: row.get(7)?, ..Upload::default() },
+        removed_at: row.get::<_, Option<i64>>(15)?.map(Time),
+        shed: json(row, 16)?,
     })
 }
 
