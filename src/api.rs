@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crate::error::Error;
 use crate::model::{BlobId, FileName, GistId, RemoteFile, Snapshot, Time};
 
+pub mod absent;
 pub mod github;
 pub mod host;
 mod http;

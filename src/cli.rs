@@ -28,6 +28,9 @@ pub enum Command {
     Status(StatusArgs),
     /// Send now and wait; exit 1 with a list if something cannot go
     Sync(SyncArgs),
+    /// List what was removed, put it back, or remove it for good
+    #[command(subcommand)]
+    Trash(TrashCommand),
     /// Try gistfs with a local gist server: no account, no network
     Demo(DemoArgs),
     /// Run that server on its own: the Gist API over git repositories
@@ -102,6 +105,12 @@ pub struct MountArgs {
     /// Keep at most this many bytes of bodies on disk
     #[arg(long, value_parser = size, default_value = "1G", value_name = "SIZE")]
     pub cache_size: u64,
+    /// Keep what was removed for this many days (0: keep nothing); see gistfs trash
+    #[arg(long, value_parser = days, default_value = "30", value_name = "DAYS")]
+    pub trash_keep: Duration,
+    /// Hold deletions for a minute when more gists than this are removed within one (0: no limit)
+    #[arg(long, default_value = "10", value_name = "N")]
+    pub delete_limit: u32,
     /// Fetch at most this many bodies at one time
     #[arg(long, default_value = "16", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub parallel: u16,
@@ -153,6 +162,75 @@ pub struct SyncArgs {
     /// Give up after this long
     #[arg(long, value_parser = seconds, default_value = "300", value_name = "SECONDS")]
     pub timeout: Duration,
+}
+
+/// The subcommands of `gistfs trash`.
+#[derive(Debug, Subcommand)]
+pub enum TrashCommand {
+    /// List removed gists and files
+    List(TrashListArgs),
+    /// Put removed gists and files back
+    Restore(TrashRestoreArgs),
+    /// Remove from the trash for good
+    Purge(TrashPurgeArgs),
+}
+
+/// Whose trash.
+#[derive(Args, Clone, Debug)]
+pub struct TrashWhere {
+    /// Only that of this mount [default: of every account on this machine]
+    #[arg(long, value_name = "MOUNTPOINT")]
+    pub mount: Option<PathBuf>,
+    /// Local state is below this directory [default: $XDG_STATE_HOME/gistfs]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// Options of `gistfs trash list`.
+#[derive(Args, Debug)]
+pub struct TrashListArgs {
+    /// Only that of this mount, or only what was removed here
+    pub what: Option<PathBuf>,
+    /// For programs
+    #[arg(long)]
+    pub json: bool,
+    /// Whose
+    #[command(flatten)]
+    pub place: TrashWhere,
+}
+
+/// Options of `gistfs trash restore`.
+#[derive(Args, Debug)]
+pub struct TrashRestoreArgs {
+    /// A name from the list or its beginning, a gist's id or title, or the path of what was removed
+    #[arg(required_unless_present = "all")]
+    pub what: Vec<PathBuf>,
+    /// Everything in the list
+    #[arg(long)]
+    pub all: bool,
+    /// Whose
+    #[command(flatten)]
+    pub place: TrashWhere,
+}
+
+/// Options of `gistfs trash purge`.
+#[derive(Args, Debug)]
+pub struct TrashPurgeArgs {
+    /// A name from the list or its beginning, a gist's id or title, or the path of what was removed
+    #[arg(required_unless_present_any = ["all", "older_than"])]
+    pub what: Vec<PathBuf>,
+    /// Everything in the list
+    #[arg(long)]
+    pub all: bool,
+    /// Only what was removed more than this many days ago
+    #[arg(long, value_parser = days, value_name = "DAYS")]
+    pub older_than: Option<Duration>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Whose
+    #[command(flatten)]
+    pub place: TrashWhere,
 }
 
 /// Options of `gistfs demo`.
@@ -279,6 +357,8 @@ impl MountArgs {
             "state_dir" => self.state_dir = other.state_dir,
             "memory" => self.memory = other.memory,
             "cache_size" => self.cache_size = other.cache_size,
+            "trash_keep" => self.trash_keep = other.trash_keep,
+            "delete_limit" => self.delete_limit = other.delete_limit,
             "parallel" => self.parallel = other.parallel,
             "umask" => self.umask = other.umask,
             "allow_other" => self.allow_other = other.allow_other,
@@ -300,6 +380,16 @@ fn seconds(text: &str) -> Result<Duration, String> {
         Ok(Duration::from_secs_f64(seconds))
     } else {
         Err("it must be between 0 and 30 days".into())
+    }
+}
+
+/// A time in days, fractions allowed.
+fn days(text: &str) -> Result<Duration, String> {
+    let days: f64 = text.parse().map_err(|_| "it must be a number of days".to_owned())?;
+    if (0.0..=36_500.0).contains(&days) {
+        Ok(Duration::from_secs_f64(days * 24.0 * 3600.0))
+    } else {
+        Err("it must be between 0 and 36500 days".into())
     }
 }
 

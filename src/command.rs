@@ -11,9 +11,12 @@ use crate::demo::{Server, ServerOptions};
 use crate::exit::{Exit, Failure};
 use crate::mount::control::{self, Ask, Reply, Status};
 use crate::mount::{Mount, background, point};
+use crate::sync::hold::HeldDeletions;
 use crate::sync::report::Owing;
 
 mod demo;
+mod trash;
+mod wanted;
 
 /// Does what the user asked for.
 pub fn run(command: Command) -> Result<ExitCode, Failure> {
@@ -22,6 +25,7 @@ pub fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Unmount(args) => unmount(&args),
         Command::Status(args) => status(&args),
         Command::Sync(args) => sync(&args),
+        Command::Trash(command) => trash::run(&command),
         Command::Demo(args) => demo::run(&args),
         Command::Serve(args) => serve(&args),
     }
@@ -67,12 +71,13 @@ fn mount(args: MountArgs) -> Result<ExitCode, Failure> {
 fn unmount(args: &UnmountArgs) -> Result<ExitCode, Failure> {
     let mountpoint = crate::config::absolute(&args.mountpoint)?;
     let ask = Ask::Unmount(args.timeout.as_secs_f64());
-    match control::ask(&mountpoint, ask).map_err(|error| unheard(&mountpoint, &error))? {
+    match control::ask(&mountpoint, &ask).map_err(|error| unheard(&mountpoint, &error))? {
         Some(Reply { error: Some(error), .. }) => {
             Err(Failure::new(Exit::MountPoint, error, "close it and try again"))
         }
         Some(reply) => {
             print_left(&reply.left, "It is kept here and will be sent by the next mount.");
+            print_held(reply.held.as_ref());
             Ok(ExitCode::SUCCESS)
         }
         // A dead mount has nobody to ask; what it owed is in its state.
@@ -112,10 +117,10 @@ fn replies(mountpoint: Option<&Path>, ask: Ask) -> Result<Vec<Reply>, Failure> {
         Some(mountpoint) => {
             let mountpoint = crate::config::absolute(mountpoint)?;
             let reply =
-                control::ask(&mountpoint, ask).map_err(|error| unheard(&mountpoint, &error))?;
+                control::ask(&mountpoint, &ask).map_err(|error| unheard(&mountpoint, &error))?;
             reply.map(|reply| vec![reply]).ok_or_else(|| not_mounted(&mountpoint))
         }
-        None => control::ask_all(ask).map_err(|error| unheard(Path::new("the mounts"), &error)),
+        None => control::ask_all(&ask).map_err(|error| unheard(Path::new("the mounts"), &error)),
     }
 }
 
@@ -147,6 +152,7 @@ fn print_status(status: &Status) {
     if let Some(trouble) = &status.report.trouble {
         println!("  GitHub: {trouble}");
     }
+    print_held(status.report.held.as_ref());
     if status.report.owing.is_empty() {
         println!("  everything is on GitHub");
     }
@@ -160,6 +166,12 @@ fn print_status(status: &Status) {
         if let Some(description) = &conflict.description {
             println!("  {:?}: conflict: also described as {description:?}", conflict.title);
         }
+    }
+}
+
+fn print_held(held: Option<&HeldDeletions>) {
+    if let Some(held) = held {
+        println!("  {held}");
     }
 }
 

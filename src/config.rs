@@ -43,6 +43,10 @@ pub struct Config {
     pub memory: usize,
     /// Bytes of bodies on disk.
     pub cache_size: u64,
+    /// For how long what was removed is kept; zero keeps nothing.
+    pub trash_keep: Duration,
+    /// More gists removed within a minute than this, and the deletions are held; 0 is no limit.
+    pub delete_limit: usize,
     /// Bodies fetched at one time.
     pub parallel: usize,
     /// Permission bits nobody gets.
@@ -94,6 +98,8 @@ impl Config {
             state_base: state_base(args.state_dir.as_deref())?,
             memory: usize::try_from(args.memory).unwrap_or(usize::MAX),
             cache_size: args.cache_size,
+            trash_keep: args.trash_keep,
+            delete_limit: usize::try_from(args.delete_limit).unwrap_or(usize::MAX),
             parallel: usize::from(args.parallel),
             umask: args.umask,
             allow_other: args.allow_other,

@@ -189,6 +189,25 @@ impl Time {
         Self(i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX))
     }
 
+    /// `YYYYMMDD-HHMMSS` (UTC), as file names carry it.
+    pub fn stamp(self) -> String {
+        let digits: String = self.to_string().chars().filter(char::is_ascii_digit).collect();
+        match digits.split_at_checked(8) {
+            Some((day, time)) => format!("{day}-{time}"),
+            None => digits,
+        }
+    }
+
+    /// `HH:MM:SS` as this machine's user reads it.
+    pub fn local_clock(self) -> String {
+        match jiff::Timestamp::from_second(self.seconds()) {
+            Ok(stamp) => {
+                stamp.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S").to_string()
+            }
+            Err(_) => self.to_string(),
+        }
+    }
+
     /// Parses GitHub's form, `2026-11-21T06:49:00Z`.
     pub fn parse(text: &str) -> Option<Self> {
         let stamp: jiff::Timestamp = text.parse().ok()?;

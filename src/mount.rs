@@ -80,6 +80,8 @@ impl Mount {
             read_only: read_only.is_some(),
             parallel: config.parallel,
             cache_size: config.cache_size,
+            trash_keep: config.trash_keep,
+            delete_limit: config.delete_limit,
             ..SyncOptions::default()
         };
         let api: Arc<dyn GistApi> = Arc::new(api);
@@ -141,7 +143,8 @@ impl Mount {
                     let left = self.drain(until);
                     match point::unmount(&self.mountpoint, false) {
                         Ok(()) => {
-                            asker.hear(&Reply::left(left));
+                            let held = self.syncer.held_deletions(Time::now());
+                            asker.hear(&Reply { held, ..Reply::left(left) });
                             asker.wait_for_our_end();
                             self.wait_for_end(LINGER);
                             return self.finish(until);
@@ -308,7 +311,7 @@ fn no_threads(error: &std::io::Error) -> Failure {
     Failure::new(Exit::Failed, format!("cannot start a thread: {error}"), "close other programs")
 }
 
-fn unusable_state(error: Error) -> Failure {
+pub(crate) fn unusable_state(error: Error) -> Failure {
     let in_use = matches!(error, Error::Local { errno: libc::EBUSY, .. });
     let hint = if in_use {
         "unmount that one first, or use another --state-dir"

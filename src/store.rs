@@ -20,6 +20,7 @@ use self::gist::{Gist, GistKey};
 use self::memory::Memory;
 use self::owed::Owed;
 use self::recover::Opened;
+use self::trash::Trash;
 use crate::error::Error;
 use crate::model::{BlobId, GistId};
 
@@ -30,11 +31,15 @@ mod memory;
 mod owed;
 mod recover;
 pub mod scratch;
+pub mod shed;
+pub mod trash;
 
 /// The state of one account on one host.
 pub struct Store {
     /// The bodies on disk.
     pub blobs: Blobs,
+    /// What was removed as a whole.
+    pub trash: Trash,
     /// Last in the lock order (open file, tree, store). Held for a commit, which is one write
     /// into the log, and never across anything that can wait.
     state: Mutex<State>,
@@ -71,8 +76,11 @@ impl Store {
         let busy = gists.values().filter(|gist| gist.is_busy()).map(|gist| gist.key).collect();
         let keys = gists.values().flat_map(|gist| gist.moved_to.values().chain([&gist.key]));
         let next_key = keys.max().map_or(1, |key| key.0 + 1);
+        let base_id = |key: GistKey| gists.get(&key).map(id_of);
+        let trash = Trash::open(directory, base_id)?;
         Ok(Self {
             blobs,
+            trash,
             state: Mutex::new(State { db, owed, gists, by_id, busy, next_key }),
             memory: Mutex::new(Memory::new(memory)),
             directory: directory.to_owned(),
@@ -230,6 +238,8 @@ impl Store {
         db::checkpoint(&path)?;
         let mut needed = HashSet::new();
         self.look_at_all(|gist| {
+            let unsent = gist.shed.iter().filter(|shed| shed.raw_url.is_none());
+            needed.extend(unsent.map(|shed| shed.blob));
             for (name, file) in &gist.files {
                 if let Some(blob) = file.blob()
                     && gist.remote(name).map(|remote| remote.blob) != Some(blob)

@@ -18,19 +18,23 @@ use crate::store::gist::GistKey;
 
 pub mod aside;
 pub mod bodies;
+mod bury;
 pub mod conflicts;
 pub mod due;
+pub mod hold;
 pub mod lines;
 pub mod merge;
 mod overwritten;
 pub mod plan;
 pub mod refresh;
 pub mod report;
+pub mod restore;
 #[cfg(test)]
 mod sample;
 mod send;
 mod take;
 mod texts;
+pub mod trash;
 pub mod upload;
 
 /// How syncing behaves.
@@ -54,6 +58,10 @@ pub struct Options {
     pub parallel: usize,
     /// How many bytes of bodies stay on disk.
     pub cache_size: u64,
+    /// For how long what was removed stays in the trash; zero keeps nothing.
+    pub trash_keep: Duration,
+    /// More gists removed within a minute than this, and the deletions are held; 0 is no limit.
+    pub delete_limit: usize,
 }
 
 impl Default for Options {
@@ -68,6 +76,8 @@ impl Default for Options {
             read_only: false,
             parallel: 16,
             cache_size: 1 << 30,
+            trash_keep: Duration::from_secs(30 * 24 * 3600),
+            delete_limit: 10,
         }
     }
 }
@@ -134,6 +144,10 @@ struct Shared {
     trouble: Option<String>,
     /// When the whole list was last read in this process.
     listed: Option<Time>,
+    /// When the trash was last looked through for what is too old.
+    trash_looked_at: Option<Time>,
+    /// What was deleted of late, and what is held.
+    deletions: hold::Deletions,
     /// A whole list is wanted before its time.
     list_again: bool,
     stopping: bool,
@@ -283,6 +297,9 @@ impl Syncer {
                 Refresh::Not => {}
             }
             if let Err(error) = self.store.tidy(self.options.cache_size) {
+                log::warn!("{error}");
+            }
+            if let Err(error) = self.expire_trash(self.now()) {
                 log::warn!("{error}");
             }
             if !self.wait_out(seen, self.now().after(self.options.refresh)) {

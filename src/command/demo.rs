@@ -78,6 +78,8 @@ fn config(server: &Server, data: &Path, mountpoint: PathBuf) -> Result<Config, F
         through: false,
         write_back: std::time::Duration::from_secs(1),
         write_interval: None,
+        trash_keep: std::time::Duration::from_secs(30 * 24 * 3600),
+        delete_limit: 10,
         refresh: std::time::Duration::from_secs(10),
         state_base: data.join("state"),
         memory: 64 << 20,

@@ -187,6 +187,7 @@ impl GistFs {
                 let local_only = gist.is_scratch(&name);
                 let file = gist.files.remove(&name).ok_or(Error::NotFound)?;
                 gist.meta.touch(now);
+                gist.shed_unsent(&name, &file, now);
                 if !local_only || file.from.is_some() {
                     gist.changed(now);
                 }
@@ -230,7 +231,8 @@ impl GistFs {
         let now = self.now();
         let local = self.store.look(key, |gist| {
             if gist.files.is_empty() {
-                Ok(gist.base.is_none() && gist.attempt.is_none())
+                // What was removed from it has to be put into the trash, which takes a moment.
+                Ok(gist.base.is_none() && gist.attempt.is_none() && gist.shed.is_empty())
             } else {
                 Err(Error::NotEmpty)
             }
@@ -241,6 +243,7 @@ impl GistFs {
         } else {
             self.store.update(key, |gist| {
                 gist.removed = true;
+                gist.removed_at = Some(now);
                 gist.changed(now);
                 Ok(())
             })?;

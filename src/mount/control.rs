@@ -15,13 +15,15 @@ use super::account::Account;
 use crate::exit::{Exit, Failure};
 use crate::model::{BlobId, Time};
 use crate::sync::Syncer;
+use crate::sync::hold::HeldDeletions;
 use crate::sync::report::{Owing, Report};
+use crate::sync::trash::{TrashAsk, TrashReply};
 
 /// The longest line either side sends.
 const LONGEST_LINE: u64 = 16 << 20;
 
 /// What can be asked of a running mount.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ask {
     /// How things stand.
@@ -30,6 +32,8 @@ pub enum Ask {
     Sync(f64),
     /// Send what is owed, for at most so many seconds, then unmount.
     Unmount(f64),
+    /// Something of the trash.
+    Trash(TrashAsk),
 }
 
 /// What a running mount answers.
@@ -44,6 +48,15 @@ pub struct Reply {
     /// How things stand, where asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
+    /// Deletions that wait, because many gists were removed at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<HeldDeletions>,
+    /// What the trash says, where asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trash: Option<TrashReply>,
+    /// Where it is mounted, where the trash was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mountpoint: Option<String>,
 }
 
 /// A mount's state.
@@ -168,11 +181,17 @@ impl Door {
             Ok(Some(Ask::Status)) => Reply { status: Some(self.status()), ..Reply::default() },
             Ok(Some(Ask::Sync(seconds))) => {
                 let until = Time::now().after(bounded(seconds));
+                self.syncer.let_deletions_go();
                 Reply::left(self.syncer.drain(until, false))
             }
             Ok(Some(Ask::Unmount(seconds))) => {
                 return self.pass_on(Event::Unmount(bounded(seconds), Asker(stream)));
             }
+            Ok(Some(Ask::Trash(ask))) => Reply {
+                trash: Some(self.syncer.trash(&ask)),
+                mountpoint: Some(self.mountpoint.clone()),
+                ..Reply::default()
+            },
             Ok(None) => return,
             Err(error) => Reply::failed(format!("that is no question: {error}")),
         };
@@ -204,12 +223,12 @@ fn bounded(seconds: f64) -> Duration {
 }
 
 /// Asks the mount at `mountpoint`; `None` if no gistfs listens for it.
-pub fn ask(mountpoint: &Path, question: Ask) -> std::io::Result<Option<Reply>> {
+pub fn ask(mountpoint: &Path, question: &Ask) -> std::io::Result<Option<Reply>> {
     ask_socket(&directory()?.join(socket_name(mountpoint)), question)
 }
 
 /// Asks every mount of this user how it stands.
-pub fn ask_all(question: Ask) -> std::io::Result<Vec<Reply>> {
+pub fn ask_all(question: &Ask) -> std::io::Result<Vec<Reply>> {
     let mut replies = Vec::new();
     for entry in std::fs::read_dir(directory()?)? {
         let path = entry?.path();
@@ -220,14 +239,14 @@ pub fn ask_all(question: Ask) -> std::io::Result<Vec<Reply>> {
     Ok(replies)
 }
 
-fn ask_socket(path: &Path, question: Ask) -> std::io::Result<Option<Reply>> {
+fn ask_socket(path: &Path, question: &Ask) -> std::io::Result<Option<Reply>> {
     use std::io::ErrorKind::{ConnectionRefused, NotFound};
     let stream = match UnixStream::connect(path) {
         Ok(stream) => stream,
         Err(error) if matches!(error.kind(), ConnectionRefused | NotFound) => return Ok(None),
         Err(error) => return Err(error),
     };
-    write_line(&stream, &question)?;
+    write_line(&stream, question)?;
     let reply = read_line(&stream)?;
     if matches!(question, Ask::Unmount(_)) {
         // A broken connection is an end as well.

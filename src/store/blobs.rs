@@ -227,6 +227,46 @@ impl Blobs {
         Ok(Some(file))
     }
 
+    /// Gives the body a second name, which outlives this one, on stable storage; false if it is not
+    /// stored.
+    pub fn link_to(&self, id: BlobId, target: &Path) -> Result<bool, Error> {
+        let Some(mut stored) = self.open_checked(id)? else { return Ok(false) };
+        let mut link = || {
+            if fs::hard_link(self.path(id), target).is_err() {
+                // Another file system, or one without links, or the body of no bytes.
+                io::copy(&mut stored, &mut File::create(target)?)?;
+            }
+            File::open(target)?.sync_all()
+        };
+        link().map_err(|error| Error::local("cannot copy a body", &error))?;
+        Ok(true)
+    }
+
+    /// Takes in the body that `file` should hold; false if it is not there or does not.
+    pub fn take_in(&self, id: BlobId, file: &Path) -> Result<bool, Error> {
+        if self.open_checked(id)?.is_some() {
+            return Ok(true);
+        }
+        let failed = |error: io::Error| Error::local("cannot store a body", &error);
+        let Ok(found) = File::open(file) else { return Ok(false) };
+        let (there, size) = hash(&found).map_err(failed)?;
+        if there != id {
+            log::warn!("{} is damaged", file.display());
+            return Ok(false);
+        }
+        let path = self.path(id);
+        let place = || path.parent().map_or(Ok(()), fs::create_dir_all);
+        place().map_err(failed)?;
+        if fs::hard_link(file, &path).is_ok() {
+            found.set_modified(SystemTime::now()).map_err(failed)?;
+        } else {
+            let copy = self.working_copy_from(&found)?;
+            self.place(id, copy).map_err(|failed| Error::local("cannot store", &failed.error))?;
+        }
+        self.note(id, size);
+        Ok(true)
+    }
+
     /// Least recently used goes first: the file's mtime is the mark, renewed once an hour.
     fn mark_use(&self, file: &File) {
         let now = SystemTime::now();

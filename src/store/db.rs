@@ -21,7 +21,7 @@ mod rows;
 
 /// The layouts, each as the steps from the one before it: the first makes everything. A new column
 /// is one more entry here that appends it, `ALTER TABLE gist ADD COLUMN …`.
-const LAYOUTS: &[&str] = &[SCHEMA];
+const LAYOUTS: &[&str] = &[SCHEMA, CONFLICTS_AND_TRASH];
 
 const SCHEMA: &str = "
 CREATE TABLE gist (
@@ -35,8 +35,7 @@ CREATE TABLE gist (
     error TEXT,
     mode INTEGER, uid INTEGER, gid INTEGER,
     atime INTEGER NOT NULL, mtime INTEGER NOT NULL, ctime INTEGER NOT NULL,
-    wrote INTEGER,
-    their_description TEXT
+    wrote INTEGER
 );
 CREATE TABLE file (
     gist INTEGER NOT NULL,
@@ -56,6 +55,12 @@ CREATE TABLE page (
     ids TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+";
+
+const CONFLICTS_AND_TRASH: &str = "
+ALTER TABLE gist ADD COLUMN their_description TEXT;
+ALTER TABLE gist ADD COLUMN removed_at INTEGER;
+ALTER TABLE gist ADD COLUMN shed TEXT NOT NULL DEFAULT '[]';
 ";
 
 /// The setting that counts the commits: a copy elsewhere can tell whether it is newer.

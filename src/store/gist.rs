@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::scratch;
+use super::shed::Shed;
 use crate::model::{BlobId, FileName, RemoteFile, Snapshot, Time};
 
 /// Names a gist in this state directory for good, also before GitHub gives it an id.
@@ -43,7 +44,14 @@ pub struct Gist {
     #[serde(skip)]
     pub upload: Upload,
     /// A description somebody else gave it that ours replaced, until it changes again.
+    #[serde(default)]
     pub their_description: Option<String>,
+    /// When the user removed the whole gist, if so.
+    #[serde(default)]
+    pub removed_at: Option<Time>,
+    /// Files that were removed from it, the oldest first.
+    #[serde(default)]
+    pub shed: Vec<Shed>,
 }
 
 /// A file as the user sees it.
@@ -148,6 +156,25 @@ impl Attempt {
         Self { description, files, earlier: chain }
     }
 
+    /// A deletion of the whole gist: no other request leaves it without files.
+    pub fn deletion(earlier: Option<&Self>) -> Self {
+        Self::after(earlier, String::new(), BTreeMap::new())
+    }
+
+    /// The same without the deletions, of which it is now known that they were not acted on.
+    pub fn without_deletions(&self) -> Option<Self> {
+        let earlier = self.earlier.as_deref().and_then(Self::without_deletions);
+        if self.files.is_empty() {
+            return earlier;
+        }
+        Some(Self { earlier: earlier.map(Box::new), ..self.clone() })
+    }
+
+    /// Whether a deletion of the gist was sent of which it is not known what came.
+    pub fn may_have_deleted(&self) -> bool {
+        self.all().any(|sent| sent.files.is_empty())
+    }
+
     /// This request and those before it, the newest first.
     pub fn all(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |sent| sent.earlier.as_deref())
@@ -250,6 +277,8 @@ impl Gist {
             wrote: None,
             upload: Upload::default(),
             their_description: None,
+            removed_at: None,
+            shed: Vec::new(),
         }
     }
 
@@ -299,10 +328,11 @@ impl Gist {
                 .any(|name| !base.files.contains_key(name) && !self.is_scratch(name))
     }
 
-    /// Whether there is anything to do or to wait for: it differs, a file is open for writing, or
-    /// one is in limbo.
+    /// Whether there is anything to do or to wait for: it differs, it was removed, a file is open
+    /// for writing, or one is in limbo.
     pub fn is_busy(&self) -> bool {
         self.differs()
+            || self.removed
             || !self.moved_to.is_empty()
             || self.files.values().any(|file| file.writers > 0 || file.limbo.is_some())
     }

@@ -15,11 +15,7 @@ const LONGEST: usize = 255;
 pub fn conflict_name(name: &FileName, now: Time, taken: impl Fn(&FileName) -> bool) -> FileName {
     let original = conflict_of(name);
     let (stem, extension) = split(original.as_deref().unwrap_or(name.as_str()));
-    let digits: String = now.to_string().chars().filter(char::is_ascii_digit).collect();
-    let stamp = match digits.split_at_checked(8) {
-        Some((day, time)) => format!("{day}-{time}"),
-        None => digits,
-    };
+    let stamp = now.stamp();
     (1_u32..)
         .filter_map(|number| {
             let again = if number == 1 { String::new() } else { format!("-{number}") };

@@ -99,6 +99,11 @@ impl Syncer {
         }
     }
 
+    /// Lets the body `source` names be fetched; who asks for it next finds it under way.
+    pub(super) fn begin_fetching(self: &Arc<Self>, source: &Source) -> Result<(), Error> {
+        self.join_flight(source).map(drop)
+    }
+
     /// The fetch under way for that body, begun on a thread of its own if there is none.
     fn join_flight(self: &Arc<Self>, source: &Source) -> Result<Arc<Flight>, Error> {
         let blob = source.file.blob;

@@ -56,6 +56,7 @@ impl Syncer {
             match next {
                 Some(next) => from = PageAddress::Next(next),
                 None => {
+                    self.settle_deletions(&seen, now)?;
                     self.drop_missing(&known, &seen, now)?;
                     self.store.set_pages(&pages)?;
                     self.store.set_setting(NEWEST, &newest.unwrap_or_default().0.to_string())?;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Syncer;
 use super::conflicts::{Conflict, title};
+use super::hold::HeldDeletions;
 use super::plan::{Plan, Step};
 use crate::api::Quota;
 use crate::model::Time;
@@ -25,6 +26,9 @@ pub struct Report {
     pub quota: Option<QuotaReport>,
     /// Why GitHub does not answer, if it does not.
     pub trouble: Option<String>,
+    /// Deletions that wait, because many gists were removed at once.
+    #[serde(default)]
+    pub held: Option<HeldDeletions>,
 }
 
 /// The rate limit as shown.
@@ -85,6 +89,7 @@ impl Syncer {
             conflicts: self.conflicts(),
             quota: self.api.quota().map(QuotaReport::from),
             trouble: self.shared().trouble.clone(),
+            held: self.held_deletions(self.now()),
         }
     }
 
@@ -135,6 +140,7 @@ impl Syncer {
             return;
         }
         self.shared().limited_until = None;
+        self.bury_local();
         // A second round: a file moved between gists leaves its old one after it arrived.
         for _ in 0..2 {
             for key in self.differing() {

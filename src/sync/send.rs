@@ -74,12 +74,15 @@ impl Syncer {
             Step::Delete(id) => {
                 let lags = self.reads_may_lag(gist.key, now);
                 // A look has just shown that it is there: 404 does not mean that it is gone.
-                let answer = self.api.delete(id);
-                answer.map_err(|error| {
-                    Failure::Theirs(judge_refusal(error, lags), Repeatable::Yes)
-                })?;
-                self.note_deleted(id).map_err(Failure::Ours)?;
-                self.store.put_all(vec![(gist.key, None)]).map_err(Failure::Ours)
+                // Written down first: who takes it back must know that it may be gone.
+                self.note_attempt(gist.key, Attempt::deletion(gist.attempt.as_ref()))?;
+                match self.api.delete(id) {
+                    Ok(()) => self.was_sent_away(gist.key, id, now).map_err(Failure::Ours),
+                    Err(error) => {
+                        self.take_back_attempt(gist, &error)?;
+                        Err(Failure::Theirs(judge_refusal(error, lags), Repeatable::Yes))
+                    }
+                }
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::api::retry::Repeatable;
 use crate::api::{ApiError, Fetched, FullGist};
 use crate::error::Error;
 use crate::model::{BlobId, FileName, Snapshot, Time};
-use crate::store::gist::{Gist, GistKey, LocalFile};
+use crate::store::gist::{Attempt, Gist, GistKey, LocalFile};
 
 /// How often a merge is begun anew because the user changed what was being merged.
 const ROUNDS: usize = 8;
@@ -32,7 +32,12 @@ impl Syncer {
                 self.take(gist.key, full.snapshot, now)?;
                 Ok(changed)
             }
-            Err(ApiError::NotFound) if self.reads_may_lag(gist.key, now) => Ok(false),
+            // After a deletion that was not answered it is no lag that shows.
+            Err(ApiError::NotFound)
+                if self.reads_may_lag(gist.key, now) && !(gist.removed && may_be_deleted(gist)) =>
+            {
+                Ok(false)
+            }
             Err(ApiError::NotFound) => {
                 self.gone_on_github(gist.key, now).map_err(Failure::Ours)?;
                 Ok(true)
@@ -164,7 +169,16 @@ impl Syncer {
             let why = format!("{} was deleted on GitHub and is open here", gist.description);
             return Err(self.postpone(key, why));
         }
-        if gist.differs() && !gist.removed && !gist.files.is_empty() {
+        let taken_back = !gist.removed && may_be_deleted(&gist);
+        if (gist.differs() || taken_back) && !gist.removed && !gist.files.is_empty() {
+            let entry = match &gist.base {
+                Some(base) => self.store.trash.find(&base.id)?,
+                None => None,
+            };
+            if let Some(entry) = &entry {
+                self.store.trash.take_bodies(entry, &self.store.blobs)?;
+                self.store.trash.begin_restoring(&entry.name, key)?;
+            }
             let is_lost = |blob: &BlobId| !self.store.blobs.holds(*blob);
             let bodies = gist.files.iter().filter_map(|(name, file)| Some((name, file.blob()?)));
             let lost: Vec<_> = bodies
@@ -183,7 +197,11 @@ impl Syncer {
                 gist.changed(now);
                 Ok(())
             })?;
+            if let Some(entry) = &entry {
+                self.store.trash.end_restoring(&entry.name, key);
+            }
         } else {
+            self.bury_what_is_here(&gist, now)?;
             self.store.put_all(vec![(key, None)])?;
         }
         self.tell(&[GistChange { key, moved: vec![], taken: vec![] }]);
@@ -213,8 +231,10 @@ impl Syncer {
                 }
             }
             gist.wrote = Some(wrote);
+            let shed = gist.removed_by(&remote, now);
             let merged = merge_around(gist, meant, Arc::clone(&remote), &texts, now);
             *gist = merged.gist.clone();
+            shed.into_iter().for_each(|shed| gist.remember(shed));
             // Only now: it also shows what came of earlier requests that were never answered.
             gist.attempt = None;
             Ok(merged)
@@ -250,14 +270,16 @@ fn take_over(
         || gist.attempt.as_ref().is_some_and(|sent| sent.made(remote));
     if gist.removed && !known {
         log::warn!("{}: changed on GitHub after it was removed here; it stays", remote.id);
-        let wrote = gist.wrote;
-        *gist = Gist { wrote, ..Gist::of_remote(gist.key, Arc::clone(remote)) };
+        let (wrote, shed) = (gist.wrote, std::mem::take(&mut gist.shed));
+        *gist = Gist { wrote, shed, ..Gist::of_remote(gist.key, Arc::clone(remote)) };
         return Ok(Merged::unchanged(gist));
     }
     let base = blobs_of(gist.base.as_deref());
+    let shed = if known { gist.removed_by(remote, now) } else { vec![] };
     let merged = merge(gist, &base, Arc::clone(remote), texts, now)?;
     *gist = merged.gist.clone();
     gist.upload.settled = false;
+    shed.into_iter().for_each(|shed| gist.remember(shed));
     Ok(merged)
 }
 
@@ -278,6 +300,11 @@ fn meant(
         }
     }
     (meant, altered)
+}
+
+/// Whether GitHub may have acted on a deletion of ours.
+fn may_be_deleted(gist: &Gist) -> bool {
+    gist.attempt.as_ref().is_some_and(Attempt::may_have_deleted)
 }
 
 /// Takes away files whose body was never fetched and is nowhere any more.

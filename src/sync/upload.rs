@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::bodies::Source;
 use super::due::due;
+use super::hold::not_before;
 use super::plan::{Class, Hold, Outside, Plan, Step, plan};
 use super::{Pacing, Syncer};
 use crate::api::ApiError;
@@ -26,6 +27,7 @@ pub type Left = BTreeMap<FileName, Hold>;
 impl Syncer {
     /// Sends every gist that is due at `now` and says when the next one will be.
     pub fn send_what_is_due(self: &Arc<Self>, now: Time) -> Option<Time> {
+        self.bury_local();
         let limited = self.shared().limited_until.filter(|until| *until > now);
         if limited.is_none() {
             for (_, key) in self.due_times().into_iter().filter(|(at, _)| *at <= now) {
@@ -44,9 +46,19 @@ impl Syncer {
     /// Every gist that owes something sendable, by when it is due.
     fn due_times(&self) -> Vec<(Time, GistKey)> {
         let mut found = Vec::new();
+        let now = self.now();
+        let held = self.held_deletions(now);
+        let mut waits = false;
         self.store.look_at_busy(|gist| {
-            found.extend(due(gist, self.options.write_back).map(|at| (at, gist.key)));
+            if let Some(at) = due(gist, self.options.write_back) {
+                let later = not_before(gist, at, held.as_ref());
+                waits |= at <= now && later > at;
+                found.push((later, gist.key));
+            }
         });
+        if let Some(held) = held.filter(|_| waits) {
+            self.say_held(&held);
+        }
         found.sort();
         found
     }
@@ -76,6 +88,7 @@ impl Syncer {
         if self.options.read_only {
             return Err(Error::ReadOnly("nothing is sent"));
         }
+        self.holds_back(key)?;
         let mut pacing = self.mutation.lock().unwrap_or_else(PoisonError::into_inner);
         match self.push_steps(&mut pacing, key, now, even_open) {
             Ok(left) => {
@@ -146,7 +159,15 @@ impl Syncer {
                 }
                 Step::Update { .. } | Step::Delete(_) => {}
             }
+            let deletes = matches!(plan.step, Step::Delete(_));
+            if deletes {
+                self.bury(&gist)?;
+            }
             self.keep_pace(pacing)?;
+            // Fetching what the trash needs takes a while, in which it may be taken back.
+            if deletes && self.store.look(key, |gist| gist.removed) != Some(true) {
+                continue;
+            }
             self.send(&gist, &plan, now)?;
             if !plan.more
                 && plan.held.is_empty()
@@ -230,7 +251,7 @@ impl Syncer {
     }
 
     /// Keeps the newest error with the gist; logs it when it begins and when it ends.
-    fn record_error(&self, key: GistKey, error: Option<String>) {
+    pub(super) fn record_error(&self, key: GistKey, error: Option<String>) {
         let look = |gist: &Gist| (gist.upload.error.clone(), gist.description.clone());
         let Some((before, title)) = self.store.look(key, look) else { return };
         if before == error {

@@ -63,6 +63,8 @@ fn same_row(old: &Gist, new: &Gist) -> bool {
         && old.upload.error == new.upload.error
         && old.meta == new.meta
         && old.their_description == new.their_description
+        && old.removed_at == new.removed_at
+        && old.shed == new.shed
 }
 
 /// Whether both say the same in every column of `file`.
@@ -76,7 +78,8 @@ fn same_file_row(old: &LocalFile, new: &LocalFile) -> bool {
 
 fn write_gist(transaction: &Transaction<'_>, gist: &Gist) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
-        "INSERT OR REPLACE INTO gist VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
+        "INSERT OR REPLACE INTO gist VALUES \
+         (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
     )?;
     statement.execute(params![
         gist.key.0,
@@ -95,6 +98,8 @@ fn write_gist(transaction: &Transaction<'_>, gist: &Gist) -> rusqlite::Result<()
         gist.meta.ctime.0,
         gist.wrote.map(|time| time.0),
         gist.their_description,
+        gist.removed_at.map(|time| time.0),
+        to_json(&gist.shed),
     ])?;
     Ok(())
 }
@@ -151,6 +156,8 @@ pub(super) fn read_gist(row: &Row<'_>) -> rusqlite::Result<Gist> {
         wrote: row.get::<_, Option<i64>>(14)?.map(Time),
         upload: Upload { error: row.get(7)?, ..Upload::default() },
         their_description: row.get(15)?,
+        removed_at: row.get::<_, Option<i64>>(16)?.map(Time),
+        shed: json(row, 17)?,
     })
 }
 

@@ -1,0 +1,228 @@
+//! Into the trash: before a deletion goes out, and when a gist turns out to be gone.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Syncer;
+use super::bodies::Source;
+use super::upload::Failure;
+use crate::api::ApiError;
+use crate::error::Error;
+use crate::model::{BlobId, FileName, GistId, RemoteFile, Time};
+use crate::store::gist::{Gist, GistKey, LocalFile};
+use crate::store::shed::Shed;
+use crate::store::trash::{Kept, Removed, entry_name};
+
+/// How often the trash is looked through for what is too old.
+const EXPIRY: Duration = Duration::from_secs(600);
+
+impl Syncer {
+    /// Puts a gist whose deletion is about to be sent into the trash, whole and durably. Bodies that
+    /// are not stored are fetched; the deletion waits until each is here or known to be gone.
+    pub(super) fn bury(self: &Arc<Self>, gist: &Gist) -> Result<(), Failure> {
+        let Some(base) = gist.base.as_ref().filter(|_| self.keeps_trash()) else { return Ok(()) };
+        if base.truncated {
+            log::warn!("{}: the trash gets the files that the API shows, and no others", base.id);
+        }
+        let base_files = base.files.iter().map(|(name, file)| (name.clone(), file.clone()));
+        let shed = gist.shed.iter().filter_map(|shed| Some((shed.name.clone(), shed.remote()?)));
+        let wanted: Vec<(FileName, RemoteFile)> = base_files
+            .chain(shed)
+            .filter(|(_, file)| !self.store.blobs.contains(file.blob))
+            .collect();
+        // All at once, then each waited for.
+        for (_, file) in &wanted {
+            let source = Source { id: base.id.clone(), file: file.clone() };
+            self.begin_fetching(&source).map_err(Failure::Ours)?;
+        }
+        for (name, file) in wanted {
+            self.fetch_for_trash(&base.id, &name, file)?;
+        }
+        self.put_in_trash(gist, gist.removed_at.unwrap_or_else(|| self.now()), false)
+            .map_err(Failure::Ours)
+    }
+
+    fn fetch_for_trash(
+        self: &Arc<Self>,
+        id: &GistId,
+        name: &FileName,
+        file: RemoteFile,
+    ) -> Result<(), Failure> {
+        let source = Source { id: id.clone(), file };
+        match self.body(&source) {
+            Ok(_) => Ok(()),
+            Err(Error::Denied(_)) if self.api.body(&source.file) == Err(ApiError::NotFound) => {
+                log::warn!("{id}: {name:?} is gone from GitHub; the trash has it by name only");
+                Ok(())
+            }
+            Err(error) => {
+                let words =
+                    format!("it is deleted when the trash has all of it, {name:?} too: {error}");
+                Err(Failure::Ours(if matches!(error, Error::Limited(_)) {
+                    Error::Limited(words)
+                } else if matches!(error, Error::Local { .. }) {
+                    error
+                } else {
+                    Error::Unreachable(words)
+                }))
+            }
+        }
+    }
+
+    /// Puts what is stored of a gist that GitHub has no more into the trash, if it is not there.
+    pub(super) fn bury_what_is_here(&self, gist: &Gist, now: Time) -> Result<(), Error> {
+        let Some(base) = gist.base.as_ref().filter(|_| self.keeps_trash()) else { return Ok(()) };
+        if self.store.trash.find(&base.id)?.is_some() {
+            return Ok(());
+        }
+        self.put_in_trash(gist, gist.removed_at.unwrap_or(now), !gist.removed)
+    }
+
+    /// Drops removed gists that GitHub never had; what was removed from them goes into the trash.
+    pub fn bury_local(&self) {
+        let mut removed = Vec::new();
+        self.store.look_at_busy(|gist| {
+            if gist.removed && gist.base.is_none() && gist.attempt.is_none() {
+                removed.push(gist.clone());
+            }
+        });
+        for gist in removed {
+            let at = gist.removed_at.unwrap_or_else(|| self.now());
+            let kept =
+                if self.keeps_trash() { self.put_in_trash(&gist, at, false) } else { Ok(()) };
+            match kept.and_then(|()| self.store.put_all(vec![(gist.key, None)])) {
+                Ok(()) => self.unsettle_movers(gist.key),
+                Err(error) => self.record_error(gist.key, Some(error.to_string())),
+            }
+        }
+    }
+
+    fn keeps_trash(&self) -> bool {
+        !self.options.trash_keep.is_zero()
+    }
+
+    fn put_in_trash(&self, gist: &Gist, at: Time, elsewhere: bool) -> Result<(), Error> {
+        let id = gist.base.as_ref().map(|base| base.id.clone());
+        let mut removed = Removed::new(id, gist.description.clone(), gist.public, at);
+        removed.elsewhere = elsewhere;
+        if let Some(base) = &gist.base {
+            removed.public = base.public;
+            removed.html_url.clone_from(&base.html_url);
+        }
+        removed.files = kept(gist, |blob| !self.store.blobs.contains(blob));
+        if removed.files.iter().all(|file| file.missing) {
+            if !removed.files.is_empty() {
+                log::info!("{:?} is gone, and nothing of it was stored here", gist.description);
+            }
+            return Ok(());
+        }
+        let name = entry_name(removed.id.as_ref(), at, gist.key);
+        self.store.trash.put(&name, &removed, &self.store.blobs)
+    }
+
+    /// Forgets removed gists and files that are older than `--trash-keep`, and entries of gists that
+    /// live after all. Looks every ten minutes.
+    pub(super) fn expire_trash(&self, now: Time) -> Result<(), Error> {
+        {
+            let mut shared = self.shared();
+            if shared.trash_looked_at.is_some_and(|at| now.since(at) < EXPIRY) {
+                return Ok(());
+            }
+            shared.trash_looked_at = Some(now);
+        }
+        let oldest = now.before(self.options.trash_keep);
+        for entry in self.store.trash.entries()?.0 {
+            let lives = |gist: &Gist| {
+                !gist.removed && !gist.attempt.as_ref().is_some_and(|sent| sent.may_have_deleted())
+            };
+            let key = entry.gist.id.as_ref().and_then(|id| self.store.find(id));
+            let lives = key.and_then(|key| self.store.look(key, lives)).unwrap_or(false);
+            if lives || entry.gist.removed_at < oldest {
+                self.store.trash.remove(&entry.name)?;
+            }
+        }
+        let mut old = Vec::new();
+        self.store.look_at_all(|gist| {
+            if gist.shed.first().is_some_and(|shed| shed.at < oldest) {
+                old.push(gist.key);
+            }
+        });
+        for key in old {
+            self.store.update(key, |gist| {
+                gist.forget_shed(oldest);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// GitHub has acted on a deletion.
+    pub(super) fn was_sent_away(&self, key: GistKey, id: &GistId, now: Time) -> Result<(), Error> {
+        self.note_deleted(id)?;
+        let look = |gist: &Gist| (gist.removed, gist.removed_at);
+        match self.store.look(key, look) {
+            // Taken back while the request was under way.
+            Some((false, _)) => self.gone_on_github(key, now),
+            Some((true, at)) => {
+                self.note_deletion_sent(at);
+                self.store.put_all(vec![(key, None)])
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Deletions without an answer that were taken back: gists a whole list shows are alive.
+    pub(super) fn settle_deletions(
+        &self,
+        listed: &HashSet<String>,
+        now: Time,
+    ) -> Result<(), Error> {
+        let mut alive = Vec::new();
+        self.store.look_at_all(|gist| {
+            if let (Some(base), Some(sent)) = (&gist.base, &gist.attempt)
+                && sent.may_have_deleted()
+                && !gist.removed
+                && listed.contains(base.id.as_str())
+            {
+                alive.push(gist.key);
+            }
+        });
+        for key in alive {
+            if !self.reads_may_lag(key, now) {
+                self.store.update(key, |gist| {
+                    gist.attempt = gist.attempt.as_ref().and_then(|sent| sent.without_deletions());
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the trash keeps of a gist: the files GitHub has or, where it was never there, none; and
+/// those removed before.
+pub(super) fn kept(gist: &Gist, missing: impl Fn(BlobId) -> bool) -> Vec<Kept> {
+    let of_base = |(name, file): (&FileName, &RemoteFile)| Kept {
+        name: name.clone(),
+        blob: file.blob,
+        size: file.size,
+        mode: gist.files.get(name).and_then(|file: &LocalFile| file.meta.mode),
+        removed_at: None,
+        over: None,
+        moved: gist.moved_to.contains_key(name),
+        missing: missing(file.blob),
+    };
+    let of_shed = |shed: &Shed| Kept {
+        name: shed.name.clone(),
+        blob: shed.blob,
+        size: shed.size,
+        mode: shed.mode,
+        removed_at: Some(shed.at),
+        over: shed.over,
+        moved: false,
+        missing: missing(shed.blob),
+    };
+    let base = gist.base.iter().flat_map(|base| &base.files).map(of_base);
+    base.chain(gist.shed.iter().map(of_shed)).collect()
+}
