@@ -18,6 +18,7 @@ pub use self::db::StoredPage;
 use self::db::{Change, Db};
 use self::gist::{Gist, GistKey};
 use self::memory::Memory;
+pub use self::peek::Peek;
 use crate::error::Error;
 use crate::model::{BlobId, GistId};
 
@@ -25,6 +26,7 @@ mod blobs;
 mod db;
 pub mod gist;
 mod memory;
+mod peek;
 pub mod scratch;
 
 /// The state of one account on one host.

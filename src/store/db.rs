@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
 pub(super) use self::rows::Change;
 use self::rows::{json, read_file, read_gist, to_json, write_change};
@@ -84,15 +84,7 @@ impl Db {
                 .execute_batch(&format!("BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"))
                 .map_err(|error| trouble(path, &error))?,
             VERSION => {}
-            other => {
-                return Err(Error::Local {
-                    errno: libc::EINVAL,
-                    message: format!(
-                        "{} was written by another version of gistfs (layout {other}, this one knows {VERSION})",
-                        path.display()
-                    ),
-                });
-            }
+            other => return Err(foreign(path, other)),
         }
         Ok(Self { connection, path: path.to_owned() })
     }
@@ -190,6 +182,32 @@ impl Db {
     /// Where the database is.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// Reads every gist of a database that somebody else may have open, and changes nothing.
+pub(super) fn peek(path: &Path) -> Result<Vec<Gist>, Error> {
+    let open = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        Ok((connection, version))
+    };
+    match open().map_err(|error| trouble(path, &error))? {
+        (_, 0) => Ok(Vec::new()),
+        (connection, VERSION) => Db { connection, path: path.to_owned() }.load(),
+        (_, other) => Err(foreign(path, other)),
+    }
+}
+
+fn foreign(path: &Path, layout: i64) -> Error {
+    Error::Local {
+        errno: libc::EINVAL,
+        message: format!(
+            "{} was written by another version of gistfs (layout {layout}, this one knows {VERSION})",
+            path.display()
+        ),
     }
 }
 

@@ -98,6 +98,25 @@ impl Hold {
     }
 }
 
+impl Hold {
+    /// What the user can do about it, where waiting does not help.
+    pub fn advice(self) -> Option<&'static str> {
+        match self {
+            Self::Open => Some("close it"),
+            Self::Moving | Self::Limbo => None,
+            Self::Blank => Some("write something into it"),
+            Self::Binary => Some("keep it here; only text can be sent"),
+            Self::CarriageReturns => {
+                Some("take the carriage returns out (dos2unix), or keep it here")
+            }
+            Self::TooLarge => Some("split it, or keep it here"),
+            Self::Altered => Some("change it, or keep it here"),
+            Self::TooManyFiles => Some("move files to another gist: at most 300 can be shown"),
+            Self::LastFile => Some("remove the directory to delete the gist, or make a file in it"),
+        }
+    }
+}
+
 impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
