@@ -24,7 +24,7 @@ pub enum Command {
     /// Send what is owed, then unmount
     #[command(visible_alias = "umount")]
     Unmount(UnmountArgs),
-    /// Show account, quota and what GitHub does not have yet
+    /// Show account, quota and what GitHub does not have yet, mounted or not
     Status(StatusArgs),
     /// Send now and wait; exit 1 with a list if something cannot go
     Sync(SyncArgs),
@@ -147,11 +147,14 @@ pub struct UnmountArgs {
 /// Options of `gistfs status`.
 #[derive(Args, Debug)]
 pub struct StatusArgs {
-    /// The mount [default: every mount]
+    /// The mount [default: every mount, and every account that is not mounted]
     pub mountpoint: Option<PathBuf>,
-    /// For programs
+    /// For programs; doc/SEMANTICS.md lists the fields
     #[arg(long)]
     pub json: bool,
+    /// Where mounts keep their state, if they were told [default: $XDG_STATE_HOME/gistfs]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
 }
 
 /// Options of `gistfs sync`.

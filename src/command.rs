@@ -5,16 +5,18 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::auth;
-use crate::cli::{Command, MountArgs, ServeArgs, StatusArgs, SyncArgs, UnmountArgs};
+use crate::cli::{Command, MountArgs, ServeArgs};
 use crate::config::Config;
 use crate::demo::{Server, ServerOptions};
 use crate::exit::{Exit, Failure};
-use crate::mount::control::{self, Ask, Reply, Status};
-use crate::mount::{Mount, background, point};
-use crate::sync::hold::HeldDeletions;
+use crate::mount::{Mount, background};
 use crate::sync::report::Owing;
 
 mod demo;
+mod progress;
+mod show;
+mod status;
+mod sync;
 mod trash;
 mod wanted;
 
@@ -22,9 +24,9 @@ mod wanted;
 pub fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Mount(args) => mount(*args),
-        Command::Unmount(args) => unmount(&args),
-        Command::Status(args) => status(&args),
-        Command::Sync(args) => sync(&args),
+        Command::Unmount(args) => sync::unmount(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Sync(args) => sync::sync(&args),
         Command::Trash(command) => trash::run(&command),
         Command::Demo(args) => demo::run(&args),
         Command::Serve(args) => serve(&args),
@@ -68,62 +70,6 @@ fn mount(args: MountArgs) -> Result<ExitCode, Failure> {
     Ok(if left.iter().any(Owing::is_pending) { Exit::Failed.into() } else { ExitCode::SUCCESS })
 }
 
-fn unmount(args: &UnmountArgs) -> Result<ExitCode, Failure> {
-    let mountpoint = crate::config::absolute(&args.mountpoint)?;
-    let ask = Ask::Unmount(args.timeout.as_secs_f64());
-    match control::ask(&mountpoint, &ask).map_err(|error| unheard(&mountpoint, &error))? {
-        Some(Reply { error: Some(error), .. }) => {
-            Err(Failure::new(Exit::MountPoint, error, "close it and try again"))
-        }
-        Some(reply) => {
-            print_left(&reply.left, "It is kept here and will be sent by the next mount.");
-            print_held(reply.held.as_ref());
-            Ok(ExitCode::SUCCESS)
-        }
-        // A dead mount has nobody to ask; what it owed is in its state.
-        None if point::is_dead(&mountpoint) || point::is_gistfs(&mountpoint) => {
-            point::unmount(&mountpoint, true)
-                .map_err(|error| Failure::new(Exit::MountPoint, error, "try fusermount3 -uz"))?;
-            Ok(ExitCode::SUCCESS)
-        }
-        None => Err(not_mounted(&mountpoint)),
-    }
-}
-
-fn status(args: &StatusArgs) -> Result<ExitCode, Failure> {
-    let all = replies(args.mountpoint.as_deref(), Ask::Status)?;
-    let all: Vec<Status> = all.into_iter().filter_map(|reply| reply.status).collect();
-    if args.json {
-        let text = serde_json::to_string_pretty(&all)
-            .map_err(|error| Failure::new(Exit::Failed, error.to_string(), "please report this"))?;
-        println!("{text}");
-    } else if all.is_empty() {
-        println!("Nothing is mounted.");
-    } else {
-        all.iter().for_each(print_status);
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn sync(args: &SyncArgs) -> Result<ExitCode, Failure> {
-    let all = replies(args.mountpoint.as_deref(), Ask::Sync(args.timeout.as_secs_f64()))?;
-    let left: Vec<Owing> = all.into_iter().flat_map(|reply| reply.left).collect();
-    print_left(&left, "");
-    Ok(if left.is_empty() { ExitCode::SUCCESS } else { Exit::Failed.into() })
-}
-
-fn replies(mountpoint: Option<&Path>, ask: Ask) -> Result<Vec<Reply>, Failure> {
-    match mountpoint {
-        Some(mountpoint) => {
-            let mountpoint = crate::config::absolute(mountpoint)?;
-            let reply =
-                control::ask(&mountpoint, &ask).map_err(|error| unheard(&mountpoint, &error))?;
-            reply.map(|reply| vec![reply]).ok_or_else(|| not_mounted(&mountpoint))
-        }
-        None => control::ask_all(&ask).map_err(|error| unheard(Path::new("the mounts"), &error)),
-    }
-}
-
 fn unheard(what: &Path, error: &std::io::Error) -> Failure {
     Failure::new(
         Exit::Failed,
@@ -138,59 +84,6 @@ fn not_mounted(mountpoint: &Path) -> Failure {
         format!("no gistfs of yours is mounted on {}", mountpoint.display()),
         "see gistfs status",
     )
-}
-
-fn print_status(status: &Status) {
-    println!("{}: {} gists of {}", status.mountpoint, status.report.gists, status.account);
-    match &status.report.quota {
-        Some(quota) => println!(
-            "  quota: {} of {} requests left until {}",
-            quota.remaining, quota.limit, quota.reset
-        ),
-        None => println!("  quota: no limit known"),
-    }
-    if let Some(trouble) = &status.report.trouble {
-        println!("  GitHub: {trouble}");
-    }
-    print_held(status.report.held.as_ref());
-    if status.report.owing.is_empty() {
-        println!("  everything is on GitHub");
-    }
-    for gist in &status.report.owing {
-        print_owing(gist);
-    }
-    for conflict in &status.report.conflicts {
-        if let Some(file) = &conflict.file {
-            println!("  {:?}: conflict: {file:?} is a version of its own", conflict.title);
-        }
-        if let Some(description) = &conflict.description {
-            println!("  {:?}: conflict: also described as {description:?}", conflict.title);
-        }
-    }
-}
-
-fn print_held(held: Option<&HeldDeletions>) {
-    if let Some(held) = held {
-        println!("  {held}");
-    }
-}
-
-fn print_owing(gist: &Owing) {
-    println!("  {:?}: {}", gist.title, gist.state);
-    for (name, state) in &gist.files {
-        println!("    {name:?}: {state}");
-    }
-}
-
-fn print_left(left: &[Owing], then: &str) {
-    if left.is_empty() {
-        return;
-    }
-    println!("Not on GitHub as it is here:");
-    left.iter().for_each(print_owing);
-    if !then.is_empty() {
-        println!("{then}");
-    }
 }
 
 fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {

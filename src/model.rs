@@ -220,6 +220,17 @@ impl Time {
         i64::try_from(stamp.as_nanosecond()).ok().map(Self)
     }
 
+    /// For people: by the machine's time zone, without the date if that is the one of `now`.
+    pub fn local(self, now: Self) -> String {
+        let zoned = |time: Self| {
+            let stamp = jiff::Timestamp::from_nanosecond(time.0.into()).unwrap_or_default();
+            stamp.to_zoned(jiff::tz::TimeZone::system())
+        };
+        let (time, now) = (zoned(self), zoned(now));
+        let form = if time.date() == now.date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
+        time.strftime(form).to_string()
+    }
+
     /// Seconds since 1970, rounded down.
     pub fn seconds(self) -> i64 {
         self.0.div_euclid(1_000_000_000)

@@ -19,7 +19,7 @@ use crate::kernel::Kernel;
 use crate::model::Time;
 use crate::store::Store;
 use crate::sync::report::Owing;
-use crate::sync::{Options as SyncOptions, Syncer};
+use crate::sync::{Options as SyncOptions, Progress, Syncer};
 
 pub mod account;
 pub mod background;
@@ -102,7 +102,7 @@ impl Mount {
         let notifier = run_session(config, read_only.is_some(), &fs, &sender)?;
         tell_kernel(&fs, notifier)?;
         watch_signals(&sender)?;
-        let control = control::Control::start(&config.mountpoint, &account, &syncer, &sender)?;
+        let control = control::Control::start(config, &account, &syncer, &sender)?;
         syncer.start().map_err(|error| no_threads(&error))?;
         // Served by the session's threads; an answer proves that the mount is up.
         std::fs::metadata(&config.mountpoint).map_err(|error| {
@@ -140,11 +140,10 @@ impl Mount {
                 }
                 Ok(Event::Unmount(timeout, asker)) => {
                     let until = Time::now().after(timeout);
-                    let left = self.drain(until);
+                    let left = self.drain_telling(until, &mut |progress| asker.see(progress));
                     match point::unmount(&self.mountpoint, false) {
                         Ok(()) => {
-                            let held = self.syncer.held_deletions(Time::now());
-                            asker.hear(&Reply { held, ..Reply::left(left) });
+                            asker.hear(&Reply::left(left, &self.syncer));
                             asker.wait_for_our_end();
                             self.wait_for_end(LINGER);
                             return self.finish(until);
@@ -158,8 +157,12 @@ impl Mount {
     }
 
     fn drain(&self, until: Time) -> Vec<Owing> {
+        self.drain_telling(until, &mut |_| {})
+    }
+
+    fn drain_telling(&self, until: Time, tell: &mut dyn FnMut(&Progress)) -> Vec<Owing> {
         self.fs.record_everything();
-        self.syncer.drain(until, true)
+        self.syncer.drain_telling(until, true, tell)
     }
 
     fn detach_and_wait(&self) {

@@ -9,6 +9,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use self::bodies::Bodies;
+pub use self::drain::Progress;
+use self::queue::Queue;
+use self::turn::Limit;
 use crate::api::GistApi;
 use crate::api::pace::Pace;
 use crate::error::Error;
@@ -20,21 +23,26 @@ pub mod aside;
 pub mod bodies;
 mod bury;
 pub mod conflicts;
+mod drain;
 pub mod due;
 pub mod hold;
 pub mod lines;
 pub mod merge;
 mod overwritten;
+pub mod owed;
 pub mod plan;
+mod queue;
 pub mod refresh;
 pub mod report;
 pub mod restore;
 #[cfg(test)]
 mod sample;
 mod send;
+pub mod standing;
 mod take;
 mod texts;
 pub mod trash;
+pub mod turn;
 pub mod upload;
 
 /// How syncing behaves.
@@ -108,6 +116,9 @@ pub struct GistChange {
 /// Where the time comes from; tests bring their own.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 
+/// How time is waited out; the sleep of tests moves their clock.
+pub type Sleep = Arc<dyn Fn(Duration) + Send + Sync>;
+
 /// The traffic of one account.
 ///
 /// Its methods are told the time at which they begin. A clock of its own it needs for what follows
@@ -117,27 +128,29 @@ pub struct Syncer {
     api: Arc<dyn GistApi>,
     options: Options,
     clock: Clock,
+    sleep: Sleep,
     bodies: Bodies,
     watcher: OnceLock<Weak<dyn Watcher>>,
     /// Held by whoever changes something on GitHub: one at a time. Before every other lock.
-    mutation: Mutex<Pacing>,
+    mutation: Mutex<()>,
     shared: Mutex<Shared>,
     /// Signalled when there may be something to do.
     wake: Condvar,
 }
 
-/// What the one who changes something on GitHub needs to know.
-#[derive(Default)]
-struct Pacing {
-    /// Chosen before the first change, when an answer has told whether the host has limits.
-    pace: Option<Pace>,
-}
-
 /// What all threads of the syncer share. A leaf: held for a moment, never across anything.
 #[derive(Default)]
 struct Shared {
-    /// Not to send before: a rate limit said so.
-    limited_until: Option<Time>,
+    /// When changes were sent and when the next one may be.
+    pace: Pace,
+    /// The wait that GitHub asked for last.
+    limit: Option<Limit>,
+    /// The quota's reset until which its last tenth is the user's, and since when.
+    reserve: Option<(Time, Time)>,
+    /// Whose turn it is among the gists that are due.
+    queue: Queue,
+    /// The gist whose request is under way.
+    uploading: Option<GistKey>,
     /// Gists whose remote change has to wait for a writer to finish.
     postponed: std::collections::HashSet<GistKey>,
     /// The newest answer's verdict on the network, in words; `None` when all is well.
@@ -168,15 +181,17 @@ impl Syncer {
     /// Joins a store and an API. Nothing runs until [`Syncer::start`].
     pub fn new(store: Arc<Store>, api: Arc<dyn GistApi>, options: Options) -> Self {
         let bodies = Bodies::new(options.parallel);
+        let shared = Mutex::new(turn::remembered(&store, &options));
         Self {
             store,
             api,
             options,
             clock: Arc::new(Time::now),
+            sleep: Arc::new(std::thread::sleep),
             bodies,
             watcher: OnceLock::new(),
             mutation: Mutex::default(),
-            shared: Mutex::default(),
+            shared,
             wake: Condvar::new(),
         }
     }
@@ -184,6 +199,12 @@ impl Syncer {
     /// The same by another clock than the machine's.
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// The same with another way to wait for a turn.
+    pub fn with_sleep(mut self, sleep: Sleep) -> Self {
+        self.sleep = sleep;
         self
     }
 
@@ -310,7 +331,7 @@ impl Syncer {
 
     /// What to ask at `now`. The list that the mount began with is not asked for again at once.
     fn next_refresh(&self, now: Time) -> Refresh {
-        if self.spares_quota() {
+        if self.must_rest(now) {
             return Refresh::Not;
         }
         let mut shared = self.shared();
@@ -335,13 +356,6 @@ impl Syncer {
             }
         }
         true
-    }
-
-    /// Whether background requests must leave the last tenth of the quota to the user.
-    fn spares_quota(&self) -> bool {
-        self.api
-            .quota()
-            .is_some_and(|quota| quota.remaining < quota.limit / 10 && self.now() < quota.reset)
     }
 
     /// Logs a change between trouble and none, once each.

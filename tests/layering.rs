@@ -31,6 +31,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["cli", "main"]),
     ("env_logger", &["mount/background"]),
     ("directories", &["config", "command/demo"]),
+    ("indicatif", &["command/progress"]),
     ("signal_hook", &["mount", "command"]),
     ("axum", &["demo"]),
     ("git2", &["demo"]),

@@ -47,8 +47,8 @@ impl Can {
             return Ok(syncer.trash(&ask));
         }
         let point = self.mountpoint.as_deref().unwrap_or(Path::new(""));
-        let reply =
-            control::ask(point, &Ask::Trash(ask)).map_err(|error| unheard(point, &error))?;
+        let reply = control::ask(point, &Ask::Trash(ask), &mut |_| {})
+            .map_err(|error| unheard(point, &error))?;
         reply.and_then(|reply| reply.trash).ok_or_else(|| not_mounted(point))
     }
 }
@@ -69,13 +69,12 @@ fn cans(place: &TrashWhere) -> Result<Vec<Can>, Failure> {
     let list = Ask::Trash(TrashAsk::List);
     let mount = place.mount.as_deref().map(crate::config::absolute).transpose()?;
     let replies = match &mount {
-        Some(mount) => control::ask(mount, &list)
+        Some(mount) => control::ask(mount, &list, &mut |_| {})
             .map_err(|error| unheard(mount, &error))?
             .into_iter()
             .collect(),
-        None => {
-            control::ask_all(&list).map_err(|error| unheard(Path::new("the mounts"), &error))?
-        }
+        None => control::ask_all(&list, &mut |_| {})
+            .map_err(|error| unheard(Path::new("the mounts"), &error))?,
     };
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let mut cans: Vec<Can> = replies

@@ -1,4 +1,5 @@
-//! The door to a running mount: a socket in the runtime directory, one JSON line each way.
+//! The door to a running mount: a socket in the runtime directory. One JSON line asks, one answers;
+//! whoever wants to see how it goes gets lines `{"progress": …}` before the answer.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
@@ -12,12 +13,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Event;
 use super::account::Account;
+use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::model::{BlobId, Time};
-use crate::sync::Syncer;
 use crate::sync::hold::HeldDeletions;
-use crate::sync::report::{Owing, Report};
+use crate::sync::report::{Owing, Report, Waiting};
 use crate::sync::trash::{TrashAsk, TrashReply};
+use crate::sync::{Progress, Syncer};
 
 /// The longest line either side sends.
 const LONGEST_LINE: u64 = 16 << 20;
@@ -34,6 +36,10 @@ pub enum Ask {
     Unmount(f64),
     /// Something of the trash.
     Trash(TrashAsk),
+    /// [`Ask::Sync`], and tell how it goes.
+    FollowSync(f64),
+    /// [`Ask::Unmount`], and tell how it goes.
+    FollowUnmount(f64),
 }
 
 /// What a running mount answers.
@@ -48,6 +54,9 @@ pub struct Reply {
     /// How things stand, where asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
+    /// What keeps changes from being sent now, if something does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
     /// Deletions that wait, because many gists were removed at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<HeldDeletions>,
@@ -59,23 +68,53 @@ pub struct Reply {
     pub mountpoint: Option<String>,
 }
 
-/// A mount's state.
+/// A line that is not the answer yet.
+#[derive(Serialize, Deserialize)]
+struct Told {
+    progress: Progress,
+}
+
+/// Whether an account is mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mounted {
+    /// A mount answers.
+    Yes,
+    /// Nothing is mounted.
+    No,
+    /// Its process is gone, and the mount point is dead.
+    Dead,
+    /// It is mounted and does not answer here.
+    Silent,
+}
+
+/// An account's state, mounted or not.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Status {
-    /// Where it is mounted.
+    /// Where it is mounted, or was last.
     pub mountpoint: String,
+    /// Whether it is.
+    pub mounted: Mounted,
+    /// On which host.
+    pub host: String,
     /// Whose gists.
     pub account: String,
-    /// The process.
-    pub pid: u32,
+    /// Why nothing can be changed, if so.
+    pub read_only: Option<String>,
+    /// The process, if there is one.
+    pub pid: Option<u32>,
+    /// Where its state is.
+    pub state: String,
     /// Everything else.
     #[serde(flatten)]
     pub report: Report,
 }
 
 impl Reply {
-    pub(super) fn left(left: Vec<Owing>) -> Self {
-        Self { left, ..Self::default() }
+    /// What is left after sending, and why no more could go, if that was for want of time only.
+    pub(super) fn left(left: Vec<Owing>, syncer: &Syncer) -> Self {
+        let waits = left.iter().any(Owing::is_pending);
+        Self { waiting: syncer.waiting().filter(|_| waits), left, ..Self::default() }
     }
 
     pub(super) fn ending() -> Self {
@@ -102,7 +141,7 @@ impl Drop for Control {
 
 impl Control {
     pub(super) fn start(
-        mountpoint: &Path,
+        config: &Config,
         account: &Account,
         syncer: &Arc<Syncer>,
         events: &Sender<Event>,
@@ -116,7 +155,7 @@ impl Control {
         };
         let directory =
             directory().map_err(|error| fail(Path::new("the runtime directory"), error))?;
-        let path = directory.join(socket_name(mountpoint));
+        let path = directory.join(socket_name(&config.mountpoint));
         if path.exists() {
             // Left by a process that was killed: the mount point was free, so nobody listens.
             std::fs::remove_file(&path).map_err(|error| fail(&path, error))?;
@@ -125,8 +164,10 @@ impl Control {
         let private = std::fs::Permissions::from_mode(0o600);
         std::fs::set_permissions(&path, private).map_err(|error| fail(&path, error))?;
         let door = Door {
-            mountpoint: mountpoint.to_string_lossy().into_owned(),
+            mountpoint: config.mountpoint.to_string_lossy().into_owned(),
+            host: config.state_name.clone(),
             account: account.login.clone(),
+            read_only: account.read_only_because(config).map(str::to_owned),
             syncer: Arc::clone(syncer),
             events: Mutex::new(events.clone()),
         };
@@ -151,51 +192,78 @@ impl Control {
 }
 
 /// Whoever asked, and waits for the answer.
-pub(crate) struct Asker(UnixStream);
+pub(crate) struct Asker {
+    stream: UnixStream,
+    /// Wants to see how it goes.
+    follows: bool,
+}
 
 impl Asker {
     pub(super) fn hear(&self, reply: &Reply) {
-        if let Err(error) = write_line(&self.0, reply) {
+        if let Err(error) = write_line(&self.stream, reply) {
             log::debug!("whoever asked did not wait for the answer: {error}");
+        }
+    }
+
+    pub(super) fn see(&self, progress: &Progress) {
+        if self.follows
+            && let Err(error) = write_line(&self.stream, &Told { progress: progress.clone() })
+        {
+            log::trace!("whoever asked looks away: {error}");
         }
     }
 
     /// Keeps the connection open until this process has ended. Whoever unmounts waits for that:
     /// then the state is free for the next mount.
     pub(super) fn wait_for_our_end(self) {
-        std::mem::forget(self.0);
+        std::mem::forget(self.stream);
     }
 }
 
 /// What the door's threads know.
 struct Door {
     mountpoint: String,
+    host: String,
     account: String,
+    read_only: Option<String>,
     syncer: Arc<Syncer>,
     events: Mutex<Sender<Event>>,
 }
 
 impl Door {
     fn serve(&self, stream: UnixStream) {
-        let reply = match read_line::<Ask>(&stream) {
-            Ok(Some(Ask::Status)) => Reply { status: Some(self.status()), ..Reply::default() },
-            Ok(Some(Ask::Sync(seconds))) => {
+        let (ask, follows) = match read_line::<Ask>(&mut BufReader::new(&stream)) {
+            Ok(Some(ask)) => {
+                let follows = matches!(ask, Ask::FollowSync(_) | Ask::FollowUnmount(_));
+                (ask, follows)
+            }
+            Ok(None) => return,
+            Err(error) => {
+                let asker = Asker { stream, follows: false };
+                return asker.hear(&Reply::failed(format!("that is no question: {error}")));
+            }
+        };
+        let asker = Asker { stream, follows };
+        match ask {
+            Ask::Status => {
+                asker.hear(&Reply { status: Some(self.status()), ..Reply::default() });
+            }
+            Ask::Sync(seconds) | Ask::FollowSync(seconds) => {
                 let until = Time::now().after(bounded(seconds));
                 self.syncer.let_deletions_go();
-                Reply::left(self.syncer.drain(until, false))
+                let left =
+                    self.syncer.drain_telling(until, false, &mut |progress| asker.see(progress));
+                asker.hear(&Reply::left(left, &self.syncer));
             }
-            Ok(Some(Ask::Unmount(seconds))) => {
-                return self.pass_on(Event::Unmount(bounded(seconds), Asker(stream)));
+            Ask::Unmount(seconds) | Ask::FollowUnmount(seconds) => {
+                self.pass_on(Event::Unmount(bounded(seconds), asker));
             }
-            Ok(Some(Ask::Trash(ask))) => Reply {
+            Ask::Trash(ask) => asker.hear(&Reply {
                 trash: Some(self.syncer.trash(&ask)),
                 mountpoint: Some(self.mountpoint.clone()),
                 ..Reply::default()
-            },
-            Ok(None) => return,
-            Err(error) => Reply::failed(format!("that is no question: {error}")),
-        };
-        Asker(stream).hear(&reply);
+            }),
+        }
     }
 
     /// The mount's own thread answers: it is the one that knows when the process may end.
@@ -211,8 +279,12 @@ impl Door {
     fn status(&self) -> Status {
         Status {
             mountpoint: self.mountpoint.clone(),
+            mounted: Mounted::Yes,
+            host: self.host.clone(),
             account: self.account.clone(),
-            pid: std::process::id(),
+            read_only: self.read_only.clone(),
+            pid: Some(std::process::id()),
+            state: self.syncer.store().directory().to_string_lossy().into_owned(),
             report: self.syncer.report(),
         }
     }
@@ -222,24 +294,32 @@ fn bounded(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds.clamp(0.0, 1e6)).unwrap_or_default()
 }
 
-/// Asks the mount at `mountpoint`; `None` if no gistfs listens for it.
-pub fn ask(mountpoint: &Path, question: &Ask) -> std::io::Result<Option<Reply>> {
-    ask_socket(&directory()?.join(socket_name(mountpoint)), question)
+/// Asks the mount at `mountpoint`; `None` if no gistfs listens for it. `see` hears how it goes.
+pub fn ask(
+    mountpoint: &Path,
+    question: &Ask,
+    see: &mut dyn FnMut(&Progress),
+) -> std::io::Result<Option<Reply>> {
+    ask_socket(&directory()?.join(socket_name(mountpoint)), question, see)
 }
 
-/// Asks every mount of this user how it stands.
-pub fn ask_all(question: &Ask) -> std::io::Result<Vec<Reply>> {
+/// Asks every mount of this user.
+pub fn ask_all(question: &Ask, see: &mut dyn FnMut(&Progress)) -> std::io::Result<Vec<Reply>> {
     let mut replies = Vec::new();
     for entry in std::fs::read_dir(directory()?)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "sock") {
-            replies.extend(ask_socket(&path, question)?);
+            replies.extend(ask_socket(&path, question, see)?);
         }
     }
     Ok(replies)
 }
 
-fn ask_socket(path: &Path, question: &Ask) -> std::io::Result<Option<Reply>> {
+fn ask_socket(
+    path: &Path,
+    question: &Ask,
+    see: &mut dyn FnMut(&Progress),
+) -> std::io::Result<Option<Reply>> {
     use std::io::ErrorKind::{ConnectionRefused, NotFound};
     let stream = match UnixStream::connect(path) {
         Ok(stream) => stream,
@@ -247,12 +327,27 @@ fn ask_socket(path: &Path, question: &Ask) -> std::io::Result<Option<Reply>> {
         Err(error) => return Err(error),
     };
     write_line(&stream, question)?;
-    let reply = read_line(&stream)?;
-    if matches!(question, Ask::Unmount(_)) {
+    let mut reader = BufReader::new(&stream);
+    let reply = loop {
+        match read_line::<Answer>(&mut reader)? {
+            Some(Answer::Told(told)) => see(&told.progress),
+            Some(Answer::Reply(reply)) => break Some(*reply),
+            None => break None,
+        }
+    };
+    if matches!(question, Ask::Unmount(_) | Ask::FollowUnmount(_)) {
         // A broken connection is an end as well.
-        drop(std::io::copy(&mut &stream, &mut std::io::sink()));
+        drop(std::io::copy(&mut reader, &mut std::io::sink()));
     }
     Ok(reply)
+}
+
+/// A line of an answer.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Answer {
+    Told(Told),
+    Reply(Box<Reply>),
 }
 
 fn write_line<T: Serialize>(mut stream: &UnixStream, value: &T) -> std::io::Result<()> {
@@ -261,10 +356,12 @@ fn write_line<T: Serialize>(mut stream: &UnixStream, value: &T) -> std::io::Resu
     stream.write_all(&line)
 }
 
-/// What the other side said; `None` if it went away without a word.
-fn read_line<T: for<'a> Deserialize<'a>>(stream: &UnixStream) -> std::io::Result<Option<T>> {
+/// The next line the other side said; `None` if it went away.
+fn read_line<T: for<'a> Deserialize<'a>>(
+    reader: &mut BufReader<&UnixStream>,
+) -> std::io::Result<Option<T>> {
     let mut line = String::new();
-    BufReader::new(std::io::Read::take(stream, LONGEST_LINE)).read_line(&mut line)?;
+    std::io::Read::take(reader, LONGEST_LINE).read_line(&mut line)?;
     if line.is_empty() { Ok(None) } else { Ok(Some(serde_json::from_str(&line)?)) }
 }
 

@@ -50,6 +50,16 @@ pub struct Blobs {
     added: AtomicU64,
 }
 
+fn below(blobs: &Path, id: BlobId) -> PathBuf {
+    let hex = id.to_string();
+    blobs.join(&hex[..2]).join(&hex[2..])
+}
+
+/// Where the state in `directory` keeps a body, if it does.
+pub(super) fn path_in(directory: &Path, id: BlobId) -> PathBuf {
+    below(&directory.join("blobs"), id)
+}
+
 impl Blobs {
     /// Opens the bodies in `directory`; working copies a dead process left are removed.
     pub fn open(directory: &Path) -> Result<Self, Error> {
@@ -73,8 +83,7 @@ impl Blobs {
     }
 
     fn path(&self, id: BlobId) -> PathBuf {
-        let hex = id.to_string();
-        self.blobs.join(&hex[..2]).join(&hex[2..])
+        below(&self.blobs, id)
     }
 
     /// A working copy of the body that `file` holds.

@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, ffi, params};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Row, Transaction, ffi, params,
+};
 
 pub(super) use self::rows::Change;
 use self::rows::{json, read_file, read_gist, to_json, write_change};
@@ -100,15 +102,8 @@ impl Db {
         let mut connection = connect(path).map_err(judge)?;
         let version: i64 =
             connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(judge)?;
-        let known = LAYOUTS.len() as i64;
-        if version > known {
-            return Err(Unusable::Failed(Error::Local {
-                errno: libc::EINVAL,
-                message: format!(
-                    "{} was written by another version of gistfs (layout {version}, this one knows {known})",
-                    path.display()
-                ),
-            }));
+        if version > LAYOUTS.len() as i64 {
+            return Err(Unusable::Failed(foreign(path, version)));
         }
         if version != 0 {
             check(&connection).map_err(judge)?.map_err(Unusable::Damaged)?;
@@ -282,6 +277,40 @@ fn sensible(gists: &[Gist]) -> Result<(), String> {
     let twice =
         gists.iter().filter_map(|gist| gist.base.as_ref()).find(|base| !ids.insert(&base.id));
     twice.map_or(Ok(()), |base| Err(format!("gist {} is there twice", base.id)))
+}
+
+/// Reads every gist of a database that somebody else may have open, and changes nothing.
+pub(super) fn peek(path: &Path) -> Result<Vec<Gist>, Error> {
+    let open = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        Ok((connection, version))
+    };
+    let known = LAYOUTS.len() as i64;
+    let (connection, version) = open().map_err(|error| trouble(path, &error))?;
+    if version == 0 {
+        return Ok(Vec::new());
+    }
+    if version != known {
+        return Err(foreign(path, version));
+    }
+    let db = Db { connection, path: path.to_owned(), commits: 0 };
+    db.load().map_err(|error| trouble(path, &error))
+}
+
+fn foreign(path: &Path, layout: i64) -> Error {
+    let known = LAYOUTS.len() as i64;
+    let whose =
+        if layout < known { "an earlier version: mount it once" } else { "a later version" };
+    Error::Local {
+        errno: libc::EINVAL,
+        message: format!(
+            "{} was written by {whose} (layout {layout}, this one knows {known})",
+            path.display()
+        ),
+    }
 }
 
 /// Moves what the log holds into the database proper, beside whoever is committing.

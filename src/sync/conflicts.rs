@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Syncer;
 use super::aside::conflict_of;
+use super::report::title_of;
 use crate::model::FileName;
 use crate::store::gist::Gist;
 
@@ -40,18 +41,11 @@ fn conflicts_of(gist: &Gist) -> impl Iterator<Item = Conflict> {
     let file = |name: &FileName| (Some(name.to_string()), None);
     let description = gist.their_description.iter().map(|theirs| (None, Some(theirs.clone())));
     files.map(file).chain(description).map(|(file, description)| Conflict {
-        title: title(gist),
+        title: title_of(gist),
         id: gist.base.as_ref().map(|base| base.id.to_string()),
         file,
         description,
     })
-}
-
-/// What a gist is called where people read it.
-pub(super) fn title(gist: &Gist) -> String {
-    let first = || gist.files.keys().next().map(ToString::to_string);
-    let title = Some(gist.description.clone()).filter(|text| !text.is_empty());
-    title.or_else(first).unwrap_or_else(|| "(empty)".into())
 }
 
 #[cfg(test)]

@@ -99,6 +99,24 @@ impl Hold {
             | Self::Lost => false,
         }
     }
+
+    /// What the user can do about it, where waiting does not help.
+    pub fn advice(self) -> Option<&'static str> {
+        match self {
+            Self::Open => Some("close it"),
+            Self::Moving | Self::Limbo => None,
+            Self::Blank => Some("write something into it"),
+            Self::Binary => Some("keep it here; only text can be sent"),
+            Self::CarriageReturns => {
+                Some("take the carriage returns out (dos2unix), or keep it here")
+            }
+            Self::TooLarge => Some("split it, or keep it here"),
+            Self::Altered => Some("change it, or keep it here"),
+            Self::TooManyFiles => Some("move files to another gist: at most 300 can be shown"),
+            Self::LastFile => Some("remove the directory to delete the gist, or make a file in it"),
+            Self::Lost => Some("write the file again, or remove it"),
+        }
+    }
 }
 
 impl fmt::Display for Hold {
@@ -114,7 +132,7 @@ impl fmt::Display for Hold {
             Self::LastFile => "GitHub keeps no empty gist: remove the directory to delete it",
             Self::Moving => "waits until the file is in the gist it was moved to",
             Self::Limbo => "renamed by an editor that has not written its successor yet",
-            Self::Lost => "its bytes are lost: write the file again or remove it",
+            Self::Lost => "its bytes are lost: the stored body is missing or damaged",
         })
     }
 }

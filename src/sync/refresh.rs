@@ -37,7 +37,8 @@ impl Syncer {
             let address = address(&from);
             let stored = self.store.page(&address)?;
             let etag = stored.as_ref().and_then(|page| page.etag.clone());
-            let page = match (self.api.list(&PageRequest { from, etag })?, stored) {
+            let answer = self.api.list(&PageRequest { from, etag });
+            let page = match (answer.map_err(|error| self.heard(error))?, stored) {
                 (Fetched::NotModified, Some(stored)) => stored,
                 (Fetched::NotModified, None) => {
                     return Err(Error::Nonsense("304 to a question without an ETag".into()));
@@ -86,7 +87,8 @@ impl Syncer {
         let mut first = None;
         let mut all = true;
         for number in 0..MOST_PAGES {
-            let page = match self.api.list(&PageRequest { from, etag: etag.take() })? {
+            let answer = self.api.list(&PageRequest { from, etag: etag.take() });
+            let page = match answer.map_err(|error| self.heard(error))? {
                 Fetched::NotModified => return Ok(()),
                 Fetched::New(page) => page,
             };
@@ -229,7 +231,7 @@ impl Syncer {
                     Err(error) => return Err(error),
                 },
                 Ok(_) => log::debug!("{id} is in no list but there"),
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(self.heard(error)),
             }
         }
         Ok(())

@@ -1,29 +1,44 @@
 //! What is owed, in words: for `gistfs status` and `sync`, and for whoever ends the mount.
+//!
+//! Times are GitHub's form, in UTC. Whoever shows them to people may turn them.
 
-use std::sync::Arc;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::Syncer;
-use super::conflicts::{Conflict, title};
+use super::conflicts::Conflict;
+use super::due::due;
 use super::hold::HeldDeletions;
-use super::plan::{Plan, Step};
+use super::owed::{self, Change, OwedFile};
+use super::plan::{Class, Hold, Outside, Plan, Step, plan};
+use super::standing::Standing;
+use super::turn::Barrier;
 use crate::api::Quota;
+use crate::api::pace::{A_MINUTE, AN_HOUR};
+use crate::error::Error;
 use crate::model::Time;
+use crate::store::Peek;
 use crate::store::gist::{Gist, GistKey};
 
-/// How a mount stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How an account stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// Gists there are.
     pub gists: usize,
-    /// Gists that differ from GitHub.
+    /// Gists that differ from GitHub, the most recently changed first.
     pub owing: Vec<Owing>,
     /// What was changed on both sides and waits for a person to decide.
     #[serde(default)]
     pub conflicts: Vec<Conflict>,
+    /// Editors' files, which live here only.
+    pub scratch: Vec<Scratch>,
     /// What is left of the rate limit, where the host has one and an answer told it.
     pub quota: Option<QuotaReport>,
+    /// What the pace leaves, where the host has limits.
+    pub pace: Option<PaceReport>,
+    /// What holds changes back that are not asked for, if something does.
+    pub waiting: Option<Waiting>,
     /// Why GitHub does not answer, if it does not.
     pub trouble: Option<String>,
     /// Deletions that wait, because many gists were removed at once.
@@ -42,6 +57,47 @@ pub struct QuotaReport {
     pub reset: String,
 }
 
+/// Changes sent, and how many more may be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaceReport {
+    /// Sent in the last minute.
+    pub minute: usize,
+    /// Left of 80.
+    pub minute_left: usize,
+    /// Sent in the last hour.
+    pub hour: usize,
+    /// Left of 500.
+    pub hour_left: usize,
+    /// When the next change may go.
+    pub next: String,
+    /// When everything that is pending can have been sent.
+    pub all: String,
+}
+
+/// What changes wait for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// Until when.
+    pub until: String,
+    /// Why.
+    pub why: String,
+}
+
+impl From<&Barrier> for Waiting {
+    fn from(barrier: &Barrier) -> Self {
+        Self { until: barrier.until.to_string(), why: barrier.why.to_string() }
+    }
+}
+
+/// A file that is never sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scratch {
+    /// Its gist's title.
+    pub title: String,
+    /// Its name.
+    pub name: String,
+}
+
 /// A gist that differs from GitHub.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owing {
@@ -49,20 +105,28 @@ pub struct Owing {
     pub title: String,
     /// GitHub's id; none while the gist is not there.
     pub id: Option<String>,
-    /// `pending`, `local: REASON` (cannot be sent as it is) or `error: REASON`.
-    pub state: String,
-    /// Since when, if it changed in this mount.
-    pub since: Option<String>,
-    /// Failed tries since the last success.
+    /// What happened to it as a whole.
+    pub change: Change,
+    /// How it stands.
+    pub state: Standing,
+    /// Whether the description differs.
+    pub description: bool,
+    /// The files that differ.
+    pub files: Vec<OwedFile>,
+    /// Since when.
+    pub since: String,
+    /// Failed tries since the last success, in this mount.
     pub tries: u32,
-    /// Files that stay behind, with one word of the same kind each.
-    pub files: Vec<(String, String)>,
+    /// When it is tried next, if that is not the user's to say.
+    pub next: Option<String>,
+    /// What the user can do about it.
+    pub advice: Option<String>,
 }
 
 impl Owing {
     /// Whether it will be sent without the user doing anything.
     pub fn is_pending(&self) -> bool {
-        self.state == "pending"
+        self.state.is_pending()
     }
 }
 
@@ -72,100 +136,160 @@ impl From<Quota> for QuotaReport {
     }
 }
 
+/// What people call a gist.
+pub(super) fn title_of(gist: &Gist) -> String {
+    let named = Some(gist.description.clone()).filter(|text| !text.is_empty());
+    let named = named.or_else(|| Some(gist.files.keys().next()?.to_string()));
+    // Of a removed one GitHub still knows the files.
+    let named = named.or_else(|| Some(gist.base.as_ref()?.files.keys().next()?.to_string()));
+    named.unwrap_or_else(|| "(empty)".into())
+}
+
+/// How a gist stands, by its plan.
+fn standing(gist: &Gist, plan: &Plan, uploading: bool) -> Standing {
+    if !gist.differs() {
+        return Standing::Clean;
+    }
+    if uploading {
+        return Standing::Uploading;
+    }
+    if let Some(error) = &gist.upload.error {
+        return Standing::Error(error.clone());
+    }
+    match plan.step {
+        Step::Nothing => {
+            let stays = plan.held.values().find(|hold| !hold.passes());
+            stays.map_or(Standing::Pending, |hold| Standing::Local(hold.to_string()))
+        }
+        Step::Fetch(_) | Step::Create { .. } | Step::Update { .. } | Step::Delete(_) => {
+            Standing::Pending
+        }
+    }
+}
+
+fn owing(gist: &Gist, plan: &Plan, state: Standing, next: Option<Time>) -> Owing {
+    let advice = match &state {
+        Standing::Error(error) => owed::advice(error),
+        Standing::Local(_) => {
+            plan.held.values().find(|hold| !hold.passes()).copied().and_then(Hold::advice)
+        }
+        Standing::Clean | Standing::Pending | Standing::Uploading => None,
+    };
+    Owing {
+        title: title_of(gist),
+        id: gist.base.as_ref().map(|base| base.id.to_string()),
+        change: match (&gist.base, gist.removed) {
+            (None, _) => Change::Added,
+            (Some(_), true) => Change::Deleted,
+            (Some(_), false) => Change::Changed,
+        },
+        description: gist.base.as_ref().is_some_and(|base| base.description != gist.description),
+        files: owed::files(gist, plan, &state),
+        state,
+        since: owed::first_change(gist).to_string(),
+        tries: gist.upload.tries,
+        next: next.map(|time| time.to_string()),
+        advice: advice.map(str::to_owned),
+    }
+}
+
+fn scratch_of(gist: &Gist, found: &mut Vec<Scratch>) {
+    for name in gist.files.keys().filter(|name| gist.is_scratch(name)) {
+        found.push(Scratch { title: title_of(gist), name: name.to_string() });
+    }
+}
+
 impl Syncer {
     /// How things stand now. Asks nobody.
     pub fn report(&self) -> Report {
-        let mut gists = 0;
+        let now = self.now();
+        let mut report = Report::default();
         let mut differing = Vec::new();
         self.store.look_at_all(|gist| {
-            gists += usize::from(!gist.removed);
+            report.gists += usize::from(!gist.removed);
+            scratch_of(gist, &mut report.scratch);
             if gist.differs() {
                 differing.push(gist.clone());
             }
         });
-        Report {
-            gists,
-            owing: differing.iter().map(|gist| self.owing(gist)).collect(),
-            conflicts: self.conflicts(),
-            quota: self.api.quota().map(QuotaReport::from),
-            trouble: self.shared().trouble.clone(),
-            held: self.held_deletions(self.now()),
-        }
+        let barrier = self.barrier(now, false);
+        differing.sort_by_key(|gist| std::cmp::Reverse((owed::last_change(gist), gist.key)));
+        let not_before = barrier.as_ref().map(|barrier| barrier.until);
+        report.owing =
+            differing.iter().map(|gist| self.owing(gist, not_before.unwrap_or(now))).collect();
+        report.waiting = barrier.filter(|barrier| barrier.is_long(now)).as_ref().map(Waiting::from);
+        report.conflicts = self.conflicts();
+        report.held = self.held_deletions(now);
+        report.quota = self.api.quota().map(QuotaReport::from);
+        let pending = report.owing.iter().filter(|gist| gist.is_pending()).count();
+        report.pace = self.pace_report(now, not_before.unwrap_or(now), pending);
+        report.trouble = self.shared().trouble.clone();
+        report
     }
 
-    fn owing(&self, gist: &Gist) -> Owing {
-        let Plan { step, held, .. } = self.plan(gist, false);
-        let state = match (&gist.upload.error, &step) {
-            (Some(error), _) => format!("error: {error}"),
-            (None, Step::Nothing) => match held.values().find(|hold| !hold.passes()) {
-                Some(hold) => format!("local: {hold}"),
-                None => "pending".into(),
-            },
-            (None, _) => "pending".into(),
-        };
-        let word = |hold: &super::plan::Hold| {
-            if hold.passes() { "pending".to_owned() } else { format!("local: {hold}") }
-        };
-        Owing {
-            title: title(gist),
-            id: gist.base.as_ref().map(|base| base.id.to_string()),
-            state,
-            since: gist.upload.first_change.map(|time| time.to_string()),
-            tries: gist.upload.tries,
-            files: held.iter().map(|(name, hold)| (name.to_string(), word(hold))).collect(),
-        }
+    /// What keeps changes from going now, if something does.
+    pub fn waiting(&self) -> Option<Waiting> {
+        let now = self.now();
+        self.barrier(now, true).filter(|barrier| barrier.is_long(now)).as_ref().map(Waiting::from)
     }
 
-    /// Sends everything that can be sent until `until`, refusals and back-offs forgotten, and
-    /// tells what is left. `even_open` includes files still open for writing.
-    ///
-    /// Returns at `until` even while a request hangs; what comes of that one shows later.
-    pub fn drain(self: &Arc<Self>, until: Time, even_open: bool) -> Vec<Owing> {
-        let (done, wait) = std::sync::mpsc::channel::<()>();
-        let syncer = Arc::clone(self);
-        let worker = std::thread::Builder::new().name("gistfs-drain".into()).spawn(move || {
-            syncer.send_all(until, even_open);
-            drop(done);
-        });
-        match worker {
-            // Nothing is ever sent over it: it ends when the work does.
-            Ok(_) => drop(wait.recv_timeout(until.since(self.now()))),
-            Err(error) => log::warn!("cannot start a thread to send what is owed: {error}"),
-        }
-        self.report().owing
+    /// How one gist stands; `None` if there is no such one.
+    pub fn standing(&self, key: GistKey) -> Option<Standing> {
+        let gist = self.store.get(key)?;
+        let uploading = self.shared().uploading == Some(key);
+        Some(standing(&gist, &self.plan(&gist, false), uploading))
     }
 
-    fn send_all(self: &Arc<Self>, until: Time, even_open: bool) {
-        if self.options.read_only {
-            return;
+    fn owing(&self, gist: &Gist, not_before: Time) -> Owing {
+        let plan = self.plan(gist, false);
+        let uploading = self.shared().uploading == Some(gist.key);
+        let state = standing(gist, &plan, uploading);
+        let sendable = !uploading && plan.step != Step::Nothing && !self.options.read_only;
+        let next = due(gist, self.options.write_back).filter(|_| sendable);
+        let mut owing = owing(gist, &plan, state, next.map(|next| next.max(not_before)));
+        if self.options.read_only && owing.is_pending() {
+            owing.advice = Some("mount it so that it can be written".into());
         }
-        self.shared().limited_until = None;
-        self.bury_local();
-        // A second round: a file moved between gists leaves its old one after it arrived.
-        for _ in 0..2 {
-            for key in self.differing() {
-                if self.now() >= until {
-                    return;
-                }
-                self.store.note(key, |gist| {
-                    gist.upload.refused = false;
-                    gist.upload.not_before = None;
-                });
-                let failed = self.push(key, self.now(), even_open).is_err();
-                if failed && self.shared().limited_until.is_some() {
-                    return;
-                }
-            }
-        }
+        owing
     }
 
-    fn differing(&self) -> Vec<GistKey> {
-        let mut keys = Vec::new();
-        self.store.look_at_busy(|gist| {
-            if gist.differs() {
-                keys.push(gist.key);
-            }
-        });
-        keys
+    fn pace_report(&self, now: Time, next: Time, pending: usize) -> Option<PaceReport> {
+        let shared = self.shared();
+        let (minute, hour) = shared.pace.used(now)?;
+        Some(PaceReport {
+            minute,
+            minute_left: A_MINUTE.saturating_sub(minute),
+            hour,
+            hour_left: AN_HOUR.saturating_sub(hour),
+            next: next.to_string(),
+            all: shared.pace.last_of(pending, next).to_string(),
+        })
     }
+}
+
+/// What the account whose state is in `directory` owes, read without changing anything there.
+pub fn of_state(directory: &Path) -> Result<Report, Error> {
+    let peek = Peek::open(directory)?;
+    let class = |blob| peek.body(blob).map(|body| Class::of(&body));
+    // Whether a moved file arrived does not matter to what is told: it is pending either way.
+    let outside = Outside { class: &class, arrived: &|_, _| false, even_open: true };
+    let mut report = Report::default();
+    let mut differing = Vec::new();
+    for gist in &peek.gists {
+        report.gists += usize::from(!gist.removed);
+        scratch_of(gist, &mut report.scratch);
+        if gist.differs() {
+            differing.push(gist);
+        }
+    }
+    differing.sort_by_key(|gist| std::cmp::Reverse((owed::last_change(gist), gist.key)));
+    report.owing = differing
+        .into_iter()
+        .map(|gist| {
+            let plan = plan(gist, &outside);
+            let state = standing(gist, &plan, false);
+            owing(gist, &plan, state, None)
+        })
+        .collect();
+    Ok(report)
 }

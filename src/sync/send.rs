@@ -1,50 +1,18 @@
 //! Carrying out a step: one request, written down before it leaves, in GitHub's pace.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, MutexGuard};
-use std::time::Duration;
+use std::sync::Arc;
 
+use super::Syncer;
 use super::plan::{Body, Change, Plan, Step, expected};
 use super::upload::Failure;
-use super::{Pacing, Syncer};
-use crate::api::pace::Pace;
 use crate::api::retry::Repeatable;
 use crate::api::{ApiError, Fetched, FileChange, NewGist, PageAddress, PageRequest, Patch};
 use crate::error::Error;
 use crate::model::{BlobId, FileName, Snapshot, Time};
 use crate::store::gist::{Attempt, Gist, GistKey};
 
-/// The longest pause between two changes that is waited out; a longer one sends us away.
-const SHORT_PAUSE: Duration = Duration::from_secs(2);
-
 impl Syncer {
-    /// Waits until GitHub's pace allows the next change, if that is soon.
-    pub(super) fn keep_pace(&self, pacing: &mut MutexGuard<'_, Pacing>) -> Result<(), Failure> {
-        let interval = self.options.write_interval;
-        let limited = self.api.quota().is_some();
-        let pace = pacing.pace.get_or_insert_with(|| {
-            if limited {
-                Pace::github(interval.unwrap_or(Duration::from_secs(1)))
-            } else {
-                Pace::unlimited(interval.unwrap_or_default())
-            }
-        });
-        let wait = pace.wait(self.now());
-        if wait > SHORT_PAUSE {
-            return Err(Failure::Theirs(
-                ApiError::Limited {
-                    message: "gistfs keeps below GitHub's limit on changes".into(),
-                    wait: Some(wait),
-                    secondary: true,
-                },
-                Repeatable::Yes,
-            ));
-        }
-        std::thread::sleep(wait);
-        pace.sent(self.now());
-        Ok(())
-    }
-
     pub(super) fn send(&self, gist: &Gist, plan: &Plan, now: Time) -> Result<(), Failure> {
         match &plan.step {
             Step::Nothing | Step::Fetch(_) => Ok(()),

@@ -1,14 +1,15 @@
 //! Sending what is owed: look, plan, send, and make the answer the new base.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::bodies::Source;
 use super::due::due;
 use super::hold::not_before;
 use super::plan::{Class, Hold, Outside, Plan, Step, plan};
-use super::{Pacing, Syncer};
+use super::turn::{Barrier, Patience};
+use super::{Syncer, owed};
 use crate::api::ApiError;
 use crate::api::retry::{self, Repeatable};
 use crate::error::Error;
@@ -21,45 +22,56 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Requests one push may take before it lets others have their turn.
 const STEPS: usize = 64;
 
+/// A gist that owes something sendable.
+struct Due {
+    /// When it may go.
+    at: Time,
+    /// When it was last changed.
+    changed: Time,
+    key: GistKey,
+}
+
 /// What a push left behind.
 pub type Left = BTreeMap<FileName, Hold>;
 
 impl Syncer {
-    /// Sends every gist that is due at `now` and says when the next one will be.
+    /// Sends every gist that is due at `now`, as far as pace and limits allow, and says when to call
+    /// again. Each gist has one turn a call.
     pub fn send_what_is_due(self: &Arc<Self>, now: Time) -> Option<Time> {
         self.bury_local();
-        let limited = self.shared().limited_until.filter(|until| *until > now);
-        if limited.is_none() {
-            for (_, key) in self.due_times().into_iter().filter(|(at, _)| *at <= now) {
-                // The failure is recorded with the gist, and logged there.
-                let failed = self.push(key, self.now(), false).is_err();
-                if failed && self.shared().limited_until.is_some_and(|until| until > now) {
-                    break;
-                }
-            }
+        let mut tried = HashSet::new();
+        while self.barrier(self.now(), false).is_none() {
+            let due = self.due_gists(self.now()).into_iter();
+            let waiting: Vec<(Time, GistKey)> = due
+                .filter(|due| due.at <= now && !tried.contains(&due.key))
+                .map(|due| (due.changed, due.key))
+                .collect();
+            let turn = self.shared().queue.next(&waiting);
+            let Some(key) = turn else { break };
+            tried.insert(key);
+            // The failure is recorded with the gist, and logged there.
+            drop(self.push(key, false, None));
         }
-        let limited = self.shared().limited_until.filter(|until| *until > now);
-        let next = self.due_times().into_iter().map(|(at, _)| at).min()?;
-        Some(limited.map_or(next, |until| next.max(until)))
+        let next = self.due_gists(self.now()).into_iter().map(|due| due.at).min()?;
+        let barrier = self.barrier(self.now(), false);
+        Some(barrier.map_or(next, |barrier| next.max(barrier.until)))
     }
 
-    /// Every gist that owes something sendable, by when it is due.
-    fn due_times(&self) -> Vec<(Time, GistKey)> {
+    /// Every gist that owes something sendable. Deletions that are held are due when they go.
+    fn due_gists(&self, now: Time) -> Vec<Due> {
         let mut found = Vec::new();
-        let now = self.now();
         let held = self.held_deletions(now);
         let mut waits = false;
         self.store.look_at_busy(|gist| {
-            if let Some(at) = due(gist, self.options.write_back) {
-                let later = not_before(gist, at, held.as_ref());
-                waits |= at <= now && later > at;
-                found.push((later, gist.key));
+            if let Some(due) = due(gist, self.options.write_back) {
+                let at = not_before(gist, due, held.as_ref());
+                waits |= due <= now && at > due;
+                found.push(Due { at, changed: owed::last_change(gist), key: gist.key });
             }
         });
         if let Some(held) = held.filter(|_| waits) {
             self.say_held(&held);
         }
-        found.sort();
         found
     }
 
@@ -71,7 +83,9 @@ impl Syncer {
         std::thread::Builder::new()
             .name("gistfs-push".into())
             .spawn(move || {
-                if answer.send(syncer.push(key, syncer.now(), true)).is_err() {
+                let until = syncer.now().after(PATIENCE);
+                let patience = Patience { until, limits: false, tell: &|_| {} };
+                if answer.send(syncer.push(key, true, Some(&patience))).is_err() {
                     log::debug!("whoever waited for GitHub's answer did not wait so long");
                 }
             })
@@ -80,32 +94,57 @@ impl Syncer {
         wait.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(late()))
     }
 
-    /// Sends what the gist owes, now. `even_open` includes files that are open for writing.
+    /// Sends what the gist owes, now. `even_open` includes files that are open for writing; with
+    /// `patience` the user waits, and waits for pace and limits too.
     ///
     /// What cannot be sent is told, not an error. An error is recorded with the gist, which is
-    /// then tried again later if trying again can help.
-    pub fn push(self: &Arc<Self>, key: GistKey, now: Time, even_open: bool) -> Result<Left, Error> {
+    /// then tried again later if trying again can help. [`Error::Limited`] says that it is not this
+    /// gist's turn yet; that is nobody's failure.
+    pub(super) fn push(
+        self: &Arc<Self>,
+        key: GistKey,
+        even_open: bool,
+        patience: Option<&Patience<'_>>,
+    ) -> Result<Left, Error> {
         if self.options.read_only {
             return Err(Error::ReadOnly("nothing is sent"));
         }
         self.holds_back(key)?;
-        let mut pacing = self.mutation.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.push_steps(&mut pacing, key, now, even_open) {
-            Ok(left) => {
-                self.store.note(key, |gist| {
-                    gist.upload.tries = 0;
-                    gist.upload.not_before = None;
-                    if !gist.differs() {
-                        gist.upload.first_change = None;
-                        gist.upload.last_change = None;
-                    }
-                });
-                self.record_error(key, None);
-                self.unsettle_movers(key);
-                Ok(left)
+        loop {
+            let failure = match self.push_alone(key, even_open, patience.is_some()) {
+                Ok(left) => return Ok(left),
+                Err(failure) => failure,
+            };
+            let later = failure.is_not_now();
+            let error = self.record_failure(key, failure);
+            // Waited for without the lock: others may have something that can go at once.
+            if !(later && patience.is_some_and(|patience| self.wait_for_turn(patience))) {
+                return Err(error);
             }
-            Err(failure) => Err(self.record_failure(key, failure)),
         }
+    }
+
+    fn push_alone(
+        self: &Arc<Self>,
+        key: GistKey,
+        even_open: bool,
+        asked: bool,
+    ) -> Result<Left, Failure> {
+        let _alone = self.mutation.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = self.push_steps(key, self.now(), even_open, asked);
+        self.shared().uploading = None;
+        let left = done?;
+        self.store.note(key, |gist| {
+            gist.upload.tries = 0;
+            gist.upload.not_before = None;
+            if !gist.differs() {
+                gist.upload.first_change = None;
+                gist.upload.last_change = None;
+            }
+        });
+        self.record_error(key, None);
+        self.unsettle_movers(key);
+        Ok(left)
     }
 
     /// Gists that wait for a file to arrive in `key` look again: it arrived, or `key` is no more.
@@ -124,10 +163,10 @@ impl Syncer {
 
     fn push_steps(
         self: &Arc<Self>,
-        pacing: &mut MutexGuard<'_, Pacing>,
         key: GistKey,
         now: Time,
         even_open: bool,
+        asked: bool,
     ) -> Result<Left, Failure> {
         let mut looked = false;
         for _ in 0..STEPS {
@@ -146,6 +185,16 @@ impl Syncer {
                     }
                     continue;
                 }
+                Step::Create { .. } | Step::Update { .. } | Step::Delete(_) => {
+                    // Before the look: that one is not free if it has to be repeated.
+                    if let Some(barrier) = self.barrier(self.now(), asked) {
+                        return Err(Failure::NotNow(barrier));
+                    }
+                    self.shared().uploading = Some(key);
+                }
+            }
+            match &plan.step {
+                Step::Nothing | Step::Fetch(_) => {}
                 Step::Create { .. } if gist.attempt.is_some() => {
                     self.look_for_lost_create(&gist, now)?;
                     continue;
@@ -159,16 +208,16 @@ impl Syncer {
                 }
                 Step::Update { .. } | Step::Delete(_) => {}
             }
-            let deletes = matches!(plan.step, Step::Delete(_));
-            if deletes {
+            if matches!(plan.step, Step::Delete(_)) {
                 self.bury(&gist)?;
+                // Fetching what the trash needs takes a while, in which it may be taken back.
+                if self.store.look(key, |gist| gist.removed) != Some(true) {
+                    continue;
+                }
             }
-            self.keep_pace(pacing)?;
-            // Fetching what the trash needs takes a while, in which it may be taken back.
-            if deletes && self.store.look(key, |gist| gist.removed) != Some(true) {
-                continue;
-            }
+            self.count_change();
             self.send(&gist, &plan, now)?;
+            self.limit_is_over();
             if !plan.more
                 && plan.held.is_empty()
                 && !self.store.look(key, Gist::differs).unwrap_or(false)
@@ -216,14 +265,22 @@ impl Syncer {
     /// Notes a failed push with the gist and tells the error to raise.
     fn record_failure(&self, key: GistKey, failure: Failure) -> Error {
         let mut unknown = false;
-        let (error, wait, limited) = match failure {
-            Failure::Ours(error) => (error, Some(Duration::from_secs(5)), false),
+        let (error, wait) = match failure {
+            Failure::NotNow(barrier) => {
+                self.store.note(key, |gist| gist.upload.settled = false);
+                return Error::Limited(format!("{}; until {}", barrier.why, barrier.until));
+            }
+            Failure::Theirs(error @ ApiError::Limited { .. }, _) => {
+                // It holds for everything we send and says nothing about this gist.
+                self.store.note(key, |gist| gist.upload.settled = false);
+                return self.heard(error);
+            }
+            Failure::Ours(error) => (error, Some(Duration::from_secs(5))),
             Failure::Theirs(error, repeatable) => {
                 let tries = self.store.look(key, |gist| gist.upload.tries).unwrap_or(0);
                 let wait = retry::wait(tries, repeatable, &error, self.seed());
-                let limited = matches!(error, ApiError::Limited { .. });
                 unknown = error.outcome_unknown();
-                (Error::from(error), wait, limited)
+                (Error::from(error), wait)
             }
         };
         let now = self.now();
@@ -237,9 +294,6 @@ impl Syncer {
             }
         }
         let until = wait.map(|wait| now.after(wait));
-        if limited {
-            self.shared().limited_until = until;
-        }
         self.store.note(key, |gist| {
             gist.upload.tries = gist.upload.tries.saturating_add(1);
             gist.upload.not_before = until;
@@ -250,7 +304,8 @@ impl Syncer {
         error
     }
 
-    /// Keeps the newest error with the gist; logs it when it begins and when it ends.
+    /// Keeps the newest error with the gist; logs it when it begins and when it ends, and what
+    /// comes in between only for those who want to know everything.
     pub(super) fn record_error(&self, key: GistKey, error: Option<String>) {
         let look = |gist: &Gist| (gist.upload.error.clone(), gist.description.clone());
         let Some((before, title)) = self.store.look(key, look) else { return };
@@ -258,7 +313,8 @@ impl Syncer {
             return;
         }
         match (&before, &error) {
-            (_, Some(error)) => log::warn!("{title:?} is not sent: {error}"),
+            (None, Some(error)) => log::warn!("{title:?} is not sent: {error}"),
+            (Some(_), Some(error)) => log::debug!("{title:?} is still not sent: {error}"),
             (Some(_), None) => log::info!("{title:?} is sent again"),
             (None, None) => {}
         }
@@ -295,15 +351,25 @@ fn owes_text(gist: &Gist, class: impl Fn(BlobId) -> Option<Class>) -> bool {
     })
 }
 
-/// Why a push failed: on GitHub's side, and then maybe only for now, or on ours.
+/// Why a push failed: on GitHub's side, and then maybe only for now, or on ours; or why it is not
+/// its turn.
 pub(super) enum Failure {
+    NotNow(Barrier),
     Theirs(ApiError, Repeatable),
     Ours(Error),
+}
+
+impl Failure {
+    /// Whether nothing was wrong but the time.
+    fn is_not_now(&self) -> bool {
+        matches!(self, Self::NotNow(_) | Self::Theirs(ApiError::Limited { .. }, _))
+    }
 }
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
+            Failure::NotNow(barrier) => Self::Limited(barrier.why.to_string()),
             Failure::Theirs(error, _) => error.into(),
             Failure::Ours(error) => error,
         }

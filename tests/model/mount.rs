@@ -75,9 +75,10 @@ fn open(
 ) -> Arc<GistFs> {
     let store = Store::open(state, "/mnt", 1 << 20).expect("the state opens");
     let options = sync::Options { write_interval: Some(Duration::ZERO), ..Default::default() };
-    let now = clock.clone();
+    let (now, sleeper) = (clock.clone(), clock.clone());
     let syncer = Syncer::new(Arc::new(store), Arc::clone(github) as _, options)
-        .with_clock(Arc::new(move || now.now()));
+        .with_clock(Arc::new(move || now.now()))
+        .with_sleep(Arc::new(move |time| sleeper.pass(time)));
     let options = Options {
         uid: 1000,
         gid: 1000,

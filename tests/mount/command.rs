@@ -150,7 +150,12 @@ fn status_tells_people_and_programs_how_things_stand() {
     assert_eq!(status["account"], json!("octo"));
     assert_eq!(status["gists"], json!(1));
     assert!(status["quota"]["remaining"].is_u64() && status["pid"].is_u64(), "{status:#}");
-    assert_eq!(owing["files"][0][0], json!("c.bin"), "{status:#}");
+    let files = owing["files"].as_array().expect("files");
+    let of = |name: &str| files.iter().find(|file| file["name"] == json!(name)).expect("the file");
+    assert_eq!(of("a.txt")["change"], json!("changed"), "{status:#}");
+    assert_eq!(of("a.txt")["state"], json!("pending"), "{status:#}");
+    let state = of("c.bin")["state"].as_str().expect("a word");
+    assert!(state.starts_with("local: not text"), "{status:#}");
 }
 
 #[test]
