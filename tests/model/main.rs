@@ -8,6 +8,7 @@
 mod github;
 mod mount;
 mod outcome;
+mod pace;
 mod promises;
 mod reference;
 mod run;
