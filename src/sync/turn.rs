@@ -214,7 +214,8 @@ impl Syncer {
         let mut told = None;
         while let Some(barrier) = self.barrier(self.now(), true) {
             let limited = matches!(barrier.why, Why::Limit(_));
-            if barrier.until > patience.until || (limited && !patience.limits) {
+            let hopeless = barrier.until > patience.until || (limited && !patience.limits);
+            if hopeless || self.shared().gives_way {
                 return false;
             }
             if barrier.is_long(self.now()) && told.as_ref() != Some(&barrier) {

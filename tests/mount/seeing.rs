@@ -101,6 +101,25 @@ fn unmounting_under_a_limit_is_quick_says_why_and_the_next_mount_obeys_it_too() 
     assert_eq!(world.changes().len(), 1, "nobody hammers");
 }
 
+/// The one that was unmounted has the state as long as it sends, a second a change.
+#[test]
+fn a_long_queue_of_the_last_mount_does_not_keep_the_next_one_waiting() {
+    let mut world = World::empty();
+    for number in 0..20 {
+        world.seed(&format!("Notes {number}"), &[("a.txt", "alpha\n")]);
+    }
+    world.mount(&["--write-back", "600", "--write-interval", "1"]);
+    world.sh("for d in Notes*; do echo omega > \"$d/a.txt\"; done");
+    let out = world.program("fusermount3").arg("-u").arg(world.point()).output().expect("it runs");
+    assert!(out.status.success(), "{}", said(&out));
+    let start = Instant::now();
+    world.remount(&[]);
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+    assert_eq!(world.read("Notes 7/a.txt"), "omega\n");
+    world.saved();
+    assert_eq!(world.changes().len(), 20, "what either sent, the other did not");
+}
+
 #[test]
 fn without_a_mount_status_reads_what_is_owed_from_the_state_and_disturbs_nothing() {
     let mut world = changed(1);
