@@ -142,7 +142,7 @@ fn without_a_mount_status_reads_what_is_owed_from_the_state_and_disturbs_nothing
         let (code, words) = status(&world, arguments);
         assert_eq!(code, 0, "{words}");
         assert!(words.contains("Nothing is mounted.") && words.contains("not mounted"), "{words}");
-        assert!(words.contains("\"Notes 0\": pending, changed, since "), "{words}");
+        assert!(words.contains("\"Notes 0\": pending (changed since "), "{words}");
         assert!(words.contains("renamed  \"b.txt\" (was \"a.txt\")"), "{words}");
         assert!(words.contains("local: blank"), "{words}");
         assert!(words.contains("to do: write something into it"), "{words}");
