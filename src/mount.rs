@@ -201,18 +201,18 @@ impl Mount {
     }
 }
 
-/// Opens the state. A mount that was just unmounted may still be sending what it owes.
+/// Opens the state. A mount that was just unmounted may still be sending what it owes: it is asked
+/// to leave that to us, so that a long queue keeps nobody waiting.
 fn open_store(config: &Config, directory: &Path) -> Result<Store, Error> {
     let deadline = Instant::now() + PATIENCE + LINGER;
     loop {
         let opened = Store::open(directory, &config.mountpoint.to_string_lossy(), config.memory);
         let busy = matches!(opened, Err(Error::Local { errno: libc::EBUSY, .. }));
-        let ending = || {
-            let holder = Store::holder(directory);
-            holder.is_some_and(|point| !point::mounts().contains(&point.into()))
-        };
-        if !busy || Instant::now() >= deadline || !ending() {
-            return opened;
+        let holder = || Store::holder(directory).map(std::path::PathBuf::from);
+        let ending = holder().filter(|point| busy && !point::mounts().contains(point));
+        let Some(point) = ending.filter(|_| Instant::now() < deadline) else { return opened };
+        if let Err(error) = control::ask(&point, control::Ask::GiveWay, &mut |_| {}) {
+            log::debug!("{}: {error}", point.display());
         }
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -164,6 +164,8 @@ struct Shared {
     /// A whole list is wanted before its time.
     list_again: bool,
     stopping: bool,
+    /// What is not sent is left to another mount that waits.
+    gives_way: bool,
     /// Counts pokes, so that none is lost between a look and the wait.
     pokes: u64,
     /// Changes from call to call; spreads back-offs.
@@ -269,6 +271,12 @@ impl Syncer {
     pub fn stop(&self) {
         self.shared().stopping = true;
         self.wake.notify_all();
+    }
+
+    /// After [`Syncer::stop`]: begins no more requests, because the next mount waits for our end.
+    pub fn give_way(&self) {
+        let mut shared = self.shared();
+        shared.gives_way = shared.stopping;
     }
 
     /// Waits until `until`, a poke after the one counted as `seen`, or the end; says whether to go on.

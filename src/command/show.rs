@@ -51,17 +51,27 @@ impl Clock {
     }
 }
 
+/// Prints what each gist owes.
+pub(super) fn print_owing(all: &[Owing], clock: &Clock) {
+    for gist in all {
+        let twin = all.iter().any(|other| other.title == gist.title && other.id != gist.id);
+        print_gist(gist, twin, clock);
+    }
+}
+
 /// Prints what one gist owes: a line for it, one a file, and what can be done.
-pub(super) fn print_owing(gist: &Owing, clock: &Clock) {
-    let mut line = format!("  {}: {}", quoted(&gist.title), plain(&gist.state.to_string()));
-    line += &format!(", {}, since {}", gist.change.word(), clock.time(&gist.since));
+fn print_gist(gist: &Owing, twin: bool, clock: &Clock) {
+    let mut about = format!("{} since {}", gist.change.word(), clock.time(&gist.since));
+    if let Some(id) = gist.id.as_ref().filter(|_| twin) {
+        about += &format!("; {}", plain(id));
+    }
     if gist.tries > 0 {
-        line += &format!(", tried {} times", gist.tries);
+        about += &format!("; tries: {}", gist.tries);
+        if let Some(next) = &gist.next {
+            about += &format!(", next {}", clock.until(next));
+        }
     }
-    if let Some(next) = gist.next.as_deref().filter(|_| gist.tries > 0) {
-        line += &format!(", next {}", clock.until(next));
-    }
-    println!("{line}");
+    println!("  {}: {} ({about})", quoted(&gist.title), plain(&gist.state.to_string()));
     if gist.description {
         println!("    changed  the description");
     }
@@ -99,7 +109,7 @@ pub(super) fn print_owing(gist: &Owing, clock: &Clock) {
 pub(super) fn print_left(left: &[Owing], waiting: Option<&Waiting>) {
     let clock = Clock::new();
     println!("Not on GitHub as it is here:");
-    left.iter().for_each(|gist| print_owing(gist, &clock));
+    print_owing(left, &clock);
     if let Some(waiting) = waiting {
         println!(
             "Nothing more may go before {}: {}",

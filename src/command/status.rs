@@ -177,7 +177,7 @@ fn print_what_is_here(status: &Status, clock: &Clock) {
     if report.owing.is_empty() && (report.trouble.is_none() || status.mounted == Mounted::Yes) {
         println!("  everything is on GitHub");
     }
-    report.owing.iter().for_each(|gist| print_owing(gist, clock));
+    print_owing(&report.owing, clock);
     let pending = report.owing.iter().filter(|gist| gist.is_pending()).count();
     if let Some(pace) = report.pace.as_ref().filter(|_| pending > 1) {
         println!("  all {pending} that are pending can be sent by {}", clock.until(&pace.all));

@@ -40,6 +40,8 @@ pub enum Ask {
     FollowSync(f64),
     /// [`Ask::Unmount`], and tell how it goes.
     FollowUnmount(f64),
+    /// Leave what is not sent yet to the mount that asks, if this one is unmounted already.
+    GiveWay,
 }
 
 /// What a running mount answers.
@@ -254,6 +256,10 @@ impl Door {
                 let left =
                     self.syncer.drain_telling(until, false, &mut |progress| asker.see(progress));
                 asker.hear(&Reply::left(left, &self.syncer));
+            }
+            Ask::GiveWay => {
+                self.syncer.give_way();
+                asker.hear(&Reply::default());
             }
             Ask::Unmount(seconds) | Ask::FollowUnmount(seconds) => {
                 self.pass_on(Event::Unmount(bounded(seconds), asker));

@@ -72,7 +72,7 @@ impl Syncer {
                 progress.total = keys.len();
             }
             for key in keys {
-                if self.now() >= until {
+                if self.now() >= until || self.shared().gives_way {
                     return;
                 }
                 progress.title = self.store.look(key, title_of);

@@ -23,6 +23,9 @@ const WORTH_TELLING: Duration = Duration::from_secs(2);
 /// A limit that returns within this time is the same one, still.
 const SAME_LIMIT: Duration = Duration::from_secs(600);
 
+/// No limit of GitHub lasts longer; what says so is damaged.
+const LONGEST_LIMIT: Duration = Duration::from_secs(25 * 3600);
+
 /// A quota is full again after this time, whatever two clocks say.
 const QUOTA_RENEWS: Duration = Duration::from_secs(3600);
 
@@ -104,6 +107,7 @@ impl Limit {
         let mut parts = text.splitn(3, ' ');
         let mut time = || Some(Time(parts.next()?.parse().ok()?));
         let (since, until) = (time()?, time()?);
+        let until = until.min(since.after(LONGEST_LIMIT));
         Some(Self { since, until, words: parts.next()?.to_owned(), times: 1 })
     }
 
@@ -164,18 +168,14 @@ impl Syncer {
 
     /// The error as everybody else knows it. If it is a limit, nothing is asked for until it ends.
     pub(super) fn heard(&self, error: ApiError) -> Error {
-        if matches!(error, ApiError::Limited { .. }) {
-            self.note_limit(&error);
+        if let ApiError::Limited { message, .. } = &error {
+            self.note_limit(&error, message);
         }
         error.into()
     }
 
-    fn note_limit(&self, error: &ApiError) {
+    fn note_limit(&self, error: &ApiError, words: &str) {
         let (now, seed) = (self.now(), self.seed());
-        let words = match error {
-            ApiError::Limited { message, .. } => message.clone(),
-            other => other.to_string(),
-        };
         let kept = {
             let mut shared = self.shared();
             let before = shared.limit.as_ref();
@@ -187,7 +187,8 @@ impl Syncer {
             let until = now.after(wait.max(Duration::from_secs(1)));
             let level = if times == 0 { log::Level::Warn } else { log::Level::Debug };
             log::log!(level, "GitHub's rate limit: {words}; nothing is sent before {until}");
-            let limit = Limit { since: now, until, words, times: times.saturating_add(1) };
+            let (words, times) = (words.to_owned(), times.saturating_add(1));
+            let limit = Limit { since: now, until, words, times };
             shared.limit.insert(limit).to_text()
         };
         self.keep(LIMITED, &kept);
@@ -214,7 +215,8 @@ impl Syncer {
         let mut told = None;
         while let Some(barrier) = self.barrier(self.now(), true) {
             let limited = matches!(barrier.why, Why::Limit(_));
-            if barrier.until > patience.until || (limited && !patience.limits) {
+            let hopeless = barrier.until > patience.until || (limited && !patience.limits);
+            if hopeless || self.shared().gives_way {
                 return false;
             }
             if barrier.is_long(self.now()) && told.as_ref() != Some(&barrier) {

@@ -111,6 +111,10 @@ struct World {
     bodies_unreachable: bool,
     complaints: Vec<String>,
     sent: Vec<Sent>,
+    /// When each of those arrived.
+    sent_at: Vec<Time>,
+    /// What the newest answer said of the rate limit.
+    quota: Option<Quota>,
     counts: Counts,
 }
 
@@ -205,6 +209,16 @@ impl FakeGitHub {
     /// Everything that was to change something.
     pub(crate) fn sent(&self) -> Vec<Sent> {
         self.world().sent.clone()
+    }
+
+    /// When each of those arrived.
+    pub(crate) fn sent_at(&self) -> Vec<Time> {
+        self.world().sent_at.clone()
+    }
+
+    /// From now on answers tell of a limit of 5000 requests an hour, with so many left until `reset`.
+    pub(crate) fn set_quota(&self, remaining: u64, reset: Time) {
+        self.world().quota = Some(Quota { limit: 5000, remaining, reset });
     }
 
     /// What was asked for since the last call.
@@ -314,6 +328,7 @@ impl FakeGitHub {
         }
         let mut world = self.world();
         world.sent.push(sent);
+        world.sent_at.push(self.clock.now());
         world.faults.pop_front()
     }
 }
@@ -676,6 +691,6 @@ impl GistApi for FakeGitHub {
     }
 
     fn quota(&self) -> Option<Quota> {
-        None
+        self.world().quota
     }
 }

@@ -9,6 +9,7 @@ mod conflicts;
 mod github;
 mod mount;
 mod outcome;
+mod pace;
 mod promises;
 mod reference;
 mod run;

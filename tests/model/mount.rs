@@ -56,6 +56,8 @@ pub(crate) struct Mount {
     /// Everybody's clock.
     pub(crate) clock: Clock,
     state: TempDir,
+    /// The least time between two changes.
+    interval: Option<Duration>,
     fs: Option<Arc<GistFs>>,
     stale: Arc<Mutex<Vec<Stale>>>,
 }
@@ -71,10 +73,11 @@ fn open(
     state: &Path,
     github: &Arc<FakeGitHub>,
     clock: &Clock,
+    interval: Option<Duration>,
     stale: &Arc<Mutex<Vec<Stale>>>,
 ) -> Arc<GistFs> {
     let store = Store::open(state, "/mnt", 1 << 20).expect("the state opens");
-    let options = sync::Options { write_interval: Some(Duration::ZERO), ..Default::default() };
+    let options = sync::Options { write_interval: interval, ..Default::default() };
     let (now, sleeper) = (clock.clone(), clock.clone());
     let syncer = Syncer::new(Arc::new(store), Arc::clone(github) as _, options)
         .with_clock(Arc::new(move || now.now()))
@@ -101,10 +104,21 @@ fn open(
 impl Mount {
     /// A first mount, before any list was read.
     pub(crate) fn new(github: &Arc<FakeGitHub>, clock: &Clock) -> Self {
+        Self::with_interval(github, clock, Some(Duration::ZERO))
+    }
+
+    /// A mount that keeps GitHub's pace, as soon as GitHub says that it has limits.
+    pub(crate) fn paced() -> Self {
+        let clock = Clock::new();
+        Self::with_interval(&FakeGitHub::new(&clock, 100), &clock, None)
+    }
+
+    fn with_interval(github: &Arc<FakeGitHub>, clock: &Clock, interval: Option<Duration>) -> Self {
         let state = new_state();
         let stale = Arc::default();
-        let fs = open(state.path(), github, clock, &stale);
-        Self { github: Arc::clone(github), clock: clock.clone(), state, fs: Some(fs), stale }
+        let fs = open(state.path(), github, clock, interval, &stale);
+        let (github, clock) = (Arc::clone(github), clock.clone());
+        Self { github, clock, state, interval, fs: Some(fs), stale }
     }
 
     /// A mount, its clock and its GitHub, all new and empty.
@@ -128,7 +142,8 @@ impl Mount {
         self.fs = None;
         self.state = copy;
         self.stale = Arc::default();
-        self.fs = Some(open(self.state.path(), &self.github, &self.clock, &self.stale));
+        self.fs =
+            Some(open(self.state.path(), &self.github, &self.clock, self.interval, &self.stale));
     }
 
     /// What the kernel was told to forget since the last call.

@@ -19,6 +19,7 @@ mod reading;
 mod sandbox;
 mod saves;
 mod secrets;
+mod seeing;
 mod terminal;
 mod through;
 mod unsent;

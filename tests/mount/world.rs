@@ -105,6 +105,17 @@ impl World {
         self.mount = Some(Mount::start(&mut command, &self.point(), log));
     }
 
+    /// Mounts while the last mount, unmounted already, may still be at work.
+    #[track_caller]
+    pub(crate) fn remount(&mut self, options: &[&str]) {
+        let last = self.mount.take();
+        self.mount(options);
+        if let Some(mut last) = last {
+            last.ended();
+            last.leave();
+        }
+    }
+
     /// What [`World::mount`] runs.
     pub(crate) fn mount_command(&self, options: &[&str]) -> Command {
         let mut command = self.gistfs(&["mount", "--foreground", "--write-interval", "0"]);
