@@ -6,6 +6,7 @@
 
 mod bytes;
 mod command;
+mod crash;
 mod editors;
 mod elsewhere;
 mod emulated;
@@ -21,5 +22,6 @@ mod saves;
 mod secrets;
 mod terminal;
 mod through;
+mod truth;
 mod unsent;
 mod world;
