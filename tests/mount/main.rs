@@ -6,6 +6,7 @@
 
 mod bytes;
 mod command;
+mod crash;
 mod editors;
 mod elsewhere;
 mod emulated;
@@ -22,5 +23,6 @@ mod secrets;
 mod seeing;
 mod terminal;
 mod through;
+mod truth;
 mod unsent;
 mod world;
