@@ -179,8 +179,8 @@ impl GistApi for GitHub {
         self.full(&answer, Some(id)).map(Fetched::New)
     }
 
-    fn body(&self, file: &RemoteFile) -> Result<Bytes, ApiError> {
-        self.http.body(file)
+    fn body(&self, file: &RemoteFile, heard: &dyn Fn()) -> Result<Bytes, ApiError> {
+        self.http.body(file, heard)
     }
 
     fn create(&self, gist: &NewGist) -> Result<FullGist, ApiError> {

@@ -132,7 +132,7 @@ impl Syncer {
         if let Some(body) = self.store.body(blob)? {
             return Ok(body);
         }
-        let body = match self.api.body(&source.file) {
+        let body = match self.api.body(&source.file, &|| {}) {
             Ok(body) => body,
             Err(raw) => {
                 log::debug!("no body by raw address: {raw}");

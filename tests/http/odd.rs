@@ -97,7 +97,7 @@ fn bodies_may_be_redirected_because_nothing_secret_goes_along() {
     let api = client("http://127.0.0.1:9", Some(TOKEN), AMPLE);
     let raw_url = format!("{}/raw/x?token=hunter2", first.url);
     let file = RemoteFile { blob: BlobId::of(b"abc"), size: 3, raw_url, language: None };
-    assert_eq!(api.body(&file).unwrap(), "abc");
+    assert_eq!(api.body(&file, &|| {}).unwrap(), "abc");
     for request in [first.heard(), body.heard()].concat() {
         assert!(!request.contains("authorization") && !request.contains("referer"), "{request}");
     }

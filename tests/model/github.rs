@@ -584,7 +584,7 @@ impl GistApi for FakeGitHub {
         Ok(Fetched::New(full))
     }
 
-    fn body(&self, file: &RemoteFile) -> Result<Bytes, ApiError> {
+    fn body(&self, file: &RemoteFile, _: &dyn Fn()) -> Result<Bytes, ApiError> {
         let mut world = self.world();
         world.counts.bodies += 1;
         let id = file.raw_url.split('/').nth(3).and_then(GistId::parse);
