@@ -42,7 +42,7 @@ impl Default for Timeouts {
             connect: Duration::from_secs(4),
             // GitHub itself gives up on a request after 10 s and says so.
             silence: Duration::from_secs(12),
-            request: Duration::from_secs(30),
+            request: Duration::from_secs(15),
             slowest: 10_000,
         }
     }
@@ -106,6 +106,10 @@ const MOST_OF_AN_ERROR: u64 = 64 << 10;
 const PIECE: usize = 64 << 10;
 /// The most bytes of one body; far above what a gist takes, far below what a machine has.
 const MOST_OF_A_BODY: u64 = 400 << 20;
+/// A body of so many bytes is mostly there a moment after it was asked for…
+const SMALL: u64 = 16 << 10;
+/// …so that a connection kept from before is given up after this time, while somebody still waits.
+const SOON: Duration = Duration::from_millis(2500);
 /// A body that comes more slowly, in bytes a second, is no longer waited for after a minute.
 const TRICKLE: u64 = 1000;
 const VERSION: HeaderName = HeaderName::from_static("x-github-api-version");
@@ -190,9 +194,12 @@ impl Http {
         let within = Duration::from_secs(60 + file.size / TRICKLE);
         // One byte more than it should have, so that a longer body is noticed and not read.
         let most = file.size.max(MOST_OF_AN_ERROR) + 1;
-        let ask = |client: &Client| client.get(url.clone());
         let answer = twice(&self.raw, |lent| {
-            exchange(&host, &label, ask(&lent.client), |_| most, heard, within)
+            let mut request = lent.client.get(url.clone());
+            if lent.kept && file.size <= SMALL {
+                request = request.timeout(SOON);
+            }
+            exchange(&host, &label, request, |_| most, heard, within)
         })?;
         if answer.status != StatusCode::OK {
             // No token was sent, so none was refused.

@@ -35,6 +35,8 @@ struct Current {
 pub(super) struct Lent {
     pub(super) client: Client,
     number: u64,
+    /// It may go over a connection kept from before, which may be dead.
+    pub(super) kept: bool,
 }
 
 impl Pool {
@@ -51,7 +53,8 @@ impl Pool {
         if slept().saturating_sub(current.slept) >= NAP {
             self.exchange(&mut current);
         }
-        Lent { client: current.client.clone(), number: current.number }
+        let Current { client, number, answered, .. } = &*current;
+        Lent { client: client.clone(), number: *number, kept: *answered }
     }
 
     /// Notes that an answer came.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::upload::Failure;
 use super::{GistChange, Syncer};
-use crate::api::{ApiError, Fetched, PageAddress, PageRequest};
+use crate::api::{ApiError, Fetched, GistApi, PageAddress, PageRequest};
 use crate::error::Error;
 use crate::model::{GistId, Snapshot, Time};
 use crate::store::StoredPage;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Syncer;
 use super::plan::{Plan, Step};
-use crate::api::Quota;
+use crate::api::{GistApi, Quota};
 use crate::model::Time;
 use crate::store::gist::{Gist, GistKey};
 
@@ -79,7 +79,7 @@ impl Syncer {
             gists,
             owing: differing.iter().map(|gist| self.owing(gist)).collect(),
             quota: self.api.quota().map(QuotaReport::from),
-            trouble: self.shared().trouble.clone(),
+            trouble: self.api.trouble().or_else(|| self.shared().trouble.clone()),
         }
     }
 
@@ -143,7 +143,9 @@ impl Syncer {
                     gist.upload.not_before = None;
                 });
                 let failed = self.push(key, self.now(), even_open).is_err();
-                if failed && self.shared().limited_until.is_some() {
+                // What is left would fail in the same way.
+                if failed && (self.shared().limited_until.is_some() || self.api.trouble().is_some())
+                {
                     return;
                 }
             }

@@ -9,7 +9,9 @@ use super::upload::Failure;
 use super::{Pacing, Syncer};
 use crate::api::pace::Pace;
 use crate::api::retry::Repeatable;
-use crate::api::{ApiError, Fetched, FileChange, NewGist, PageAddress, PageRequest, Patch};
+use crate::api::{
+    ApiError, Fetched, FileChange, GistApi, NewGist, PageAddress, PageRequest, Patch,
+};
 use crate::error::Error;
 use crate::model::{BlobId, FileName, Snapshot, Time};
 use crate::store::gist::{Attempt, Gist, GistKey};

@@ -9,7 +9,7 @@ use super::plan::{Change, Plan, Step, expected};
 use super::upload::Failure;
 use super::{GistChange, Syncer};
 use crate::api::retry::Repeatable;
-use crate::api::{ApiError, Fetched, FullGist};
+use crate::api::{ApiError, Fetched, FullGist, GistApi};
 use crate::error::Error;
 use crate::model::{BlobId, FileName, Snapshot, Time};
 use crate::store::gist::{Gist, GistKey};
@@ -136,7 +136,7 @@ impl Syncer {
             if unchanged || as_there(remote) || self.store.blobs.contains(blob) {
                 continue;
             }
-            match self.fetch(&source) {
+            match self.fetch_now(&source) {
                 Ok(_) => {}
                 Err(Error::Denied(_)) => lost.push((name.clone(), blob)),
                 Err(error) => return Err(Failure::Ours(error)),

@@ -8,8 +8,8 @@ use super::bodies::Source;
 use super::due::due;
 use super::plan::{Class, Hold, Outside, Plan, Step, plan};
 use super::{Pacing, Syncer};
-use crate::api::ApiError;
 use crate::api::retry::{self, Repeatable};
+use crate::api::{ApiError, GistApi};
 use crate::error::Error;
 use crate::model::{BlobId, FileName, Time};
 use crate::store::gist::{Gist, GistKey};
@@ -26,19 +26,24 @@ pub type Left = BTreeMap<FileName, Hold>;
 impl Syncer {
     /// Sends every gist that is due at `now` and says when the next one will be.
     pub fn send_what_is_due(self: &Arc<Self>, now: Time) -> Option<Time> {
-        let limited = self.shared().limited_until.filter(|until| *until > now);
-        if limited.is_none() {
+        if self.held_until(now).is_none() {
             for (_, key) in self.due_times().into_iter().filter(|(at, _)| *at <= now) {
                 // The failure is recorded with the gist, and logged there.
                 let failed = self.push(key, self.now(), false).is_err();
-                if failed && self.shared().limited_until.is_some_and(|until| until > now) {
+                if failed && self.held_until(now).is_some() {
                     break;
                 }
             }
         }
-        let limited = self.shared().limited_until.filter(|until| *until > now);
         let next = self.due_times().into_iter().map(|(at, _)| at).min()?;
-        Some(limited.map_or(next, |until| next.max(until)))
+        Some(self.held_until(now).map_or(next, |until| next.max(until)))
+    }
+
+    /// Until when nothing is to be sent at all: a limit said so, or there is no network and the
+    /// next try has its time.
+    fn held_until(&self, now: Time) -> Option<Time> {
+        let limited = self.shared().limited_until;
+        limited.max(self.api.retry_at()).filter(|until| *until > now)
     }
 
     /// Every gist that owes something sendable, by when it is due.
@@ -137,6 +142,8 @@ impl Syncer {
                     self.look_for_lost_create(&gist, now)?;
                     continue;
                 }
+                // What has no look before it would be lost in a network that is silent.
+                Step::Create { .. } if self.api.retry_at().is_some() => self.probe()?,
                 Step::Create { .. } => {}
                 Step::Update { .. } | Step::Delete(_) if !looked => {
                     looked = true;
@@ -157,6 +164,14 @@ impl Syncer {
         }
         self.store.note(key, |gist| gist.upload.settled = false);
         Ok(Left::new())
+    }
+
+    /// Asks something cheap, to learn whether there is a network again.
+    fn probe(&self) -> Result<(), Failure> {
+        match self.api.account() {
+            Err(error) if error.is_network() => Err(Failure::Theirs(error, Repeatable::Yes)),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// The plan for `gist`, with the answers it needs from the stores.
@@ -202,6 +217,9 @@ impl Syncer {
                 let wait = retry::wait(tries, repeatable, &error, self.seed());
                 let limited = matches!(error, ApiError::Limited { .. });
                 unknown = error.outcome_unknown();
+                // No back-off of its own: it is due when the network is there again.
+                let cut = error.is_network() && self.api.trouble().is_some();
+                let wait = if cut { Some(Duration::ZERO) } else { wait };
                 (Error::from(error), wait, limited)
             }
         };
