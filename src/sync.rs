@@ -304,7 +304,7 @@ impl Syncer {
     /// What to ask at `now`. The list that the mount began with is not asked for again at once.
     fn next_refresh(&self, now: Time) -> Refresh {
         let probe = self.api.retry_at().is_some();
-        if self.spares_quota() && !probe {
+        if (self.spares_quota() && !probe) || self.api.limited_until().is_some() {
             return Refresh::Not;
         }
         let mut shared = self.shared();
@@ -320,7 +320,8 @@ impl Syncer {
     /// says whether to go on.
     fn wait_out(&self, mut seen: u64, until: Time) -> bool {
         loop {
-            let until = self.api.retry_at().map_or(until, |retry| retry.min(until));
+            let retry = self.api.retry_at().max(self.api.limited_until());
+            let until = retry.map_or(until, |retry| retry.min(until));
             if self.now() >= until {
                 return true;
             }

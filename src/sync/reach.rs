@@ -17,6 +17,8 @@ use crate::model::{GistId, RemoteFile, Time};
 const SHORTEST: Duration = Duration::from_secs(1);
 /// The longest, where the refresh is not more frequent.
 const LONGEST: Duration = Duration::from_secs(30);
+/// What a limit asks for that does not say how long it lasts.
+const UNTOLD: Duration = Duration::from_secs(60);
 /// For so long after a body could not be had, others are not even asked for.
 const HUSH: Duration = Duration::from_secs(2);
 /// For so long a host of bodies that was out of reach is not asked for another one.
@@ -38,6 +40,8 @@ pub(super) type Turned = Box<dyn Fn(bool) + Send + Sync>;
 #[derive(Default)]
 struct State {
     trouble: Option<Trouble>,
+    /// Until when a limit asked not to be asked.
+    limited: Option<Time>,
     /// When the host of bodies was last out of reach, and how that looked.
     raw: Option<(Time, ApiError)>,
     /// When somebody last waited for a body in vain, and why.
@@ -100,6 +104,12 @@ impl Reach {
         Some(trouble.last.min(now).after(pause))
     }
 
+    /// Until when GitHub wants no request that could wait, if a limit said so.
+    pub(super) fn limited_until(&self) -> Option<Time> {
+        let now = (self.clock)();
+        self.state().limited.filter(|until| *until > now)
+    }
+
     /// Why the host of bodies is not worth asking now, if so.
     pub(super) fn raw_trouble(&self) -> Option<ApiError> {
         let now = (self.clock)();
@@ -133,6 +143,10 @@ impl Reach {
             Err(error) if error.is_network() => self.failed(asks, error),
             // A login page in a hotel: neither GitHub nor nothing.
             Err(ApiError::Nonsense { .. }) => {}
+            Err(ApiError::Limited { wait, .. }) => {
+                self.state().limited = Some((self.clock)().after(wait.unwrap_or(UNTOLD)));
+                self.answered();
+            }
             Ok(_) | Err(_) => self.answered(),
         }
         result

@@ -31,6 +31,14 @@ impl Syncer {
             }
             Err(ApiError::NotFound) if self.reads_may_lag(gist.key, now) => Ok(false),
             Err(ApiError::NotFound) => {
+                // What is edited here would be made anew: not because of one answer that is hidden
+                // from a token, or wrong.
+                let listed = self.is_listed(&base.id);
+                if listed.map_err(|error| Failure::Theirs(error, Repeatable::Yes))? {
+                    let why = "GitHub lists the gist and does not find it";
+                    let error = ApiError::Conflict(why.into());
+                    return Err(Failure::Theirs(error, Repeatable::Yes));
+                }
                 self.gone_on_github(gist.key, now).map_err(Failure::Ours)?;
                 Ok(true)
             }
