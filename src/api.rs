@@ -1,7 +1,9 @@
 //! What gistfs asks of GitHub, as a trait: the real client is [`github`], tests bring others.
 //!
-//! Every call is one request (redirects apart) and blocks its thread. Nothing here retries,
-//! waits or remembers: when to ask again is decided by [`retry`], by whom is [`crate::sync`]'s.
+//! Every call is one request and blocks its thread; apart from redirects, and from a question that
+//! a connection kept from before left unanswered, which is asked once more over a new one. Nothing
+//! here retries, waits or remembers: when to ask again is decided by [`retry`], by whom is
+//! [`crate::sync`]'s.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,6 +20,7 @@ mod http;
 mod link;
 mod network;
 pub mod pace;
+mod pool;
 pub mod retry;
 mod status;
 pub mod token;
@@ -43,8 +46,9 @@ pub trait GistApi: Send + Sync {
     /// A body from its `raw_url`, which is another origin: no token goes there.
     ///
     /// Length and blob id are checked before a byte is returned; a login page, a stale copy or
-    /// a cut-off answer is [`ApiError::Nonsense`].
-    fn body(&self, file: &RemoteFile) -> Result<Bytes, ApiError>;
+    /// a cut-off answer is [`ApiError::Nonsense`]. `heard` is called whenever a part of it came, so
+    /// that whoever waits can tell slow from dead.
+    fn body(&self, file: &RemoteFile, heard: &dyn Fn()) -> Result<Bytes, ApiError>;
 
     /// Makes a gist of all the given files. The answer is the authoritative state afterwards.
     fn create(&self, gist: &NewGist) -> Result<FullGist, ApiError>;
@@ -254,6 +258,21 @@ impl ApiError {
         }
     }
 
+    /// Whether the network is to blame: there was no answer, or not the whole of one.
+    pub fn is_network(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Lost { .. } | Self::TimedOut { .. } => true,
+            Self::Unauthorized(_)
+            | Self::Forbidden(_)
+            | Self::Limited { .. }
+            | Self::NotFound
+            | Self::Conflict(_)
+            | Self::Refused { .. }
+            | Self::Server(_)
+            | Self::Nonsense { .. } => false,
+        }
+    }
+
     /// Whether the same request may succeed later without anybody doing anything.
     pub fn passes(&self) -> bool {
         match self {
@@ -276,16 +295,16 @@ impl From<ApiError> for Error {
     fn from(error: ApiError) -> Self {
         let text = error.to_string();
         match error {
-            ApiError::Unreachable { .. } => Self::Unreachable(text),
+            // An answer cut off on its way is no answer that makes no sense.
+            ApiError::Unreachable { .. } | ApiError::Lost { .. } => Self::Unreachable(text),
             ApiError::TimedOut { .. } => Self::TimedOut(text),
             ApiError::Unauthorized(_) | ApiError::Forbidden(_) => Self::Denied(text),
             ApiError::Limited { .. } => Self::Limited(text),
             ApiError::NotFound => Self::Denied(text),
             ApiError::Conflict(_) => Self::Conflict(text),
-            ApiError::Lost { .. }
-            | ApiError::Refused { .. }
-            | ApiError::Server(_)
-            | ApiError::Nonsense { .. } => Self::Nonsense(text),
+            ApiError::Refused { .. } | ApiError::Server(_) | ApiError::Nonsense { .. } => {
+                Self::Nonsense(text)
+            }
         }
     }
 }

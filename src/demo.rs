@@ -30,6 +30,7 @@ pub mod samples;
 mod server;
 mod site;
 mod social;
+mod spoil;
 mod store;
 mod switches;
 

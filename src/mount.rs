@@ -211,7 +211,7 @@ fn open_store(config: &Config, directory: &Path) -> Result<Store, Error> {
         let holder = || Store::holder(directory).map(std::path::PathBuf::from);
         let ending = holder().filter(|point| busy && !point::mounts().contains(point));
         let Some(point) = ending.filter(|_| Instant::now() < deadline) else { return opened };
-        if let Err(error) = control::ask(&point, control::Ask::GiveWay, &mut |_| {}) {
+        if let Err(error) = control::ask(&point, &control::Ask::GiveWay, &mut |_| {}) {
             log::debug!("{}: {error}", point.display());
         }
         std::thread::sleep(Duration::from_millis(50));

@@ -11,6 +11,7 @@ use std::time::Duration;
 use self::bodies::Bodies;
 pub use self::drain::Progress;
 use self::queue::Queue;
+use self::reach::Reach;
 use self::turn::Limit;
 use crate::api::GistApi;
 use crate::api::pace::Pace;
@@ -32,6 +33,7 @@ mod overwritten;
 pub mod owed;
 pub mod plan;
 mod queue;
+mod reach;
 pub mod refresh;
 pub mod report;
 pub mod restore;
@@ -125,7 +127,7 @@ pub type Sleep = Arc<dyn Fn(Duration) + Send + Sync>;
 /// an answer: a request takes up to half a minute, and a back-off or a lag counts from its end.
 pub struct Syncer {
     store: Arc<Store>,
-    api: Arc<dyn GistApi>,
+    api: Reach,
     options: Options,
     clock: Clock,
     sleep: Sleep,
@@ -153,8 +155,10 @@ struct Shared {
     uploading: Option<GistKey>,
     /// Gists whose remote change has to wait for a writer to finish.
     postponed: std::collections::HashSet<GistKey>,
-    /// The newest answer's verdict on the network, in words; `None` when all is well.
+    /// What the last refresh failed with, in words, if not for lack of network.
     trouble: Option<String>,
+    /// The network is back: what is new is asked for without delay.
+    back: bool,
     /// When the whole list was last read in this process.
     listed: Option<Time>,
     /// When the trash was last looked through for what is too old.
@@ -183,12 +187,14 @@ impl Syncer {
     /// Joins a store and an API. Nothing runs until [`Syncer::start`].
     pub fn new(store: Arc<Store>, api: Arc<dyn GistApi>, options: Options) -> Self {
         let bodies = Bodies::new(options.parallel);
+        let clock: Clock = Arc::new(Time::now);
+        let api = Reach::new(api, Arc::clone(&clock), options.refresh);
         let shared = Mutex::new(turn::remembered(&store, &options));
         Self {
             store,
             api,
             options,
-            clock: Arc::new(Time::now),
+            clock,
             sleep: Arc::new(std::thread::sleep),
             bodies,
             watcher: OnceLock::new(),
@@ -200,6 +206,7 @@ impl Syncer {
 
     /// The same by another clock than the machine's.
     pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.api = self.api.with_clock(Arc::clone(&clock));
         self.clock = clock;
         self
     }
@@ -255,6 +262,13 @@ impl Syncer {
 
     /// Starts the threads that send and ask. They end after [`Syncer::stop`].
     pub fn start(self: &Arc<Self>) -> std::io::Result<Vec<JoinHandle<()>>> {
+        let weak = Arc::downgrade(self);
+        self.api.on_turn(Box::new(move |back| {
+            if let Some(syncer) = weak.upgrade() {
+                syncer.shared().back |= back;
+                syncer.poke();
+            }
+        }));
         let mut threads = vec![self.spawn("gistfs-refresh", Self::run_refresh)?];
         if !self.options.read_only {
             threads.push(self.spawn("gistfs-upload", Self::run_upload)?);
@@ -325,6 +339,7 @@ impl Syncer {
                 Refresh::New => self.note_trouble(self.refresh_new(now).as_ref().err()),
                 Refresh::Not => {}
             }
+            self.shared().back = false;
             if let Err(error) = self.store.tidy(self.options.cache_size) {
                 log::warn!("{error}");
             }
@@ -339,35 +354,45 @@ impl Syncer {
 
     /// What to ask at `now`. The list that the mount began with is not asked for again at once.
     fn next_refresh(&self, now: Time) -> Refresh {
-        if self.must_rest(now) {
+        let probe = self.api.retry_at().is_some();
+        if self.limit_ends(now).is_some() || (self.spares_quota(now) && !probe) {
             return Refresh::Not;
         }
         let mut shared = self.shared();
         let again = std::mem::take(&mut shared.list_again);
         match shared.listed.map(|at| now.since(at)) {
-            Some(age) if age < self.options.refresh && !again => Refresh::Not,
+            Some(age) if age < self.options.refresh && !again && !probe => Refresh::Not,
             Some(age) if age < self.options.refresh_all && !again => Refresh::New,
             Some(_) | None => Refresh::Whole,
         }
     }
 
-    /// Waits until `until` whatever is poked meanwhile; says whether to go on.
+    /// Waits until `until` whatever is poked meanwhile, or until the network is worth another try;
+    /// says whether to go on.
     fn wait_out(&self, mut seen: u64, until: Time) -> bool {
-        while self.now() < until {
+        loop {
+            let retry = self.api.retry_at().max(self.limit_ends(self.now()));
+            let until = retry.map_or(until, |retry| retry.min(until));
+            if self.now() >= until {
+                return true;
+            }
             if !self.wait(seen, Some(until)) {
                 return false;
             }
             let shared = self.shared();
             seen = shared.pokes;
-            if shared.list_again {
+            if shared.list_again || shared.back {
                 return true;
             }
         }
-        true
     }
 
-    /// Logs a change between trouble and none, once each.
+    /// Logs a change between trouble and none, once each. Where the network is to blame, that is
+    /// [`Reach`]'s to say.
     fn note_trouble(&self, error: Option<&Error>) {
+        if let Some(Error::Unreachable(_) | Error::TimedOut(_)) = error {
+            return;
+        }
         let text = error.map(ToString::to_string);
         let before = std::mem::replace(&mut self.shared().trouble, text.clone());
         match (before, text) {

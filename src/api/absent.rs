@@ -32,7 +32,7 @@ impl GistApi for Absent {
         nobody()
     }
 
-    fn body(&self, _: &RemoteFile) -> Result<Bytes, ApiError> {
+    fn body(&self, _: &RemoteFile, _: &dyn Fn()) -> Result<Bytes, ApiError> {
         nobody()
     }
 

@@ -184,8 +184,8 @@ impl GistApi for GitHub {
         self.full(&self.read(url, None, MOST_OF_A_GIST)?, Some(id))
     }
 
-    fn body(&self, file: &RemoteFile) -> Result<Bytes, ApiError> {
-        self.http.body(file)
+    fn body(&self, file: &RemoteFile, heard: &dyn Fn()) -> Result<Bytes, ApiError> {
+        self.http.body(file, heard)
     }
 
     fn create(&self, gist: &NewGist) -> Result<FullGist, ApiError> {

@@ -3,7 +3,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use reqwest::{Method, StatusCode, Url, redirect};
 
 use super::host::{Endpoint, authority, has_userinfo};
 use super::network::{cause, cut_off, not_sent};
+use super::pool::{Lent, Pool};
 use super::token::Token;
 use super::{ApiError, Quota, status};
 use crate::model::{BlobId, RemoteFile};
@@ -24,18 +25,26 @@ use crate::model::{BlobId, RemoteFile};
 /// How long anything may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Until a connection stands.
+    /// Until a connection stands, the name looked up and the encryption agreed on.
     pub connect: Duration,
-    /// From the first byte sent to the last one received, for a request of ordinary size.
+    /// Until the answer to a question begins, and then between two pieces of it.
+    pub silence: Duration,
+    /// From the first byte of a change sent to the last one of its answer received.
     pub request: Duration,
-    /// A larger body gets the time it needs at this many bytes a second on top.
+    /// A change with a larger body gets the time it needs at this many bytes a second on top.
     pub slowest: u64,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        let (connect, request) = (Duration::from_secs(10), Duration::from_secs(60));
-        Self { connect, request, slowest: 100_000 }
+        Self {
+            // Two lost packets in a row are made up for after 3 s.
+            connect: Duration::from_secs(4),
+            // GitHub itself gives up on a request after 10 s and says so.
+            silence: Duration::from_secs(12),
+            request: Duration::from_secs(15),
+            slowest: 10_000,
+        }
     }
 }
 
@@ -83,8 +92,8 @@ pub(super) struct Http {
     endpoint: Endpoint,
     token: Option<Token>,
     timeouts: Timeouts,
-    api: Client,
-    raw: Client,
+    api: Pool,
+    raw: Pool,
     /// As the newest answer told it. Held only to copy it in or out.
     quota: Mutex<Option<Quota>>,
 }
@@ -93,8 +102,16 @@ pub(super) struct Http {
 const MOST_REDIRECTS: usize = 3;
 /// The most bytes of an error's body that are worth reading.
 const MOST_OF_AN_ERROR: u64 = 64 << 10;
+/// How much of an answer is read at a time.
+const PIECE: usize = 64 << 10;
 /// The most bytes of one body; far above what a gist takes, far below what a machine has.
 const MOST_OF_A_BODY: u64 = 400 << 20;
+/// A body of so many bytes is mostly there a moment after it was asked for…
+const SMALL: u64 = 16 << 10;
+/// …so that a connection kept from before is given up after this time, while somebody still waits.
+const SOON: Duration = Duration::from_millis(2500);
+/// A body that comes more slowly, in bytes a second, is no longer waited for after a minute.
+const TRICKLE: u64 = 1000;
 const VERSION: HeaderName = HeaderName::from_static("x-github-api-version");
 
 impl Http {
@@ -117,13 +134,13 @@ impl Http {
             headers.insert(AUTHORIZATION, value);
         }
         // Followed by hand, because the token must stay within the origin.
-        let no_redirects = |builder: ClientBuilder| {
+        let no_redirects = move |builder: ClientBuilder| {
             builder.default_headers(headers.clone()).redirect(redirect::Policy::none())
         };
-        let api = client(&endpoint, &timeouts, no_redirects).map_err(|error| system(&error))?;
         let some_redirects =
             |builder: ClientBuilder| builder.redirect(redirect::Policy::limited(5));
-        let raw = client(&endpoint, &timeouts, some_redirects).map_err(|error| system(&error))?;
+        let api = pool(&endpoint, timeouts, no_redirects).map_err(|error| system(&error))?;
+        let raw = pool(&endpoint, timeouts, some_redirects).map_err(|error| system(&error))?;
         Ok(Self { endpoint, token, timeouts, api, raw, quota: Mutex::new(None) })
     }
 
@@ -162,8 +179,9 @@ impl Http {
         Err(nonsense(&host, "it redirects in a circle".into()))
     }
 
-    /// The body of `file`, proved by its length and its blob's id.
-    pub(super) fn body(&self, file: &RemoteFile) -> Result<Bytes, ApiError> {
+    /// The body of `file`, proved by its length and its blob's id; `heard` is called whenever a
+    /// part of it came.
+    pub(super) fn body(&self, file: &RemoteFile, heard: Heard<'_>) -> Result<Bytes, ApiError> {
         if file.blob == BlobId::EMPTY {
             return Ok(Bytes::new());
         }
@@ -173,10 +191,16 @@ impl Http {
             return Err(nonsense(&host, format!("a body of {} bytes", file.size)));
         }
         let label = format!("GET {host}{}", url.path());
-        let request = self.raw.get(url).timeout(self.timeouts.of(file.size));
+        let within = Duration::from_secs(60 + file.size / TRICKLE);
         // One byte more than it should have, so that a longer body is noticed and not read.
         let most = file.size.max(MOST_OF_AN_ERROR) + 1;
-        let answer = exchange(&host, &label, request, |_| most)?;
+        let answer = twice(&self.raw, |lent| {
+            let mut request = lent.client.get(url.clone());
+            if lent.kept && file.size <= SMALL {
+                request = request.timeout(SOON);
+            }
+            exchange(&host, &label, request, |_| most, heard, within)
+        })?;
         if answer.status != StatusCode::OK {
             // No token was sent, so none was refused.
             let status = match answer.status {
@@ -200,21 +224,34 @@ impl Http {
     fn once(&self, call: &mut Call<'_>) -> Result<Answer, ApiError> {
         let host = authority(&call.url);
         let label = format!("{} {}", call.method, call.url.path());
-        let mut request = self.api.request(call.method.clone(), call.url.clone());
-        // An ETag that no header can hold makes the request an unconditional one.
-        if let Some(Ok(etag)) = call.etag.map(HeaderValue::from_str) {
-            request = request.header(IF_NONE_MATCH, etag);
-        }
-        let mut length = 0;
-        if let Some(body) = call.body.take() {
-            length = body.len() as u64;
-            request = request.header(CONTENT_TYPE, "application/json").body(body);
-        }
-        let request = request.timeout(self.timeouts.of(length));
+        let body = call.body.take();
+        let within = self.timeouts.of(body.as_ref().map_or(0, |body| body.len() as u64));
         let most = |status: StatusCode| {
             if status.is_success() { call.most + 1 } else { MOST_OF_AN_ERROR }
         };
-        let answer = exchange(&host, &label, request, most)?;
+        let request = |client: &Client| {
+            let mut request = client.request(call.method.clone(), call.url.clone());
+            // An ETag that no header can hold makes the request an unconditional one.
+            if let Some(Ok(etag)) = call.etag.map(HeaderValue::from_str) {
+                request = request.header(IF_NONE_MATCH, etag);
+            }
+            request
+        };
+        let answer = if call.method == Method::GET {
+            // What bounds an answer here is its size: silence ends it earlier.
+            let within = Duration::from_secs(60 + call.most / self.timeouts.slowest.max(1));
+            twice(&self.api, |lent| {
+                exchange(&host, &label, request(&lent.client), most, &|| {}, within)
+            })?
+        } else {
+            let lent = self.api.lend();
+            let mut request = request(&lent.client).timeout(within);
+            if let Some(body) = body {
+                request = request.header(CONTENT_TYPE, "application/json").body(body);
+            }
+            let result = exchange(&host, &label, request, most, &|| {}, within);
+            noted(&self.api, &lent, result)?
+        };
         if let Some(quota) = status::quota(&answer.headers) {
             *self.quota.lock().unwrap_or_else(PoisonError::into_inner) = Some(quota);
         }
@@ -282,17 +319,49 @@ impl fmt::Debug for Http {
     }
 }
 
+/// Told whenever something came from the network.
+pub(super) type Heard<'a> = &'a dyn Fn();
+
+/// Asks, and once more over a new connection if one that was kept fell silent. For questions only:
+/// the first one may have been heard.
+fn twice(pool: &Pool, ask: impl Fn(&Lent) -> Result<Answer, ApiError>) -> Result<Answer, ApiError> {
+    let lent = pool.lend();
+    match ask(&lent) {
+        Err(ApiError::TimedOut { .. }) if pool.fell_silent(&lent) => {
+            let lent = pool.lend();
+            noted(pool, &lent, ask(&lent))
+        }
+        result => noted(pool, &lent, result),
+    }
+}
+
+/// Lets the pool know what came of a request.
+fn noted(pool: &Pool, lent: &Lent, result: Result<Answer, ApiError>) -> Result<Answer, ApiError> {
+    match &result {
+        Ok(_) => pool.answered(lent),
+        Err(ApiError::TimedOut { .. }) => {
+            pool.fell_silent(lent);
+        }
+        Err(_) => {}
+    }
+    result
+}
+
 /// Sends, reads at most `most` bytes of the answer and logs one line without any header or query.
 fn exchange(
     host: &str,
     label: &str,
     request: RequestBuilder,
     most: impl Fn(StatusCode) -> u64,
+    heard: Heard<'_>,
+    within: Duration,
 ) -> Result<Answer, ApiError> {
     let started = Instant::now();
     let result = request.send().map_err(|error| not_sent(host, &error)).and_then(|response| {
+        heard();
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = read(response, most(status)).map_err(|error| cut_off(host, &error))?;
+        let late = || started.elapsed() > within;
+        let body = read(host, response, most(status), heard, late)?;
         Ok(Answer { status, headers, body })
     });
     let took = started.elapsed();
@@ -311,38 +380,57 @@ fn exchange(
     result
 }
 
-fn read(response: Response, most: u64) -> io::Result<Vec<u8>> {
+/// The body piece by piece, as long as pieces come and it is not too `late`.
+fn read(
+    host: &str,
+    response: Response,
+    most: u64,
+    heard: Heard<'_>,
+    late: impl Fn() -> bool,
+) -> Result<Vec<u8>, ApiError> {
     let mut body = Vec::new();
-    response.take(most).read_to_end(&mut body)?;
-    Ok(body)
+    let mut piece = vec![0; PIECE];
+    let mut rest = response.take(most);
+    loop {
+        match rest.read(&mut piece).map_err(|error| cut_off(host, &error))? {
+            0 => return Ok(body),
+            _ if late() => return Err(ApiError::TimedOut { host: host.to_owned() }),
+            length => body.extend_from_slice(&piece[..length]),
+        }
+        heard();
+    }
 }
 
-fn client(
+fn pool(
     endpoint: &Endpoint,
-    timeouts: &Timeouts,
-    finish: impl Fn(ClientBuilder) -> ClientBuilder,
-) -> reqwest::Result<Client> {
-    let encrypted = endpoint.api().scheme() == "https";
-    let begin = || {
+    timeouts: Timeouts,
+    finish: impl Fn(ClientBuilder) -> ClientBuilder + Send + Sync + 'static,
+) -> reqwest::Result<Pool> {
+    let (encrypted, local) = (endpoint.api().scheme() == "https", endpoint.is_loopback());
+    let begin = move || {
         let builder = Client::builder()
             .user_agent(concat!("gistfs/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(timeouts.connect)
+            .timeout(timeouts.silence)
             .gzip(true)
             // It would tell a redirect's target the raw_url, all one needs to read the gist.
             .referer(false)
             .https_only(encrypted)
-            // After a suspend or a change of networks a pooled connection is dead unawares.
-            .tcp_user_timeout(Duration::from_secs(30))
+            // A kept connection may be dead unawares, and a new one costs a tenth of a second:
+            // it is kept for what comes in one go.
+            .pool_idle_timeout(Duration::from_secs(5))
+            // What is sent and not acknowledged for so long has nobody at the other end.
+            .tcp_user_timeout(Duration::from_secs(10))
             .http2_keep_alive_interval(Duration::from_secs(20))
             .http2_keep_alive_timeout(Duration::from_secs(10));
         // What stays on the machine must not take a detour through somebody's proxy.
-        finish(if endpoint.is_loopback() { builder.no_proxy() } else { builder })
+        finish(if local { builder.no_proxy() } else { builder })
     };
-    match begin().build() {
+    Pool::new(Box::new(move || match begin().build() {
         // A bare machine has no root certificates, and the local server needs none.
         Err(_) if !encrypted => begin().tls_certs_only([]).build(),
         result => result,
-    }
+    }))
 }
 
 fn nonsense(host: &str, detail: String) -> ApiError {

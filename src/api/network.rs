@@ -8,7 +8,9 @@ use super::ApiError;
 /// Why no answer began.
 pub(super) fn not_sent(host: &str, error: &reqwest::Error) -> ApiError {
     let (host, detail) = (host.to_owned(), cause(error));
-    if error.is_connect() {
+    if error.is_connect() && error.is_timeout() {
+        ApiError::Unreachable { host, detail: "no connection in time".into() }
+    } else if error.is_connect() {
         ApiError::Unreachable { host, detail }
     } else if error.is_timeout() {
         ApiError::TimedOut { host }

@@ -1,14 +1,16 @@
 //! JSON ↔ model. The only file that spells a key of the Gist API.
 //!
 //! Reading is tolerant, because old, anonymous and Enterprise gists lack fields that others
-//! have: unknown keys are ignored, and missing is the same as `null`. Writing is exact.
+//! have: unknown keys are ignored, and missing is the same as `null`. But an answer without
+//! `description` or `files` tells of something else than a gist: nothing must be taken for gone
+//! because of it. Writing is exact.
 
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{FileChange, FullGist, NewGist, Patch};
 use crate::model::{BlobId, FileName, GistId, RemoteFile, Snapshot, Time};
@@ -28,10 +30,10 @@ pub(super) type Malformed = String;
 /// Reads the answer for a single gist.
 pub(super) fn gist(json: &[u8]) -> Result<Told, Malformed> {
     let gist: Gist = parse(json)?;
-    gist.told().ok_or_else(|| "the gist has no usable id".into())
+    gist.told().ok_or_else(|| "it does not tell of a gist".into())
 }
 
-/// Reads a page of a list. A gist without a usable id is left out, with a warning.
+/// Reads a page of a list. What is not told of as a gist is left out, with a warning.
 pub(super) fn list(json: &[u8]) -> Result<Vec<Told>, Malformed> {
     let gists: Vec<Option<Gist>> = parse(json)?;
     Ok(gists.into_iter().flatten().filter_map(Gist::told).collect())
@@ -122,7 +124,9 @@ fn encode(body: &impl Serialize) -> Vec<u8> {
 #[derive(Deserialize)]
 struct Gist {
     id: Option<String>,
-    description: Option<String>,
+    /// Without a description it is `null`; missing it is never.
+    #[serde(default, deserialize_with = "given")]
+    description: Option<Option<String>>,
     public: Option<bool>,
     owner: Option<User>,
     created_at: Option<String>,
@@ -132,6 +136,11 @@ struct Gist {
     truncated: Option<bool>,
     files: Option<BTreeMap<String, Option<File>>>,
     history: Option<Vec<Option<Version>>>,
+}
+
+/// Tells a field that is `null` from one that is missing.
+fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(value).map(Some)
 }
 
 #[derive(Deserialize)]
@@ -161,11 +170,15 @@ impl Gist {
             log::warn!("a gist with the unusable id {id:?} is left out");
             return None;
         };
+        let (Some(description), Some(all)) = (self.description, self.files) else {
+            log::warn!("gist {id} comes without its description or its files; it is left out");
+            return None;
+        };
         let truncated = self.truncated.unwrap_or(false);
         let mut files = BTreeMap::new();
         let mut bodies = BTreeMap::new();
         let mut unknown = Vec::new();
-        for (name, file) in self.files.into_iter().flatten() {
+        for (name, file) in all {
             let Some(file) = file else { continue };
             // The key is what a PATCH addresses the file by, so it and not `filename` is the name.
             let Some(name) = FileName::parse(&name) else {
@@ -191,7 +204,7 @@ impl Gist {
         let created_at = self.created_at.as_deref().and_then(Time::parse).or(updated_at);
         let snapshot = Snapshot {
             id,
-            description: self.description.unwrap_or_default(),
+            description: description.unwrap_or_default(),
             public: self.public.unwrap_or(false),
             owner: self.owner.and_then(|owner| owner.login),
             created_at: created_at.unwrap_or_default(),

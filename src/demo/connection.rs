@@ -27,12 +27,19 @@ enum Cut {
     /// So much of the next answer's body still gets through.
     InBody(usize),
     Now,
+    /// At once, and the other side hears of it.
+    Reset,
 }
 
 impl Knife {
     /// Nothing more is written; the connection closes as soon as somebody tries.
     pub(super) fn cut(&self) {
         *locked(&self.0) = Cut::Now;
+    }
+
+    /// Nothing more is written; the connection is reset as soon as somebody tries.
+    pub(super) fn reset(&self) {
+        *locked(&self.0) = Cut::Reset;
     }
 
     /// The next answer's head and `bytes` of its body are written, then nothing more.
@@ -134,6 +141,10 @@ impl AsyncWrite for Connection {
         let allowed = match cut {
             Cut::Whole => bytes,
             Cut::Now => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+            Cut::Reset => {
+                self.stream.set_zero_linger()?;
+                return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+            }
             Cut::InBody(_) if !self.head.over => self.head.part_of(bytes),
             Cut::InBody(0) => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
             Cut::InBody(left) => &bytes[..bytes.len().min(left)],

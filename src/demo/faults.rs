@@ -64,6 +64,16 @@ pub enum FaultKind {
         /// `retry-after`, where the answer has one.
         retry_after: Option<Duration>,
     },
+    /// The connection is reset without an answer, and nothing is done.
+    Reset,
+    /// The work is done; the answer lacks its last byte, and its headers agree.
+    WrongLength,
+    /// The work is done; the answer of the API is no JSON, though it says so.
+    InvalidJson,
+    /// The work is done; what the answer tells of a gist is its `id` and nothing else.
+    MissingFields,
+    /// The work is done; in the answer every field is `null` that GitHub ever says `null` for.
+    NullFields,
     /// The work is done, and the answer is wrong: other bytes of the same length where bodies
     /// are served, JSON of another shape in the API.
     WrongBody,

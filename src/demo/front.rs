@@ -18,7 +18,7 @@ use super::limits::secondary_refusal;
 use super::reply::Reply;
 use super::requests::{LoggedRequest, Origin};
 use super::site::{Arrival, Site};
-use super::{githttp, raw, routes};
+use super::{githttp, raw, routes, spoil};
 use crate::model::Time;
 
 /// Longer bodies are not even read; far above what the API takes.
@@ -100,6 +100,10 @@ async fn handle(
             knife.cut();
             Response::new(Body::empty())
         }
+        Outcome::Reset => {
+            knife.reset();
+            Response::new(Body::empty())
+        }
     }
 }
 
@@ -131,6 +135,8 @@ enum Outcome {
     Half(Reply),
     /// The connection closes.
     Nothing,
+    /// The connection is reset.
+    Reset,
 }
 
 async fn answer(site: &Arc<Site>, arrival: &Arc<Arrival>) -> Outcome {
@@ -145,6 +151,22 @@ async fn answer(site: &Arc<Site>, arrival: &Arc<Arrival>) -> Outcome {
             pause(latency).await;
             return Outcome::Nothing;
         }
+        FaultKind::Reset => {
+            pause(latency).await;
+            return Outcome::Reset;
+        }
+        FaultKind::WrongLength => {
+            return Outcome::Whole(spoil::shortened(work(site, arrival, latency).await));
+        }
+        FaultKind::InvalidJson => {
+            return Outcome::Whole(spoil::garbled(work(site, arrival, latency).await));
+        }
+        FaultKind::MissingFields => {
+            return Outcome::Whole(spoil::stripped(work(site, arrival, latency).await));
+        }
+        FaultKind::NullFields => {
+            return Outcome::Whole(spoil::nulled(work(site, arrival, latency).await));
+        }
         FaultKind::Delay(delay) => {
             return Outcome::Whole(work(site, arrival, latency.saturating_add(delay)).await);
         }
@@ -155,7 +177,7 @@ async fn answer(site: &Arc<Site>, arrival: &Arc<Arrival>) -> Outcome {
         }
         FaultKind::WrongBody => {
             let reply = work(site, arrival, latency).await;
-            return Outcome::Whole(spoiled(reply, arrival.origin));
+            return Outcome::Whole(spoil::spoiled(reply, arrival.origin));
         }
         FaultKind::Status { status, headers, body } => {
             let reply = Reply::bytes(status, "application/json; charset=utf-8", body.into());
@@ -215,20 +237,6 @@ async fn work(site: &Arc<Site>, arrival: &Arc<Arrival>, delay: Duration) -> Repl
         }
     };
     if overdue.is_some() { routes::refused(site, arrival, Reply::server_error()) } else { reply }
-}
-
-/// A successful answer made wrong, in the way that is hardest to notice.
-fn spoiled(mut reply: Reply, origin: Origin) -> Reply {
-    if reply.status >= 300 {
-        return reply;
-    }
-    reply.body = match origin {
-        Origin::Api if reply.body.first() == Some(&b'[') => "{\"gists\": 1}".into(),
-        Origin::Api => "[1]".into(),
-        // Still text where it was text: a letter more, a digit less.
-        Origin::Raw | Origin::Git => reply.body.iter().map(|byte| byte ^ 1).collect(),
-    };
-    reply
 }
 
 fn response(reply: Reply, as_it_is: bool) -> Response<Body> {

@@ -12,6 +12,9 @@ pub struct ServerOptions {
     pub port: u16,
     /// The port of raw bodies and git; 0 takes any free one.
     pub raw_port: u16,
+    /// The addresses of API and bodies that answers name, where others reach it through something
+    /// that stands in between; `None` names its own.
+    pub seen_as: Option<(String, String)>,
     /// Added to every answer, as a network would.
     pub latency: Duration,
     /// GitHub Enterprise Server's shape: no rate limits, no headers that tell of them, and
@@ -31,6 +34,7 @@ impl Default for ServerOptions {
             data: None,
             port: 0,
             raw_port: 0,
+            seen_as: None,
             latency: Duration::ZERO,
             enterprise: false,
             private_raw: false,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -30,6 +30,7 @@ use crate::model::Time;
 /// Dropping it closes all connections, frees the ports and removes a temporary data directory.
 pub struct Server {
     site: Arc<Site>,
+    addresses: [SocketAddr; 2],
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     directory: PathBuf,
@@ -85,11 +86,14 @@ impl Server {
         let store = Store::open(directory.join("gists"))?;
         let api = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))?;
         let raw = TcpListener::bind((Ipv4Addr::LOCALHOST, options.raw_port))?;
+        let addresses = [api.local_addr()?, raw.local_addr()?];
+        let own = addresses.map(|address| format!("http://{address}"));
+        let seen = options.seen_as.clone().unwrap_or_else(|| own.into());
         let site = Arc::new(Site {
             store,
             hooks,
-            api: format!("http://{}", api.local_addr()?),
-            raw: format!("http://{}", raw.local_addr()?),
+            api: seen.0,
+            raw: seen.1,
             meter: Meter::new(options.limits.clone()),
             log: RequestLog::default(),
             faults: Faults::default(),
@@ -119,6 +123,7 @@ impl Server {
         })?;
         Ok(Self {
             site,
+            addresses,
             stop: Some(stop),
             thread: Some(thread),
             directory,
@@ -135,6 +140,11 @@ impl Server {
     /// The address of raw bodies and git, another origin.
     pub fn raw_url(&self) -> String {
         self.site.raw.clone()
+    }
+
+    /// Where it listens for the API and for raw bodies, whatever it is seen as.
+    pub fn addresses(&self) -> [SocketAddr; 2] {
+        self.addresses
     }
 
     /// Where the gists are kept.

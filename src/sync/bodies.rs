@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::Syncer;
-use crate::api::{ApiError, Fetched};
+use crate::api::{ApiError, Fetched, GistApi};
 use crate::error::Error;
 use crate::model::{BlobId, GistId, RemoteFile};
 use crate::store::gist::Gist;
 
-/// How long one read waits for a body. The fetch itself goes on, for the next who asks.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long one read waits while nothing comes: 5 s with all that goes before and after. The fetch
+/// itself goes on, for the next who asks.
+const PATIENCE: Duration = Duration::from_millis(4500);
 
 /// Where a body can be had.
 #[derive(Clone, Debug)]
@@ -38,12 +39,35 @@ pub(super) struct Bodies {
     /// Places left for fetches.
     places: Mutex<usize>,
     freed: Condvar,
+    /// When a part of any body last came. A leaf.
+    heard: Mutex<Instant>,
 }
 
+/// A fetch under way.
 #[derive(Default)]
-struct Flight {
-    result: Mutex<Option<Result<Bytes, Error>>>,
+pub(super) struct Flight {
+    state: Mutex<Progress>,
     landed: Condvar,
+}
+
+/// How far a fetch is.
+#[derive(Default)]
+struct Progress {
+    result: Option<Result<Bytes, Error>>,
+    /// When something of it last came, or it began; `None` while it waits for a place.
+    heard: Option<Instant>,
+    /// What went wrong on the way that did not work.
+    trouble: Option<Error>,
+}
+
+impl Flight {
+    fn hears(&self) {
+        lock(&self.state).heard = Some(Instant::now());
+    }
+
+    fn meets(&self, trouble: &ApiError) {
+        lock(&self.state).trouble = Some(trouble.clone().into());
+    }
 }
 
 impl Bodies {
@@ -52,7 +76,17 @@ impl Bodies {
             flights: Mutex::default(),
             places: Mutex::new(parallel.max(1)),
             freed: Condvar::new(),
+            heard: Mutex::new(Instant::now()),
         }
+    }
+
+    fn heard(&self) -> Instant {
+        *lock(&self.heard)
+    }
+
+    fn hears(&self, flight: &Flight) {
+        *lock(&self.heard) = Instant::now();
+        flight.hears();
     }
 
     fn take_place(&self) {
@@ -76,24 +110,33 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Syncer {
     /// The body `source` names, from the store or the network; stored from then on.
     ///
-    /// Blocks for at most 30 s, then [`Error::TimedOut`]. Everybody who waits for the same body
-    /// waits for the same request.
+    /// Blocks as long as it comes, and for 5 s while nothing does: then [`Error::Unreachable`] or
+    /// [`Error::TimedOut`]. Everybody who waits for the same body waits for the same request.
     pub fn body(self: &Arc<Self>, source: &Source) -> Result<Bytes, Error> {
         if let Some(body) = self.store.body(source.file.blob)? {
             return Ok(body);
         }
+        if let Some(error) = self.api.hush() {
+            return Err(error);
+        }
+        let joined = Instant::now();
         let flight = self.join_flight(source)?;
-        let deadline = Instant::now() + PATIENCE;
-        let mut result = lock(&flight.result);
+        let mut state = lock(&flight.state);
         loop {
-            if let Some(result) = &*result {
+            if let Some(result) = &state.result {
                 return result.clone();
             }
+            // While it waits for a place, others that have one tell whether anything comes.
+            let heard = state.heard.unwrap_or_else(|| self.bodies.heard());
+            let deadline = heard.max(joined) + PATIENCE;
             let Some(left) = deadline.checked_duration_since(Instant::now()) else {
-                return Err(Error::TimedOut("the body is still on its way".into()));
+                let late = || Error::TimedOut("nothing has come of the body yet".into());
+                let error = state.trouble.clone().unwrap_or_else(late);
+                self.waited_in_vain(joined, &error);
+                return Err(error);
             };
-            result = match flight.landed.wait_timeout(result, left) {
-                Ok((result, _)) => result,
+            state = match flight.landed.wait_timeout(state, left) {
+                Ok((state, _)) => state,
                 Err(poisoned) => poisoned.into_inner().0,
             };
         }
@@ -102,6 +145,15 @@ impl Syncer {
     /// Lets the body `source` names be fetched; who asks for it next finds it under way.
     pub(super) fn begin_fetching(self: &Arc<Self>, source: &Source) -> Result<(), Error> {
         self.join_flight(source).map(drop)
+    }
+
+    /// Whoever asks for another body just now need not wait in vain too, unless something came.
+    fn waited_in_vain(&self, since: Instant, error: &Error) {
+        if self.bodies.heard() < since
+            && let Error::Unreachable(_) | Error::TimedOut(_) = error
+        {
+            self.api.note_hush(error.clone());
+        }
     }
 
     /// The fetch under way for that body, begun on a thread of its own if there is none.
@@ -118,11 +170,15 @@ impl Syncer {
             .name("gistfs-body".into())
             .spawn(move || {
                 syncer.bodies.take_place();
-                let result = syncer.fetch(&source);
+                // Those before it may have shown that there is no network.
+                let result = match syncer.api.hush() {
+                    Some(error) => Err(error),
+                    None => syncer.fetch_and_note(&source, &landing),
+                };
                 syncer.bodies.free_place();
                 // Stored before the flight is forgotten: who comes now finds it.
                 lock(&syncer.bodies.flights).remove(&blob);
-                *lock(&landing.result) = Some(result);
+                lock(&landing.state).result = Some(result);
                 landing.landed.notify_all();
             })
             .map_err(|error| Error::local("cannot start a thread", &error))?;
@@ -130,32 +186,63 @@ impl Syncer {
         Ok(flight)
     }
 
+    fn fetch_and_note(&self, source: &Source, flight: &Flight) -> Result<Bytes, Error> {
+        let began = Instant::now();
+        let result = self.fetch(source, flight);
+        if let Err(error) = &result {
+            self.waited_in_vain(began, error);
+        }
+        result
+    }
+
+    /// The body for somebody who waits in any case.
+    pub(super) fn fetch_now(&self, source: &Source) -> Result<Bytes, Error> {
+        self.fetch(source, &Flight::default())
+    }
+
     /// Raw first: it costs no quota. The API's inline content is the way round a raw host that
     /// is out of reach or wants a login.
-    pub(super) fn fetch(&self, source: &Source) -> Result<Bytes, Error> {
+    fn fetch(&self, source: &Source, flight: &Flight) -> Result<Bytes, Error> {
         let blob = source.file.blob;
         if let Some(body) = self.store.body(blob)? {
             return Ok(body);
         }
-        let body = match self.api.body(&source.file) {
+        flight.hears();
+        let raw = match self.api.raw_trouble() {
+            Some(error) => Err(error),
+            None => self.api.body(&source.file, &|| self.bodies.hears(flight)),
+        };
+        let body = match raw {
             Ok(body) => body,
             Err(raw) => {
                 log::debug!("no body by raw address: {raw}");
-                match self.api.get(&source.id, None) {
-                    Ok(Fetched::New(full)) => match full.bodies.get(&blob) {
-                        Some(body) => body.clone(),
-                        None => return Err(raw.into()),
-                    },
-                    Ok(Fetched::NotModified) => return Err(raw.into()),
-                    // Of two troubles the first tells more, but a limit tells what to do.
-                    Err(limit @ ApiError::Limited { .. }) => return Err(limit.into()),
-                    Err(_) => return Err(raw.into()),
+                if raw.is_network() {
+                    flight.meets(&raw);
+                } else {
+                    self.bodies.hears(flight);
                 }
+                self.inline(source, raw, flight)?
             }
         };
         if let Err(error) = self.store.keep(blob, &body) {
             log::warn!("{error}; the body is served but not stored");
         }
         Ok(body)
+    }
+
+    /// The body as the API has it, which could not be had by its raw address.
+    fn inline(&self, source: &Source, raw: ApiError, flight: &Flight) -> Result<Bytes, Error> {
+        let told = self.api.get(&source.id, None);
+        if !told.as_ref().is_err_and(ApiError::is_network) {
+            self.bodies.hears(flight);
+        }
+        match told {
+            Ok(Fetched::New(full)) => {
+                full.bodies.get(&source.file.blob).cloned().ok_or_else(|| raw.into())
+            }
+            // Of two troubles the first tells more, but a limit tells what to do.
+            Err(limit @ ApiError::Limited { .. }) => Err(limit.into()),
+            Ok(Fetched::NotModified) | Err(_) => Err(raw.into()),
+        }
     }
 }

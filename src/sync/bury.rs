@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Syncer;
 use super::bodies::Source;
 use super::upload::Failure;
-use crate::api::ApiError;
+use crate::api::{ApiError, GistApi};
 use crate::error::Error;
 use crate::model::{BlobId, FileName, GistId, RemoteFile, Time};
 use crate::store::gist::{Gist, GistKey, LocalFile};
@@ -52,7 +52,9 @@ impl Syncer {
         let source = Source { id: id.clone(), file };
         match self.body(&source) {
             Ok(_) => Ok(()),
-            Err(Error::Denied(_)) if self.api.body(&source.file) == Err(ApiError::NotFound) => {
+            Err(Error::Denied(_))
+                if self.api.body(&source.file, &|| {}) == Err(ApiError::NotFound) =>
+            {
                 log::warn!("{id}: {name:?} is gone from GitHub; the trash has it by name only");
                 Ok(())
             }

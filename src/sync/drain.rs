@@ -88,7 +88,11 @@ impl Syncer {
                 });
                 let patience = Patience { until, limits: true, tell: &tell };
                 let pushed = self.push(key, even_open, Some(&patience));
-                if matches!(pushed, Err(Error::Limited(_))) && self.barrier(until, true).is_some() {
+                let limited = matches!(pushed, Err(Error::Limited(_)));
+                // What is left would fail in the same way.
+                if (limited && self.barrier(until, true).is_some())
+                    || (pushed.is_err() && self.api.trouble().is_some())
+                {
                     return;
                 }
                 progress.done = (progress.done + 1).min(progress.total);

@@ -10,7 +10,7 @@ use super::aside::conflict_name;
 use super::merge::{Lines, Triple};
 use super::plan::{Change, Plan, Step};
 use super::{GistChange, Syncer};
-use crate::api::{ApiError, FullGist};
+use crate::api::{ApiError, FullGist, GistApi};
 use crate::error::Error;
 use crate::model::{BlobId, FileName, RemoteFile, Snapshot, Time};
 use crate::store::gist::{Content, Gist, GistKey, LocalFile};
@@ -100,7 +100,7 @@ impl Syncer {
         foreign: &Snapshot,
     ) -> Result<Lines, Error> {
         let known = Gist::of_remote(GistKey(0), Arc::clone(base));
-        self.fetch(&super::bodies::Source { id: base.id.clone(), file: theirs.clone() })?;
+        self.fetch_now(&super::bodies::Source { id: base.id.clone(), file: theirs.clone() })?;
         let (Some(base), Some(ours)) = (before, sent) else { return Ok(Lines::Clash) };
         self.lines(&known, foreign, Triple { base, ours, theirs: theirs.blob })
     }

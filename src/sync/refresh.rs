@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::upload::Failure;
 use super::{GistChange, Syncer};
-use crate::api::{ApiError, Fetched, PageAddress, PageRequest};
+use crate::api::{ApiError, Fetched, GistApi, PageAddress, PageRequest};
 use crate::error::Error;
 use crate::model::{GistId, Snapshot, Time};
 use crate::store::StoredPage;
@@ -213,6 +213,25 @@ impl Syncer {
         }
     }
 
+    /// Whether the lists still show the gist.
+    pub(super) fn is_listed(&self, id: &GistId) -> Result<bool, ApiError> {
+        let mut from = self.list(None);
+        for _ in 0..MOST_PAGES {
+            let page = match self.api.list(&PageRequest { from, etag: None })? {
+                Fetched::NotModified => return Ok(false),
+                Fetched::New(page) => page,
+            };
+            if page.gists.iter().any(|gist| gist.id == *id) {
+                return Ok(true);
+            }
+            match page.next {
+                Some(next) => from = PageAddress::Next(next),
+                None => break,
+            }
+        }
+        Ok(false)
+    }
+
     /// Gists no page showed: each is asked for, because pages shift while they are read.
     fn drop_missing(
         &self,
@@ -231,6 +250,8 @@ impl Syncer {
                     Err(error) => return Err(error),
                 },
                 Ok(_) => log::debug!("{id} is in no list but there"),
+                // Told of somehow, so not gone; nor a reason not to take over the others.
+                Err(error @ ApiError::Nonsense { .. }) => log::warn!("{id}: {error}"),
                 Err(error) => return Err(self.heard(error)),
             }
         }

@@ -14,8 +14,8 @@ use super::owed::{self, Change, OwedFile};
 use super::plan::{Class, Hold, Outside, Plan, Step, plan};
 use super::standing::Standing;
 use super::turn::Barrier;
-use crate::api::Quota;
 use crate::api::pace::{A_MINUTE, AN_HOUR};
+use crate::api::{GistApi, Quota};
 use crate::error::Error;
 use crate::model::Time;
 use crate::store::Peek;
@@ -214,7 +214,7 @@ impl Syncer {
         });
         let barrier = self.barrier(now, false);
         differing.sort_by_key(|gist| std::cmp::Reverse((owed::last_change(gist), gist.key)));
-        let not_before = barrier.as_ref().map(|barrier| barrier.until);
+        let not_before = barrier.as_ref().map(|barrier| barrier.until).max(self.api.retry_at());
         report.owing =
             differing.iter().map(|gist| self.owing(gist, not_before.unwrap_or(now))).collect();
         report.waiting = barrier.filter(|barrier| barrier.is_long(now)).as_ref().map(Waiting::from);
@@ -223,7 +223,7 @@ impl Syncer {
         report.quota = self.api.quota().map(QuotaReport::from);
         let pending = report.owing.iter().filter(|gist| gist.is_pending()).count();
         report.pace = self.pace_report(now, not_before.unwrap_or(now), pending);
-        report.trouble = self.shared().trouble.clone();
+        report.trouble = self.api.trouble().or_else(|| self.shared().trouble.clone());
         report
     }
 

@@ -7,7 +7,9 @@ use super::Syncer;
 use super::plan::{Body, Change, Plan, Step, expected};
 use super::upload::Failure;
 use crate::api::retry::Repeatable;
-use crate::api::{ApiError, Fetched, FileChange, NewGist, PageAddress, PageRequest, Patch};
+use crate::api::{
+    ApiError, Fetched, FileChange, GistApi, NewGist, PageAddress, PageRequest, Patch,
+};
 use crate::error::Error;
 use crate::model::{BlobId, FileName, Snapshot, Time};
 use crate::store::gist::{Attempt, Gist, GistKey};

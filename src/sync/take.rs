@@ -9,7 +9,7 @@ use super::plan::{Change, Plan, Step, expected};
 use super::upload::Failure;
 use super::{GistChange, Syncer};
 use crate::api::retry::Repeatable;
-use crate::api::{ApiError, Fetched, FullGist};
+use crate::api::{ApiError, Fetched, FullGist, GistApi};
 use crate::error::Error;
 use crate::model::{BlobId, FileName, Snapshot, Time};
 use crate::store::gist::{Attempt, Gist, GistKey, LocalFile};
@@ -39,6 +39,14 @@ impl Syncer {
                 Ok(false)
             }
             Err(ApiError::NotFound) => {
+                // What is edited here would be made anew: not because of one answer that is hidden
+                // from a token, or wrong.
+                let listed = self.is_listed(&base.id);
+                if listed.map_err(|error| Failure::Theirs(error, Repeatable::Yes))? {
+                    let why = "GitHub lists the gist and does not find it";
+                    let error = ApiError::Conflict(why.into());
+                    return Err(Failure::Theirs(error, Repeatable::Yes));
+                }
                 self.gone_on_github(gist.key, now).map_err(Failure::Ours)?;
                 Ok(true)
             }
@@ -139,7 +147,7 @@ impl Syncer {
             if unchanged || as_there(remote) || self.store.blobs.holds(blob) {
                 continue;
             }
-            match self.fetch(&source) {
+            match self.fetch_now(&source) {
                 Ok(_) => {}
                 Err(Error::Denied(_)) => lost.push((name.clone(), blob)),
                 Err(error) => return Err(Failure::Ours(error)),

@@ -86,7 +86,7 @@ impl Syncer {
             .or_else(|| there().map(|file| Source { id: remote.id.clone(), file: file.clone() }));
         let small = |source: &Source| source.file.size <= MOST_BYTES as u64;
         let Some(source) = source.filter(small) else { return Ok(None) };
-        match self.fetch(&source) {
+        match self.fetch_now(&source) {
             Ok(body) => Ok(Some(body)),
             Err(Error::Denied(_)) => Ok(None),
             Err(error) => Err(error),

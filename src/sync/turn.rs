@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Options, Shared, Syncer};
 use crate::api::pace::Pace;
 use crate::api::retry::{self, Repeatable};
-use crate::api::{ApiError, Quota};
+use crate::api::{ApiError, GistApi, Quota};
 use crate::error::Error;
 use crate::model::Time;
 use crate::store::Store;
@@ -144,13 +144,16 @@ impl Syncer {
         all.into_iter().max_by_key(|barrier| barrier.until).filter(|barrier| barrier.until > now)
     }
 
-    /// Whether background requests have to wait at `now`: for a limit, or to leave the last tenth
-    /// of the quota to the user.
-    pub(super) fn must_rest(&self, now: Time) -> bool {
-        let quota = self.api.quota();
+    /// Until when GitHub wants to hear nothing that can wait, if a limit said so.
+    pub(super) fn limit_ends(&self, now: Time) -> Option<Time> {
         let mut shared = self.shared();
-        let limited = shared.limit.as_mut().is_some_and(|limit| limit.until(now) > now);
-        limited || shared.reserve(quota, now).is_some()
+        shared.limit.as_mut().map(|limit| limit.until(now)).filter(|until| *until > now)
+    }
+
+    /// Whether background requests must leave the last tenth of the quota to the user.
+    pub(super) fn spares_quota(&self, now: Time) -> bool {
+        let quota = self.api.quota();
+        self.shared().reserve(quota, now).is_some()
     }
 
     /// Counts a change that is about to be sent, over a restart too.

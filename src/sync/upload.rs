@@ -10,8 +10,8 @@ use super::hold::not_before;
 use super::plan::{Class, Hold, Outside, Plan, Step, plan};
 use super::turn::{Barrier, Patience};
 use super::{Syncer, owed};
-use crate::api::ApiError;
 use crate::api::retry::{self, Repeatable};
+use crate::api::{ApiError, GistApi};
 use crate::error::Error;
 use crate::model::{BlobId, FileName, Time};
 use crate::store::gist::{Gist, GistKey};
@@ -40,7 +40,7 @@ impl Syncer {
     pub fn send_what_is_due(self: &Arc<Self>, now: Time) -> Option<Time> {
         self.bury_local();
         let mut tried = HashSet::new();
-        while self.barrier(self.now(), false).is_none() {
+        while self.held_until().is_none() {
             let due = self.due_gists(self.now()).into_iter();
             let waiting: Vec<(Time, GistKey)> = due
                 .filter(|due| due.at <= now && !tried.contains(&due.key))
@@ -53,8 +53,15 @@ impl Syncer {
             drop(self.push(key, false, None));
         }
         let next = self.due_gists(self.now()).into_iter().map(|due| due.at).min()?;
-        let barrier = self.barrier(self.now(), false);
-        Some(barrier.map_or(next, |barrier| next.max(barrier.until)))
+        Some(self.held_until().map_or(next, |until| next.max(until)))
+    }
+
+    /// Until when nothing is to be sent at all: pace or a limit say so, or there is no network and
+    /// the next try has its time.
+    fn held_until(&self) -> Option<Time> {
+        let now = self.now();
+        let barrier = self.barrier(now, false).map(|barrier| barrier.until);
+        barrier.max(self.api.retry_at()).filter(|until| *until > now)
     }
 
     /// Every gist that owes something sendable. Deletions that are held are due when they go.
@@ -199,6 +206,8 @@ impl Syncer {
                     self.look_for_lost_create(&gist, now)?;
                     continue;
                 }
+                // What has no look before it would be lost in a network that is silent.
+                Step::Create { .. } if self.api.retry_at().is_some() => self.probe()?,
                 Step::Create { .. } => {}
                 Step::Update { .. } | Step::Delete(_) if !looked => {
                     looked = true;
@@ -227,6 +236,14 @@ impl Syncer {
         }
         self.store.note(key, |gist| gist.upload.settled = false);
         Ok(Left::new())
+    }
+
+    /// Asks something cheap, to learn whether there is a network again.
+    fn probe(&self) -> Result<(), Failure> {
+        match self.api.account() {
+            Err(error) if error.is_network() => Err(Failure::Theirs(error, Repeatable::Yes)),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// The plan for `gist`, with the answers it needs from the stores.
@@ -280,6 +297,9 @@ impl Syncer {
                 let tries = self.store.look(key, |gist| gist.upload.tries).unwrap_or(0);
                 let wait = retry::wait(tries, repeatable, &error, self.seed());
                 unknown = error.outcome_unknown();
+                // No back-off of its own: it is due when the network is there again.
+                let cut = error.is_network() && self.api.trouble().is_some();
+                let wait = if cut { Some(Duration::ZERO) } else { wait };
                 (Error::from(error), wait)
             }
         };

@@ -189,7 +189,7 @@ fn a_cut_off_file_comes_whole_from_the_raw_host_which_sees_no_token() {
     assert!(full.bodies.contains_key(&BlobId::of(b"short")));
     assert!(!full.bodies.contains_key(&BlobId::of(long.as_bytes())));
     for (file, body) in files {
-        assert_eq!(api.body(&full.snapshot.files[&name(file)]).unwrap(), body.as_bytes());
+        assert_eq!(api.body(&full.snapshot.files[&name(file)], &|| {}).unwrap(), body.as_bytes());
     }
     let raw: Vec<_> = server.requests().into_iter().filter(|r| r.origin == Origin::Raw).collect();
     assert_eq!(raw.len(), 3);
@@ -208,7 +208,7 @@ fn bytes_that_are_not_text_come_inline_and_raw() {
     let api = octo(&server);
     let full = get(&api, &gist);
     assert_eq!(full.bodies[&BlobId::of(&bytes)], bytes);
-    assert_eq!(api.body(&full.snapshot.files[&name("bin")]).unwrap(), bytes);
+    assert_eq!(api.body(&full.snapshot.files[&name("bin")], &|| {}).unwrap(), bytes);
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn an_old_enterprise_servers_mangled_bytes_are_not_believed() {
     let api = octo(&server);
     let full = get(&api, &gist);
     assert!(full.bodies.is_empty());
-    assert_eq!(api.body(&full.snapshot.files[&name("bin")]).unwrap(), bytes);
+    assert_eq!(api.body(&full.snapshot.files[&name("bin")], &|| {}).unwrap(), bytes);
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn an_empty_body_needs_no_request() {
     let gist = id(&server.seed("octo", seed));
     let api = octo(&server);
     let full = get(&api, &gist);
-    assert_eq!(api.body(&full.snapshot.files[&name("e")]).unwrap(), "");
+    assert_eq!(api.body(&full.snapshot.files[&name("e")], &|| {}).unwrap(), "");
     assert_eq!(server.requests().len(), 1);
 }
 
@@ -356,10 +356,10 @@ fn a_host_that_hangs_runs_out_of_time_and_one_that_is_gone_is_unreachable() {
     server.inject(Fault::once(FaultKind::Hang));
     assert!(matches!(hasty.get(&gist, None), Err(ApiError::TimedOut { .. })));
     server.inject(Fault::once(FaultKind::Hang));
-    assert!(matches!(hasty.body(&file), Err(ApiError::TimedOut { .. })));
+    assert!(matches!(hasty.body(&file, &|| {}), Err(ApiError::TimedOut { .. })));
     drop(server);
     assert!(matches!(hasty.get(&gist, None), Err(ApiError::Unreachable { .. })));
-    assert!(matches!(hasty.body(&file), Err(ApiError::Unreachable { .. })));
+    assert!(matches!(hasty.body(&file, &|| {}), Err(ApiError::Unreachable { .. })));
 }
 
 #[test]
@@ -370,7 +370,7 @@ fn a_wrong_body_is_never_served() {
     let file = get(&api, &gist).snapshot.files[&name("f")].clone();
     let hit = |kind| {
         server.inject(Fault { origin: Some(Origin::Raw), ..Fault::once(kind) });
-        api.body(&file).unwrap_err()
+        api.body(&file, &|| {}).unwrap_err()
     };
     assert!(matches!(hit(FaultKind::WrongBody), ApiError::Nonsense { .. }));
     assert!(matches!(hit(FaultKind::Html), ApiError::Nonsense { .. }));
@@ -381,7 +381,7 @@ fn a_wrong_body_is_never_served() {
     assert_eq!(hit(status(401, "who are you?")), ApiError::Forbidden("who are you?".into()));
     assert!(matches!(hit(status(429, "too many")), ApiError::Limited { .. }));
     assert_eq!(hit(status(503, "")), ApiError::Server(503));
-    assert_eq!(api.body(&file).unwrap(), "some text");
+    assert_eq!(api.body(&file, &|| {}).unwrap(), "some text");
 }
 
 #[test]
@@ -396,11 +396,11 @@ fn a_raw_url_that_is_no_place_for_bodies_is_not_visited() {
         language: None,
     };
     for url in ["", "/raw/x", "file:///etc/passwd", "ftp://h/x", "http://u:p@127.0.0.1:9/x"] {
-        assert!(is_nonsense(api.body(&file(url))), "{url}");
+        assert!(is_nonsense(api.body(&file(url), &|| {})), "{url}");
     }
     // Where the API is encrypted, bodies are too.
     let plain = file("http://127.0.0.1:9/raw/x");
-    assert!(is_nonsense(github.body(&plain)));
+    assert!(is_nonsense(github.body(&plain, &|| {})));
     let huge = RemoteFile { size: u64::MAX, ..file("http://127.0.0.1:9/raw/x") };
-    assert!(is_nonsense(api.body(&huge)));
+    assert!(is_nonsense(api.body(&huge, &|| {})));
 }

@@ -97,7 +97,7 @@ fn bodies_may_be_redirected_because_nothing_secret_goes_along() {
     let api = client("http://127.0.0.1:9", Some(TOKEN), AMPLE);
     let raw_url = format!("{}/raw/x?token=hunter2", first.url);
     let file = RemoteFile { blob: BlobId::of(b"abc"), size: 3, raw_url, language: None };
-    assert_eq!(api.body(&file).unwrap(), "abc");
+    assert_eq!(api.body(&file, &|| {}).unwrap(), "abc");
     for request in [first.heard(), body.heard()].concat() {
         assert!(!request.contains("authorization") && !request.contains("referer"), "{request}");
     }
@@ -119,7 +119,7 @@ fn gzip_is_understood_and_broken_gzip_is_nonsense() {
 
 #[test]
 fn an_answer_about_another_gist_is_no_answer() {
-    let other = || answer("200 OK", "", r#"{"id":"2"}"#);
+    let other = || answer("200 OK", "", r#"{"id":"2","description":null,"files":{}}"#);
     let host = Scripted::start(|_| vec![other(), other(), answer("200 OK", "", "<html>")]);
     let api = client(&host.url, Some(TOKEN), AMPLE);
     assert!(is_nonsense(api.get(&id("1"), None)));
@@ -129,12 +129,13 @@ fn an_answer_about_another_gist_is_no_answer() {
 
 #[test]
 fn a_listed_file_without_a_blob_is_looked_up_and_otherwise_never_taken_for_deleted() {
-    let list = r#"[{"id":"1","files":{"f":{"size":3,"raw_url":"http://h/raw/f"}}},
-        {"id":"2","files":{"f":{"size":3,"raw_url":"http://h/raw/f"}}},
-        {"id":"3"},
-        {"id":"4","files":{"f":{"size":3,"raw_url":"http://h/raw/f"}}}]"#;
-    let told = r#"{"id":"1","files":{"f":{"size":3,"raw_url":"http://h/raw/f","content":"abc"}}}"#;
-    let untold = r#"{"id":"2","files":{"f":{"size":3,"raw_url":"http://h/raw/f"}}}"#;
+    let list = r#"[{"id":"1","description":null,"files":{"f":{"size":3,"raw_url":"http://h/raw/f"}}},
+        {"id":"2","description":null,"files":{"f":{"size":3,"raw_url":"http://h/raw/f"}}},
+        {"id":"3","description":null,"files":{}}, {"id":"5"}, {"id":"6","files":{}},
+        {"id":"4","description":null,"files":{"f":{"size":3,"raw_url":"http://h/raw/f"}}}]"#;
+    let told = r#"{"id":"1","description":null,"files":{"f":{"size":3,"raw_url":"http://h/raw/f","content":"abc"}}}"#;
+    let untold =
+        r#"{"id":"2","description":null,"files":{"f":{"size":3,"raw_url":"http://h/raw/f"}}}"#;
     let host = Scripted::start(|_| {
         vec![
             answer("200 OK", "", list),
@@ -154,7 +155,9 @@ fn a_listed_file_without_a_blob_is_looked_up_and_otherwise_never_taken_for_delet
 
 #[test]
 fn an_etag_that_no_header_can_hold_is_left_out() {
-    let host = Scripted::start(|_| vec![answer("200 OK", "etag: \r\n", r#"{"id":"1"}"#)]);
+    let host = Scripted::start(|_| {
+        vec![answer("200 OK", "etag: \r\n", r#"{"id":"1","description":null,"files":{}}"#)]
+    });
     let api = client(&host.url, Some(TOKEN), AMPLE);
     let full = new(api.get(&id("1"), Some("a\nb")).unwrap());
     assert_eq!(full.snapshot.etag, None);

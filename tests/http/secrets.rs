@@ -36,10 +36,10 @@ fn the_token_is_in_no_error_no_debug_form_and_no_log() {
     }
     let raw_url = format!("{}/raw/x?token=hunter2", server.raw_url());
     let file = RemoteFile { blob: BlobId::of(b"x"), size: 1, raw_url, language: None };
-    let error = api.body(&file).unwrap_err();
+    let error = api.body(&file, &|| {}).unwrap_err();
     seen.push(format!("{error} {error:?}"));
     let gone = RemoteFile { raw_url: "http://127.0.0.1:1/?token=hunter2".into(), ..file };
-    let error = api.body(&gone).unwrap_err();
+    let error = api.body(&gone, &|| {}).unwrap_err();
     seen.push(format!("{error} {error:?}"));
     seen.push(format!(
         "{:?}",

@@ -42,7 +42,7 @@ pub(crate) fn listen_to_the_log() {
 pub(crate) fn client(url: &str, token: Option<&str>, request: Duration) -> GitHub {
     listen_to_the_log();
     let endpoint = Endpoint::of_url(url).unwrap();
-    let timeouts = Timeouts { connect: request, request, slowest: 100_000 };
+    let timeouts = Timeouts { connect: request, silence: request, request, slowest: 100_000 };
     GitHub::with_timeouts(endpoint, token.map(|token| Token::parse(token).unwrap()), timeouts)
         .unwrap()
 }

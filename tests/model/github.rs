@@ -628,7 +628,7 @@ impl GistApi for FakeGitHub {
         Ok(Remote { files, ..gist.clone() }.full(id))
     }
 
-    fn body(&self, file: &RemoteFile) -> Result<Bytes, ApiError> {
+    fn body(&self, file: &RemoteFile, _: &dyn Fn()) -> Result<Bytes, ApiError> {
         let mut world = self.world();
         world.counts.bodies += 1;
         if world.bodies_unreachable {

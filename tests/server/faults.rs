@@ -237,3 +237,50 @@ fn the_log_counts_what_is_under_way_at_once() {
     let in_flight: Vec<usize> = world.server.requests().iter().map(|r| r.in_flight).collect();
     assert_eq!(in_flight, [1, 2]);
 }
+
+#[test]
+fn a_reset_is_heard_of_and_has_no_effect() {
+    let world = World::new();
+    let id = world.seed(&[("a", "a")]);
+    world.server.inject(Fault::once(FaultKind::Reset));
+    let lost = world.octo("PATCH", &format!("/gists/{id}")).body(change()).send().unwrap_err();
+    let words = format!("{lost:?}");
+    assert!(words.contains("ConnectionReset"), "{words}");
+    assert_eq!(world.server.files(&id).unwrap().len(), 1);
+}
+
+#[test]
+fn an_answer_of_wrong_length_lacks_its_end_and_says_so_nowhere() {
+    let world = World::new();
+    let id = world.seed(&[("a", "text\n")]);
+    let url = world.gist(&id)["files"]["a"]["raw_url"].as_str().unwrap().to_owned();
+    world.server.inject(Fault::once(FaultKind::WrongLength));
+    let raw = world.anonymous("GET", &url).answer().expect(200);
+    assert_eq!(&raw.body[..], b"text");
+    world.server.inject(Fault::once(FaultKind::WrongLength));
+    let cut = world.patch(&id, &json!({"description": "x"})).expect(200).body;
+    assert!(serde_json::from_slice::<serde_json::Value>(&cut).unwrap_err().is_eof());
+    assert_eq!(world.server.description(&id).as_deref(), Some("x"));
+}
+
+#[test]
+fn json_can_be_broken_stripped_or_full_of_nulls() {
+    let world = World::new();
+    let id = world.seed(&[("a", "text\n")]);
+    let path = format!("/gists/{id}");
+    let hit = |path: &str, kind| {
+        world.server.inject(Fault::once(kind));
+        world.octo("GET", path).answer().expect(200)
+    };
+    let broken = hit(&path, FaultKind::InvalidJson).body;
+    assert!(serde_json::from_slice::<serde_json::Value>(&broken).unwrap_err().is_syntax());
+    assert_eq!(hit(&path, FaultKind::MissingFields).json(), json!({ "id": id }));
+    assert_eq!(hit("/gists", FaultKind::MissingFields).json(), json!([{ "id": id }]));
+    let nulls = hit(&path, FaultKind::NullFields).json();
+    let file = &nulls["files"]["a"];
+    for null in [&nulls["owner"], &nulls["history"], &file["content"], &file["language"]] {
+        assert!(null.is_null(), "{nulls}");
+    }
+    assert_eq!(file["size"], 5);
+    assert_eq!(world.gist(&id)["files"]["a"]["content"], "text\n");
+}

@@ -95,16 +95,16 @@ fn a_whole_gist_is_read_whole() {
 
 #[test]
 fn missing_and_null_are_both_normal() {
-    let bare = read(&json!({ "id": "1" }));
+    let bare = read(&json!({ "id": "1", "description": null, "files": {} }));
     let nulls = read(&json!({
         "id": "1", "description": null, "public": null, "owner": null, "created_at": null,
         "updated_at": null, "html_url": null, "git_pull_url": null, "truncated": null,
-        "files": null, "history": null, "forks": null, "user": null
+        "files": {}, "history": null, "forks": null, "user": null
     }));
     assert_eq!(bare, nulls);
     assert_eq!((bare.gist.snapshot.description.as_str(), bare.gist.snapshot.owner), ("", None));
     let inner = read(&json!({
-        "id": "1", "owner": { "login": null },
+        "id": "1", "owner": { "login": null }, "description": null,
         "files": { "gone": null, "": { "raw_url": raw(ABC, ""), "size": 3 } },
         "history": [null, { "version": null }, { "version": "zz/.." }, { "version": "ab12" }]
     }));
@@ -113,8 +113,23 @@ fn missing_and_null_are_both_normal() {
 }
 
 #[test]
+fn an_answer_without_description_or_files_tells_of_no_gist() {
+    for missing in ["description", "files"] {
+        let mut gist = full();
+        gist.as_object_mut().unwrap().remove(missing);
+        assert!(super::gist(gist.to_string().as_bytes()).is_err(), "{missing}");
+        let list = json!([gist, full()]);
+        assert_eq!(super::list(list.to_string().as_bytes()).unwrap().len(), 1);
+    }
+    let mut gist = full();
+    gist["files"] = Value::Null;
+    assert!(super::gist(gist.to_string().as_bytes()).is_err(), "nobody's files are null");
+}
+
+#[test]
 fn a_gist_without_a_usable_id_does_not_take_the_list_with_it() {
-    let list = json!([null, {}, { "id": "../x" }, { "id": null }, { "id": "42" }, { "id": "" }]);
+    let list = json!([null, {}, { "id": "../x" }, { "id": null }, { "id": "" },
+        { "id": "42", "description": null, "files": {} }]);
     let told = super::list(list.to_string().as_bytes()).unwrap();
     let ids: Vec<_> = told.iter().map(|told| told.gist.snapshot.id.as_str()).collect();
     assert_eq!(ids, ["42"]);
