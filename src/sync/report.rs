@@ -79,12 +79,13 @@ impl Syncer {
                 differing.push(gist.clone());
             }
         });
+        let held = self.held_deletions(self.now());
         Report {
             gists,
             owing: differing.iter().map(|gist| self.owing(gist)).collect(),
             quota: self.api.quota().map(QuotaReport::from),
             trouble: self.shared().trouble.clone(),
-            held: self.held_deletions(self.now()),
+            held,
         }
     }
 
