@@ -51,8 +51,9 @@ impl Syncer {
         let mut waits = false;
         self.store.look_at_busy(|gist| {
             if let Some(at) = due(gist, self.options.write_back) {
-                let later = not_before(gist, at, held.as_ref());
-                waits |= at <= now && later > at;
+                // That it waits is said when it would have gone, and the removing is over.
+                let later = if at > now { at } else { not_before(gist, at, held.as_ref()) };
+                waits |= later > at;
                 found.push((later, gist.key));
             }
         });

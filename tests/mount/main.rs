@@ -21,5 +21,6 @@ mod saves;
 mod secrets;
 mod terminal;
 mod through;
+mod trash;
 mod unsent;
 mod world;
