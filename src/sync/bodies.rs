@@ -208,26 +208,40 @@ impl Syncer {
             return Ok(body);
         }
         flight.hears();
-        let raw = match self.api.raw_trouble() {
-            Some(error) => Err(error),
-            None => self.api.body(&source.file, &|| self.bodies.hears(flight)),
+        let detour = self.api.raw_trouble();
+        let raw = match &detour {
+            Some(error) => Err(error.clone()),
+            None => self.raw(source, flight),
         };
         let body = match raw {
             Ok(body) => body,
-            Err(raw) => {
-                log::debug!("no body by raw address: {raw}");
-                if raw.is_network() {
-                    flight.meets(&raw);
-                } else {
-                    self.bodies.hears(flight);
+            Err(raw) => match self.inline(source, raw, flight) {
+                // Not inline either: the way that was spared is the only one there is.
+                Err(Error::Unreachable(_) | Error::TimedOut(_))
+                    if detour.is_some() && self.api.trouble().is_none() =>
+                {
+                    self.raw(source, flight)?
                 }
-                self.inline(source, raw, flight)?
-            }
+                inline => inline?,
+            },
         };
         if let Err(error) = self.store.keep(blob, &body) {
             log::warn!("{error}; the body is served but not stored");
         }
         Ok(body)
+    }
+
+    fn raw(&self, source: &Source, flight: &Flight) -> Result<Bytes, ApiError> {
+        let answer = self.api.body(&source.file, &|| self.bodies.hears(flight));
+        if let Err(error) = &answer {
+            log::debug!("no body by raw address: {error}");
+            if error.is_network() {
+                flight.meets(error);
+            } else {
+                self.bodies.hears(flight);
+            }
+        }
+        answer
     }
 
     /// The body as the API has it, which could not be had by its raw address.

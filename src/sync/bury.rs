@@ -72,11 +72,12 @@ impl Syncer {
         }
     }
 
-    /// Puts what is stored of a gist that GitHub has no more into the trash, if it is not there.
+    /// Puts what is stored of a gist that GitHub has no more into the trash. An entry it has already,
+    /// made for a deletion of ours, is brought up to date.
     pub(super) fn bury_what_is_here(&self, gist: &Gist, now: Time) -> Result<(), Error> {
         let Some(base) = gist.base.as_ref().filter(|_| self.keeps_trash()) else { return Ok(()) };
-        if self.store.trash.find(&base.id)?.is_some() {
-            return Ok(());
+        if let Some(entry) = self.store.trash.find(&base.id)? {
+            self.store.trash.take_bodies(&entry, &self.store.blobs)?;
         }
         self.put_in_trash(gist, gist.removed_at.unwrap_or(now), !gist.removed)
     }

@@ -49,8 +49,8 @@ impl fmt::Display for HeldDeletions {
         let until = until.unwrap_or_else(|| self.until.clone());
         write!(
             f,
-            "deletion held until {until}: {} gists were removed within a minute; gistfs sync sends \
-             it now, gistfs trash restore takes it back",
+            "deletions held until {until}: {} gists were removed within a minute; gistfs sync sends \
+             them now, gistfs trash restore takes them back",
             self.count
         )
     }

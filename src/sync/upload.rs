@@ -71,8 +71,9 @@ impl Syncer {
         let mut waits = false;
         self.store.look_at_busy(|gist| {
             if let Some(due) = due(gist, self.options.write_back) {
-                let at = not_before(gist, due, held.as_ref());
-                waits |= due <= now && at > due;
+                // That it waits is said when it would have gone, and the removing is over.
+                let at = if due > now { due } else { not_before(gist, due, held.as_ref()) };
+                waits |= at > due;
                 found.push(Due { at, changed: owed::last_change(gist), key: gist.key });
             }
         });

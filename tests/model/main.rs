@@ -14,6 +14,7 @@ mod promises;
 mod reference;
 mod run;
 mod steps;
+mod trash;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};

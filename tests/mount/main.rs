@@ -25,6 +25,7 @@ mod secrets;
 mod seeing;
 mod terminal;
 mod through;
+mod trash;
 mod truth;
 mod unsent;
 mod world;

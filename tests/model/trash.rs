@@ -1,0 +1,216 @@
+//! What the trash promises, minute by minute.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gistfs::api::ApiError;
+use gistfs::sync::trash::{TrashAsk, TrashItem, TrashReply, TrashState};
+
+use crate::github::Counts;
+use crate::mount::Mount;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A mount that knows these gists, each with `a` and `b`, none of them read.
+fn with_gists(titles: &[&str]) -> Mount {
+    let mount = Mount::alone();
+    for title in titles {
+        let (a, b) = (format!("a of {title}\n"), format!("b of {title}\n"));
+        mount.github.create_elsewhere(title, &[("a", a.as_bytes()), ("b", b.as_bytes())]);
+    }
+    mount.clock.pass(SECOND * 60);
+    mount.refresh();
+    mount.github.take_counts();
+    mount
+}
+
+fn texts(title: &str) -> BTreeMap<String, String> {
+    ["a", "b"].map(|name| (name.to_owned(), format!("{name} of {title}\n"))).into()
+}
+
+impl Mount {
+    /// `rm -r`.
+    fn remove_all(&self, title: &str) {
+        for name in self.look(false).expect("a tree")[title].files.keys() {
+            self.unlink(title, name).expect("deleted");
+        }
+        self.rmdir(title).expect("removed");
+    }
+
+    fn trash(&self, ask: &TrashAsk) -> TrashReply {
+        self.fs().syncer().trash(ask)
+    }
+
+    fn in_trash(&self) -> Vec<TrashItem> {
+        let reply = self.trash(&TrashAsk::List);
+        assert!(reply.failed.is_empty(), "{reply:#?}");
+        reply.items
+    }
+
+    fn states(&self) -> Vec<TrashState> {
+        self.in_trash().iter().map(|item| item.state).collect()
+    }
+
+    #[track_caller]
+    fn restore_all(&self) {
+        let names = self.in_trash().into_iter().map(|item| item.name).collect();
+        let reply = self.trash(&TrashAsk::Restore(names));
+        assert!(reply.failed.is_empty(), "{reply:#?}");
+    }
+
+    fn deletions(&self) -> usize {
+        self.github.take_counts().deletes
+    }
+}
+
+fn lost() -> ApiError {
+    ApiError::Lost { host: "api.test".into(), detail: "cut off".into() }
+}
+
+#[test]
+fn many_deletions_are_held_for_a_minute_and_then_go_by_themselves() {
+    let titles: Vec<String> = (0..12).map(|number| format!("g{number:02}")).collect();
+    let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
+    let mount = with_gists(&titles);
+    titles.iter().for_each(|title| mount.remove_all(title));
+    for _ in 0..5 {
+        mount.pass(SECOND * 11);
+        assert_eq!((mount.deletions(), mount.states()), (0, vec![TrashState::Held; 12]));
+    }
+    mount.pass(SECOND * 6);
+    assert_eq!((mount.deletions(), mount.states()), (12, vec![TrashState::Deleted; 12]));
+    assert_eq!(mount.github.complaints(), [""; 0]);
+    mount.restore_all();
+    mount.settle();
+    titles.iter().for_each(|title| assert_eq!(mount.github.texts(title), texts(title)));
+}
+
+#[test]
+fn a_deletion_taken_back_though_it_was_acted_on_is_undone_once_and_whole() {
+    for kill in [false, true] {
+        let mut mount = with_gists(&["g"]);
+        mount.remove_all("g");
+        mount.github.fail_next(lost(), true);
+        mount.pass(SECOND * 6);
+        assert_eq!((mount.deletions(), mount.github.ids().len()), (1, 0));
+        // Nobody knows yet that it is gone.
+        assert_eq!(mount.states(), [TrashState::Pending]);
+        mount.restore_all();
+        if kill {
+            mount.kill_and_remount();
+        }
+        let blobs = mount.fs().syncer().store().directory().join("blobs");
+        std::fs::remove_dir_all(&blobs).expect("the cache is gone");
+        std::fs::create_dir(&blobs).expect("and new");
+        mount.clock.pass(SECOND * 30);
+        mount.refresh();
+        mount.settle();
+        assert_eq!(mount.github.texts("g"), texts("g"));
+        assert_eq!((mount.text("g", "b"), mount.states()), ("b of g\n".into(), vec![]));
+        assert_eq!((mount.github.take_counts().creates, mount.github.ids().len()), (1, 1));
+    }
+}
+
+#[test]
+fn a_deletion_taken_back_that_was_not_acted_on_leaves_no_doubt_behind() {
+    let mount = with_gists(&["g"]);
+    let id = mount.github.id("g");
+    mount.remove_all("g");
+    mount.github.fail_next(lost(), false);
+    mount.pass(SECOND * 6);
+    mount.restore_all();
+    mount.clock.pass(SECOND * 30);
+    mount.refresh();
+    mount.settle();
+    assert_eq!(mount.github.texts("g"), texts("g"));
+    // What another machine deletes from now on is its business. The copy made for our own deletion
+    // is not what is kept then.
+    mount.save("g", "a", b"edited\n").expect("saved");
+    mount.settle();
+    mount.clock.pass(SECOND * 30);
+    mount.github.delete_elsewhere(&id);
+    mount.refresh();
+    assert!(mount.dir("g").is_err());
+    assert_eq!(mount.states(), [TrashState::Elsewhere]);
+    mount.restore_all();
+    mount.settle();
+    let mut expected = texts("g");
+    expected.insert("a".into(), "edited\n".into());
+    assert_eq!(mount.github.texts("g"), expected);
+}
+
+#[test]
+fn a_gist_comes_back_with_what_was_removed_shortly_before_and_remembers_the_rest() {
+    let mount = with_gists(&["g"]);
+    mount.save("g", "old", b"old\n").expect("saved");
+    mount.save("g", "young", b"young\n").expect("saved");
+    mount.settle();
+    mount.unlink("g", "old").expect("deleted");
+    mount.settle();
+    mount.pass(SECOND * 1500);
+    mount.unlink("g", "young").expect("deleted");
+    mount.settle();
+    assert_eq!(mount.states(), [TrashState::File; 2]);
+    mount.pass(SECOND * 60);
+    mount.remove_all("g");
+    mount.settle();
+    assert_eq!(mount.states(), [TrashState::Deleted]);
+    mount.restore_all();
+    mount.settle();
+    let mut expected = texts("g");
+    expected.insert("young".into(), "young\n".into());
+    assert_eq!(mount.github.texts("g"), expected);
+    assert_eq!(mount.states(), [TrashState::File]);
+    mount.restore_all();
+    mount.settle();
+    expected.insert("old".into(), "old\n".into());
+    assert_eq!((mount.github.texts("g"), mount.states()), (expected, vec![]));
+}
+
+#[test]
+fn what_only_the_trash_has_is_never_evicted() {
+    let mount = with_gists(&["g"]);
+    mount.save("g", "new", b"never sent\n").expect("saved");
+    mount.unlink("g", "new").expect("deleted");
+    let store = mount.fs().syncer().store();
+    let blobs = store.directory().join("blobs");
+    for directory in std::fs::read_dir(&blobs).expect("bodies") {
+        for body in std::fs::read_dir(directory.expect("one").path()).expect("bodies") {
+            let body = std::fs::File::open(body.expect("one").path()).expect("it opens");
+            body.set_modified(std::time::SystemTime::UNIX_EPOCH).expect("it ages");
+        }
+    }
+    store.tidy(0).expect("tidied");
+    mount.restore_all();
+    assert_eq!(mount.text("g", "new"), "never sent\n");
+}
+
+#[test]
+fn removing_one_file_asks_for_no_body_and_removing_all_costs_what_the_look_brings() {
+    let mount = with_gists(&["g", "h"]);
+    mount.unlink("g", "a").expect("deleted");
+    mount.settle();
+    let counts = mount.github.take_counts();
+    assert_eq!((counts.updates, counts.bodies), (1, 0), "{counts:?}");
+    mount.remove_all("h");
+    mount.settle();
+    let counts = mount.github.take_counts();
+    // The look before a deletion brings the bodies along.
+    let expected = Counts { gets: 1, deletes: 1, ..Counts::default() };
+    assert_eq!(counts, expected);
+}
+
+#[test]
+fn what_was_removed_is_taken_back_without_a_request() {
+    let mount = with_gists(&["g", "h"]);
+    mount.remove_all("g");
+    mount.unlink("h", "a").expect("deleted");
+    mount.unlink("h", "b").expect("deleted");
+    mount.restore_all();
+    mount.settle();
+    assert_eq!(mount.github.take_counts(), Counts::default());
+    for title in ["g", "h"] {
+        assert_eq!(mount.text(title, "a"), format!("a of {title}\n"));
+    }
+    assert_eq!(mount.states(), []);
+}
