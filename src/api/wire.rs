@@ -33,10 +33,14 @@ pub(super) fn gist(json: &[u8]) -> Result<Told, Malformed> {
     gist.told().ok_or_else(|| "it does not tell of a gist".into())
 }
 
-/// Reads a page of a list. What is not told of as a gist is left out, with a warning.
-pub(super) fn list(json: &[u8]) -> Result<Vec<Told>, Malformed> {
+/// Reads a page of a list. What is not told of as a gist is left out, with a warning; whether that
+/// happened is told too: such a page must not be remembered as seen.
+pub(super) fn list(json: &[u8]) -> Result<(Vec<Told>, bool), Malformed> {
     let gists: Vec<Option<Gist>> = parse(json)?;
-    Ok(gists.into_iter().flatten().filter_map(Gist::told).collect())
+    let count = gists.len();
+    let told: Vec<Told> = gists.into_iter().flatten().filter_map(Gist::told).collect();
+    let all = told.len() == count;
+    Ok((told, all))
 }
 
 /// Reads whose token it is. The login must be fit to name a directory.

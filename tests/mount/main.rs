@@ -12,6 +12,7 @@ mod emulated;
 mod ends;
 mod gists;
 mod hostile;
+mod matrix;
 mod mounted;
 mod offline;
 mod ordinary;
