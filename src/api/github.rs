@@ -18,9 +18,9 @@ use super::{
 use crate::model::{GistId, RemoteFile, Time};
 
 /// The most bytes of a page: a hundred gists of three hundred files stay well below.
-const MOST_OF_A_LIST: u64 = 64 << 20;
+const MOST_OF_A_LIST: u64 = 16 << 20;
 /// The most bytes of one gist; GitHub itself cuts contents off after about one megabyte.
-const MOST_OF_A_GIST: u64 = 400 << 20;
+const MOST_OF_A_GIST: u64 = 64 << 20;
 /// The most gists GitHub puts on a page.
 const PAGE: &str = "100";
 const SCOPES: HeaderName = HeaderName::from_static("x-oauth-scopes");
