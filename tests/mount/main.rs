@@ -12,6 +12,7 @@ mod emulated;
 mod ends;
 mod gists;
 mod hostile;
+mod lost;
 mod matrix;
 mod mounted;
 mod offline;
