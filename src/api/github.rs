@@ -18,9 +18,9 @@ use super::{
 use crate::model::{GistId, RemoteFile, Time};
 
 /// The most bytes of a page: a hundred gists of three hundred files stay well below.
-const MOST_OF_A_LIST: u64 = 64 << 20;
+const MOST_OF_A_LIST: u64 = 16 << 20;
 /// The most bytes of one gist; GitHub itself cuts contents off after about one megabyte.
-const MOST_OF_A_GIST: u64 = 400 << 20;
+const MOST_OF_A_GIST: u64 = 64 << 20;
 /// The most gists GitHub puts on a page.
 const PAGE: &str = "100";
 const SCOPES: HeaderName = HeaderName::from_static("x-oauth-scopes");
@@ -160,14 +160,14 @@ impl GistApi for GitHub {
         if answer.status == StatusCode::NOT_MODIFIED {
             return Ok(Fetched::NotModified);
         }
-        let told = wire::list(&answer.body).map_err(|problem| self.nonsense(problem))?;
+        let (told, all) = wire::list(&answer.body).map_err(|problem| self.nonsense(problem))?;
         let mut gists = Vec::with_capacity(told.len());
         for told in told {
             gists.extend(self.completed(told)?.map(|gist| gist.snapshot));
         }
         let links = answer.headers.get_all(LINK).iter().filter_map(|link| link.to_str().ok());
         let next = links.filter_map(link::next).next();
-        Ok(Fetched::New(Page { gists, next, etag: etag(&answer.headers) }))
+        Ok(Fetched::New(Page { gists, next, etag: etag(&answer.headers).filter(|_| all) }))
     }
 
     fn get(&self, id: &GistId, etag: Option<&str>) -> Result<Fetched<FullGist>, ApiError> {

@@ -12,8 +12,11 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use self::bounded::{Files, Gists, History};
 use super::{FileChange, FullGist, NewGist, Patch};
 use crate::model::{BlobId, FileName, GistId, RemoteFile, Snapshot, Time};
+
+mod bounded;
 
 /// A gist as read, and what could not be read of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,10 +36,11 @@ pub(super) fn gist(json: &[u8]) -> Result<Told, Malformed> {
     gist.told().ok_or_else(|| "it does not tell of a gist".into())
 }
 
-/// Reads a page of a list. What is not told of as a gist is left out, with a warning.
-pub(super) fn list(json: &[u8]) -> Result<Vec<Told>, Malformed> {
-    let gists: Vec<Option<Gist>> = parse(json)?;
-    Ok(gists.into_iter().flatten().filter_map(Gist::told).collect())
+/// Reads a page of a list. What is not told of as a gist is left out, with a warning; whether that
+/// happened is told too: such a page must not be remembered as seen.
+pub(super) fn list(json: &[u8]) -> Result<(Vec<Told>, bool), Malformed> {
+    let Gists(told, all) = parse(json)?;
+    Ok((told, all))
 }
 
 /// Reads whose token it is. The login must be fit to name a directory.
@@ -134,8 +138,8 @@ struct Gist {
     html_url: Option<String>,
     git_pull_url: Option<String>,
     truncated: Option<bool>,
-    files: Option<BTreeMap<String, Option<File>>>,
-    history: Option<Vec<Option<Version>>>,
+    files: Option<Files>,
+    history: Option<History>,
 }
 
 /// Tells a field that is `null` from one that is missing.
@@ -170,7 +174,7 @@ impl Gist {
             log::warn!("a gist with the unusable id {id:?} is left out");
             return None;
         };
-        let (Some(description), Some(all)) = (self.description, self.files) else {
+        let (Some(description), Some(Files(all))) = (self.description, self.files) else {
             log::warn!("gist {id} comes without its description or its files; it is left out");
             return None;
         };
@@ -193,13 +197,7 @@ impl Gist {
                 None => unknown.push(name),
             }
         }
-        let history: Vec<String> = self
-            .history
-            .into_iter()
-            .flatten()
-            .filter_map(|version| version?.version)
-            .filter(|version| version.bytes().all(|byte| byte.is_ascii_hexdigit()))
-            .collect();
+        let history = self.history.map(|History(commits)| commits).unwrap_or_default();
         let updated_at = self.updated_at.as_deref().and_then(Time::parse);
         let created_at = self.created_at.as_deref().and_then(Time::parse).or(updated_at);
         let snapshot = Snapshot {
@@ -315,5 +313,7 @@ struct FileBody<'a> {
     content: Option<&'a str>,
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

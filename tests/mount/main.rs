@@ -13,6 +13,8 @@ mod emulated;
 mod ends;
 mod gists;
 mod hostile;
+mod lost;
+mod matrix;
 mod mounted;
 mod offline;
 mod ordinary;
