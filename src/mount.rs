@@ -35,6 +35,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a detached mount may stay in use before the process ends all the same.
 const LINGER: Duration = Duration::from_secs(5);
 
+/// So many of the gists that are not sent at the end are named in the log.
+const NAMED: usize = 20;
+
 /// What ends a mount.
 pub(crate) enum Event {
     /// A signal by its number.
@@ -187,12 +190,15 @@ impl Mount {
     fn finish(&self, until: Time) -> Vec<Owing> {
         self.syncer.stop();
         let left = self.drain(until);
-        for gist in &left {
+        for gist in left.iter().take(NAMED) {
             log::warn!(
                 "{:?} is not on GitHub as it is here ({}); it is kept for the next mount",
                 gist.title,
                 gist.state
             );
+        }
+        if left.len() > NAMED {
+            log::warn!("and {} more; gistfs status names them", left.len() - NAMED);
         }
         if let Err(error) = self.syncer.store().sync(&[]) {
             log::warn!("{error}");

@@ -108,9 +108,9 @@ impl Mount {
     }
 
     /// A mount that keeps GitHub's pace, as soon as GitHub says that it has limits.
-    pub(crate) fn paced() -> Self {
+    pub(crate) fn paced(interval: Option<Duration>) -> Self {
         let clock = Clock::new();
-        Self::with_interval(&FakeGitHub::new(&clock, 100), &clock, None)
+        Self::with_interval(&FakeGitHub::new(&clock, 100), &clock, interval)
     }
 
     fn with_interval(github: &Arc<FakeGitHub>, clock: &Clock, interval: Option<Duration>) -> Self {

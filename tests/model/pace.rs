@@ -17,7 +17,11 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// A mount of so many gists of one file each, on a GitHub with limits, everything seen.
 fn with_gists(count: usize) -> Mount {
-    let mount = Mount::paced();
+    with_gists_and_interval(count, None)
+}
+
+fn with_gists_and_interval(count: usize, interval: Option<Duration>) -> Mount {
+    let mount = Mount::paced(interval);
     for number in 0..count {
         mount.github.create_elsewhere(&title(number), &[("note.md", b"old\n")]);
     }
@@ -133,7 +137,8 @@ fn six_hundred_gists_changed_at_once_drain_at_the_allowed_rate_the_newest_first(
 
 #[test]
 fn a_gist_that_never_rests_starves_nobody() {
-    let mount = with_gists(20);
+    // So far apart that a gist that is edited after every turn is due, and the newest, at the next.
+    let mount = with_gists_and_interval(20, Some(SECOND * 10));
     for number in 0..20 {
         edit(&mount, number, "new\n");
     }
