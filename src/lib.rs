@@ -9,8 +9,8 @@
 //! kernel                               FUSE requests unpacked; decides nothing
 //! fs                                   what every file operation means
 //! tree                                 numbers and names; no I/O, no clock
-//! sync                                 plan and merge (pure), upload, refresh, bodies
-//! store                                what a gist holds: SQLite, blobs, memory
+//! sync                                 plan and merge (pure), upload, refresh, bodies, trash
+//! store                                what a gist holds: SQLite, blobs, memory, trash
 //! api                                  the Gist API: a trait, and the client
 //! model  error  exit                   words everything else is said in
 //! demo                                 a local gist server, for tests and `gistfs demo`

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::model::{BlobId, FileName, GistId, RemoteFile, Time};
 use crate::store::gist::{Gist, GistKey, LocalFile};
 use crate::store::shed::Shed;
-use crate::store::trash::{Kept, Removed, entry_name};
+use crate::store::trash::{Entry, Kept, Removed, entry_name};
 
 /// How often the trash is looked through for what is too old.
 const EXPIRY: Duration = Duration::from_secs(600);
@@ -122,6 +122,29 @@ impl Syncer {
         }
         let name = entry_name(removed.id.as_ref(), at, gist.key);
         self.store.trash.put(&name, &removed, &self.store.blobs)
+    }
+
+    /// Lets `put` put the gist of an entry back as `key`; its bodies are stored again already. The
+    /// entry goes when that is durable: whenever we are stopped, the gist is there once.
+    pub(super) fn take_out_of_trash(
+        &self,
+        entry: &Entry,
+        key: GistKey,
+        put: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let trash = &self.store.trash;
+        trash.begin_restoring(&entry.name, key)?;
+        if let Err(error) = put() {
+            trash.give_up_restoring(&entry.name, key);
+            return Err(error);
+        }
+        let bodies = entry.gist.files.iter().map(|file| file.blob);
+        let bodies: Vec<_> = bodies.filter(|blob| self.store.blobs.contains(*blob)).collect();
+        match self.store.sync(&bodies) {
+            Ok(()) => trash.end_restoring(&entry.name, key),
+            Err(error) => log::warn!("{error}; its copy is kept until the next mount"),
+        }
+        Ok(())
     }
 
     /// Forgets removed gists and files that are older than `--trash-keep`, and entries of gists that

@@ -127,8 +127,7 @@ impl Syncer {
         Ok(format!("it is not deleted, {}", counted(files)))
     }
 
-    /// A gist that is not on GitHub any more is made anew. Its entry goes when the store has it, so
-    /// that it is neither lost nor there twice whenever we are stopped.
+    /// A gist that is not on GitHub any more is made anew.
     fn restore_entry(&self, entry: &Entry) -> Result<String, Error> {
         let (now, store) = (self.now(), &self.store);
         let lost = store.trash.take_bodies(entry, &store.blobs)?;
@@ -155,16 +154,7 @@ impl Syncer {
             });
         }
         gist.changed(now);
-        let bodies: Vec<_> = files.values().chain(&rest).map(|file| file.blob).collect();
-        store.trash.begin_restoring(&entry.name, key)?;
-        if let Err(error) = store.put_all(vec![(key, Some(gist))]) {
-            store.trash.give_up_restoring(&entry.name, key);
-            return Err(error);
-        }
-        match store.sync(&bodies) {
-            Ok(()) => store.trash.end_restoring(&entry.name, key),
-            Err(error) => log::warn!("{error}; its copy is kept until the next mount"),
-        }
+        self.take_out_of_trash(entry, key, || store.put_all(vec![(key, Some(gist))]))?;
         self.tell(&[GistChange { key, moved: vec![], taken: vec![] }]);
         let mut words = format!("it is made anew, {}", counted(files.len()));
         for file in missing {

@@ -185,7 +185,6 @@ impl Syncer {
             };
             if let Some(entry) = &entry {
                 self.store.trash.take_bodies(entry, &self.store.blobs)?;
-                self.store.trash.begin_restoring(&entry.name, key)?;
             }
             let is_lost = |blob: &BlobId| !self.store.blobs.holds(*blob);
             let bodies = gist.files.iter().filter_map(|(name, file)| Some((name, file.blob()?)));
@@ -193,7 +192,7 @@ impl Syncer {
                 .filter(|(_, blob)| is_lost(blob))
                 .map(|(name, blob)| (name.clone(), blob))
                 .collect();
-            self.store.update(key, |gist| {
+            let anew = |gist: &mut Gist| {
                 log::warn!("{}: deleted on GitHub, edited here; it is made anew", gist.description);
                 drop_lost(gist, &lost);
                 gist.base = None;
@@ -204,12 +203,18 @@ impl Syncer {
                 }
                 gist.changed(now);
                 Ok(())
-            })?;
-            if let Some(entry) = &entry {
-                self.store.trash.end_restoring(&entry.name, key);
+            };
+            let make = || self.store.update(key, anew);
+            match &entry {
+                Some(entry) => self.take_out_of_trash(entry, key, make)?,
+                None => make()?,
             }
         } else {
             self.bury_what_is_here(&gist, now)?;
+            if self.store.look(key, |now| now.removed) != Some(gist.removed) {
+                // Removed or taken back meanwhile.
+                return self.gone_on_github(key, now);
+            }
             self.store.put_all(vec![(key, None)])?;
         }
         self.tell(&[GistChange { key, moved: vec![], taken: vec![] }]);

@@ -158,7 +158,8 @@ fn after_rm_rf_of_fifty_gists_restore_all_brings_every_file_of_every_gist_back()
             .map(|file| std::fs::read(file.expect("an entry").path()).expect("its bytes"))
             .collect();
         let mut there: Vec<Vec<u8>> = files.values().cloned().collect();
-        (here.sort(), there.sort());
+        here.sort();
+        there.sort();
         assert!(here == there, "{title}");
     }
     assert!(world.sync().status.success());
