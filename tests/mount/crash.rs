@@ -131,7 +131,7 @@ impl Run {
             let killing = &killed;
             scope.spawn(move || {
                 // Called off only by a failure of the test.
-                drop(wait.recv_timeout(after));
+                wait.recv_timeout(after).ok();
                 killing.store(true, Ordering::SeqCst);
                 kill(pid, Signal::SIGKILL).expect("the mount is there");
             });

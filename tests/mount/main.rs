@@ -6,6 +6,7 @@
 
 mod bytes;
 mod command;
+mod commits;
 mod crash;
 mod editors;
 mod elsewhere;
