@@ -17,6 +17,7 @@ mod hostile;
 mod mounted;
 mod ordinary;
 mod outcome;
+mod power;
 mod reading;
 mod sandbox;
 mod saves;
