@@ -102,19 +102,14 @@ impl Mount {
         let fs =
             GistFs::new(Arc::clone(&syncer), fs_options(config, read_only), Arc::new(Time::now));
         let (sender, events) = mpsc::channel();
+        // From here on nothing may look at the mount point: killed while it waits for an answer of
+        // its own, the process would never end, and its lock on the state neither.
+        let socket = control::Socket::of(&config.mountpoint)?;
         let notifier = run_session(config, read_only.is_some(), &fs, &sender)?;
         tell_kernel(&fs, notifier)?;
         watch_signals(&sender)?;
-        let control = control::Control::start(config, &account, &syncer, &sender)?;
+        let control = control::Control::start(socket, config, &account, &syncer, &sender)?;
         syncer.start().map_err(|error| no_threads(&error))?;
-        // Served by the session's threads; an answer proves that the mount is up.
-        std::fs::metadata(&config.mountpoint).map_err(|error| {
-            Failure::new(
-                Exit::MountPoint,
-                format!("{} was mounted but does not answer: {error}", config.mountpoint.display()),
-                "see the log",
-            )
-        })?;
         let mountpoint = config.mountpoint.clone();
         Ok(Self { fs, syncer, mountpoint, events, read_only, _control: control })
     }
@@ -237,7 +232,8 @@ fn fs_options(config: &Config, read_only: Option<&'static str>) -> Options {
     }
 }
 
-/// Mounts, and serves the kernel from threads of its own.
+/// Mounts, and serves the kernel from threads of its own. Session and kernel have agreed when this
+/// returns: what is asked of the mount from now on is answered.
 fn run_session(
     config: &Config,
     read_only: bool,

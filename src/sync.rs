@@ -402,16 +402,18 @@ impl Syncer {
         }
     }
 
-    /// Whether `then` is so short a time ago that GitHub's reads may still show what was before.
-    fn is_recent(&self, then: Time, now: Time) -> bool {
+    /// Whether `then` is so shortly before `began`, or since then, that what GitHub was asked at
+    /// `began` may show what was before.
+    fn is_recent(&self, then: Time, began: Time) -> bool {
         // A clock that was set back must not make us blind until the old time returns.
-        then <= now && now.since(then) < self.options.read_lag
+        then <= began.max(self.now()) && began.since(then) < self.options.read_lag
     }
 
-    /// Whether GitHub's reads may still show `key` as it was before our last change.
-    fn reads_may_lag(&self, key: GistKey, now: Time) -> bool {
+    /// Whether an answer to a question asked at `began` may show `key` as it was before our last
+    /// change: reads lag, and a change may have been made while the question was under way.
+    fn reads_may_lag(&self, key: GistKey, began: Time) -> bool {
         let wrote = self.store.look(key, |gist| gist.wrote).flatten();
-        wrote.is_some_and(|then| self.is_recent(then, now))
+        wrote.is_some_and(|then| self.is_recent(then, began))
     }
 
     /// The gists we deleted so lately that lists may still show them, and when that was.

@@ -141,32 +141,48 @@ impl Drop for Control {
     }
 }
 
+/// Where the door of a mount will be.
+pub(super) struct Socket {
+    mountpoint: String,
+    path: PathBuf,
+}
+
+impl Socket {
+    /// Makes room for the door of the mount on `mountpoint`, which is looked at: to be done before
+    /// it is mounted on.
+    pub(super) fn of(mountpoint: &Path) -> Result<Self, Failure> {
+        let path = directory().map(|directory| directory.join(socket_name(mountpoint)));
+        let path = path.map_err(|error| unusable(Path::new("the runtime directory"), &error))?;
+        Ok(Self { mountpoint: mountpoint.to_string_lossy().into_owned(), path })
+    }
+}
+
+fn unusable(what: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(
+        Exit::State,
+        format!("cannot use {}: {error}", what.display()),
+        "set XDG_RUNTIME_DIR to a directory of your own",
+    )
+}
+
 impl Control {
     pub(super) fn start(
+        socket: Socket,
         config: &Config,
         account: &Account,
         syncer: &Arc<Syncer>,
         events: &Sender<Event>,
     ) -> Result<Self, Failure> {
-        let fail = |what: &Path, error: std::io::Error| {
-            Failure::new(
-                Exit::State,
-                format!("cannot use {}: {error}", what.display()),
-                "set XDG_RUNTIME_DIR to a directory of your own",
-            )
-        };
-        let directory =
-            directory().map_err(|error| fail(Path::new("the runtime directory"), error))?;
-        let path = directory.join(socket_name(&config.mountpoint));
+        let Socket { mountpoint, path } = socket;
         if path.exists() {
             // Left by a process that was killed: the mount point was free, so nobody listens.
-            std::fs::remove_file(&path).map_err(|error| fail(&path, error))?;
+            std::fs::remove_file(&path).map_err(|error| unusable(&path, &error))?;
         }
-        let listener = UnixListener::bind(&path).map_err(|error| fail(&path, error))?;
+        let listener = UnixListener::bind(&path).map_err(|error| unusable(&path, &error))?;
         let private = std::fs::Permissions::from_mode(0o600);
-        std::fs::set_permissions(&path, private).map_err(|error| fail(&path, error))?;
+        std::fs::set_permissions(&path, private).map_err(|error| unusable(&path, &error))?;
         let door = Door {
-            mountpoint: config.mountpoint.to_string_lossy().into_owned(),
+            mountpoint,
             host: config.state_name.clone(),
             account: account.login.clone(),
             read_only: account.read_only_because(config).map(str::to_owned),

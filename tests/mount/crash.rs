@@ -131,7 +131,7 @@ impl Run {
             let killing = &killed;
             scope.spawn(move || {
                 // Called off only by a failure of the test.
-                drop(wait.recv_timeout(after));
+                wait.recv_timeout(after).ok();
                 killing.store(true, Ordering::SeqCst);
                 kill(pid, Signal::SIGKILL).expect("the mount is there");
             });
@@ -204,14 +204,20 @@ impl Run {
     /// Sends everything; then GitHub has it all, and nothing twice.
     fn settle(mut self) -> Figures {
         self.world.mount(&["--write-back", "0.02"]);
-        // GitHub keeps no empty gist: each gets a file, or goes.
-        let empty: Vec<String> =
-            self.truth.iter().filter(|(_, f)| f.is_empty()).map(|(g, _)| g.clone()).collect();
-        for (number, gist) in empty.into_iter().enumerate() {
-            let op = match number % 2 {
-                0 => Op::Write(name(&gist, "last"), b"last\n".to_vec(), false),
-                _ => Op::Rmdir(gist),
-            };
+        // GitHub keeps no empty gist and no blank file: what is empty is filled, or goes.
+        let mut last = Vec::new();
+        for (number, (gist, files)) in self.truth.iter().enumerate() {
+            let write = |file: &str| Op::Write(name(gist, file), b"last\n".to_vec(), false);
+            match (files.is_empty(), number % 2) {
+                (true, 0) => last.push(write("last")),
+                (true, _) => last.push(Op::Rmdir(gist.clone())),
+                (false, _) => {
+                    let blank = files.iter().filter(|(_, bytes)| bytes.is_empty());
+                    last.extend(blank.map(|(file, _)| write(file)));
+                }
+            }
+        }
+        for op in last {
             op.run(&self.world.point()).expect("it works");
             op.apply(&mut self.truth);
         }

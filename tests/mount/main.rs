@@ -6,6 +6,7 @@
 
 mod bytes;
 mod command;
+mod commits;
 mod crash;
 mod editors;
 mod elsewhere;
@@ -19,6 +20,7 @@ mod mounted;
 mod offline;
 mod ordinary;
 mod outcome;
+mod power;
 mod proxy;
 mod reading;
 mod sandbox;

@@ -58,6 +58,17 @@ impl Mount {
         Self { point: point.to_owned(), child, log, _watched: watched, left: false }
     }
 
+    /// Waits until the mount answers or the process has ended; tells whether it answers.
+    #[track_caller]
+    pub(crate) fn is_ready_or_ended(&mut self) -> bool {
+        let mut ended = false;
+        wait_until("the mount is ready or dead", || {
+            ended = self.child.try_wait().expect("a child of ours").is_some();
+            ended || self.log().contains("mounted on ")
+        });
+        !ended
+    }
+
     /// What it has logged.
     pub(crate) fn log(&self) -> String {
         let bytes = std::fs::read(&self.log).unwrap_or_default();

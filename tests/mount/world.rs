@@ -116,6 +116,17 @@ impl World {
         }
     }
 
+    /// Mounts with this in the environment; false if the process ended before the mount was ready.
+    pub(crate) fn try_mount(&mut self, options: &[&str], environment: (&str, String)) -> bool {
+        let mut command = self.mount_command(options);
+        command.env(environment.0, environment.1);
+        let log = self.next_log();
+        let mut mount = Mount::begin(&mut command, &self.point(), log);
+        let ready = mount.is_ready_or_ended();
+        self.mount = Some(mount);
+        ready
+    }
+
     /// What [`World::mount`] runs.
     pub(crate) fn mount_command(&self, options: &[&str]) -> Command {
         let mut command = self.gistfs(&["mount", "--foreground", "--write-interval", "0"]);
@@ -177,6 +188,12 @@ impl World {
     /// Ends the mount as a crash would; the dead mount stays.
     pub(crate) fn crash(&mut self) {
         self.mounted().signal(nix::sys::signal::Signal::SIGKILL);
+        self.crashed();
+    }
+
+    /// The mount has crashed by itself, or is about to.
+    #[track_caller]
+    pub(crate) fn crashed(&mut self) {
         self.mounted().ended();
         // What it left mounted is for the next one to deal with.
         if let Some(mount) = self.mount.take() {
