@@ -126,9 +126,10 @@ impl Syncer {
             if let Some(result) = &state.result {
                 return result.clone();
             }
-            // While it waits for a place, others that have one tell whether anything comes.
-            let heard = state.heard.unwrap_or_else(|| self.bodies.heard());
-            let deadline = heard.max(joined) + PATIENCE;
+            // Who comes late to a silent fetch waits no longer for it. While it waits for a place,
+            // others that have one tell whether anything comes.
+            let heard = state.heard.unwrap_or_else(|| self.bodies.heard().max(joined));
+            let deadline = heard + PATIENCE;
             let Some(left) = deadline.checked_duration_since(Instant::now()) else {
                 let late = || Error::TimedOut("nothing has come of the body yet".into());
                 let error = state.trouble.clone().unwrap_or_else(late);

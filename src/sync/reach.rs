@@ -241,3 +241,202 @@ impl GistApi for Reach {
         self.api.quota()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use crate::model::{BlobId, FileName};
+
+    /// Answers every request with the next of its results, then well.
+    #[derive(Default)]
+    struct Canned(Mutex<VecDeque<ApiError>>);
+
+    impl Canned {
+        fn next<T>(&self, good: Option<T>) -> Result<T, ApiError> {
+            match (self.0.lock().unwrap().pop_front(), good) {
+                (Some(error), _) => Err(error),
+                (None, Some(good)) => Ok(good),
+                (None, None) => Err(ApiError::NotFound),
+            }
+        }
+    }
+
+    impl GistApi for Canned {
+        fn account(&self) -> Result<Account, ApiError> {
+            self.next(Some(Account { login: "me".into(), scopes: None }))
+        }
+
+        fn list(&self, _: &PageRequest) -> Result<Fetched<Page>, ApiError> {
+            self.next(Some(Fetched::NotModified))
+        }
+
+        fn get(&self, _: &GistId, _: Option<&str>) -> Result<Fetched<FullGist>, ApiError> {
+            self.next(Some(Fetched::NotModified))
+        }
+
+        fn body(&self, _: &RemoteFile, _: &dyn Fn()) -> Result<Bytes, ApiError> {
+            self.next(Some(Bytes::new()))
+        }
+
+        fn create(&self, _: &NewGist) -> Result<FullGist, ApiError> {
+            self.next(None)
+        }
+
+        fn update(&self, _: &GistId, _: &Patch) -> Result<FullGist, ApiError> {
+            self.next(None)
+        }
+
+        fn delete(&self, _: &GistId) -> Result<(), ApiError> {
+            self.next(Some(()))
+        }
+
+        fn quota(&self) -> Option<Quota> {
+            None
+        }
+    }
+
+    struct World {
+        api: Arc<Canned>,
+        now: Arc<AtomicI64>,
+        reach: Reach,
+        turns: Arc<Mutex<Vec<bool>>>,
+    }
+
+    impl World {
+        fn new(refresh: u64) -> Self {
+            let (api, now) = (Arc::new(Canned::default()), Arc::new(AtomicI64::new(0)));
+            let seconds = Arc::clone(&now);
+            let clock: Clock = Arc::new(move || Time::new(seconds.load(Ordering::Relaxed), 0));
+            let canned: Arc<dyn GistApi> = Arc::clone(&api) as _;
+            let reach = Reach::new(canned, clock, Duration::from_secs(refresh));
+            let turns = Arc::new(Mutex::default());
+            let heard: Arc<Mutex<Vec<bool>>> = Arc::clone(&turns);
+            reach.on_turn(Box::new(move |back| heard.lock().unwrap().push(back)));
+            Self { api, now, reach, turns }
+        }
+
+        fn at(&self, second: i64) {
+            self.now.store(second, Ordering::Relaxed);
+        }
+
+        fn fails(&self, error: ApiError) {
+            self.api.0.lock().unwrap().push_back(error);
+        }
+
+        fn retry(&self) -> Option<i64> {
+            self.reach.retry_at().map(|at| at.seconds())
+        }
+    }
+
+    fn unreachable() -> ApiError {
+        ApiError::Unreachable { host: "h".into(), detail: "no route".into() }
+    }
+
+    fn late() -> ApiError {
+        ApiError::TimedOut { host: "h".into() }
+    }
+
+    #[test]
+    fn pauses_between_tries_double_up_to_the_refresh() {
+        let world = World::new(20);
+        assert_eq!(world.retry(), None);
+        let mut at = 0;
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            world.at(at);
+            world.fails(unreachable());
+            assert!(world.reach.account().is_err());
+            let next = world.retry().unwrap();
+            pauses.push(next - at);
+            at = next;
+        }
+        assert_eq!(pauses, [1, 1, 2, 4, 8, 16, 20, 20]);
+        world.at(-1000);
+        assert_eq!(world.retry(), Some(-980), "a clock set back makes nobody wait for ever");
+        assert_eq!(*world.turns.lock().unwrap(), [false; 8]);
+        assert!(world.reach.account().is_ok());
+        assert_eq!((world.retry(), world.turns.lock().unwrap().last()), (None, Some(&true)));
+    }
+
+    #[test]
+    fn one_answer_that_does_not_come_is_no_trouble_yet_and_any_answer_ends_it() {
+        let world = World::new(60);
+        world.fails(late());
+        assert!(world.reach.account().is_err());
+        assert_eq!((world.reach.trouble(), world.retry()), (None, Some(1)));
+        world.fails(late());
+        assert!(world.reach.account().is_err());
+        assert!(world.reach.trouble().is_some_and(|words| words.contains("in time")));
+        // Nonsense may come from anybody on the way.
+        world.fails(ApiError::Nonsense { host: "h".into(), detail: "a login page".into() });
+        assert!(world.reach.account().is_err() && world.reach.trouble().is_some());
+        world.fails(ApiError::Server(503));
+        assert!(world.reach.account().is_err());
+        assert_eq!((world.reach.trouble(), world.retry()), (None, None));
+    }
+
+    #[test]
+    fn a_change_without_an_answer_says_nothing_of_the_network() {
+        let world = World::new(60);
+        let id = GistId::parse("1").unwrap();
+        for _ in 0..3 {
+            world.fails(late());
+            assert!(world.reach.delete(&id).is_err());
+        }
+        assert_eq!(world.retry(), None);
+        world.fails(unreachable());
+        assert!(world.reach.delete(&id).is_err() && world.reach.trouble().is_some());
+    }
+
+    #[test]
+    fn a_limit_is_remembered_for_as_long_as_it_says() {
+        let world = World::new(60);
+        let limit = |wait: Option<u64>| ApiError::Limited {
+            message: "slow down".into(),
+            wait: wait.map(Duration::from_secs),
+            secondary: true,
+        };
+        for (wait, until) in [(Some(7), 7), (None, 60)] {
+            world.fails(limit(wait));
+            assert!(world.reach.account().is_err());
+            assert_eq!(world.reach.limited_until(), Some(Time::new(until, 0)));
+        }
+        world.at(60);
+        assert_eq!(world.reach.limited_until(), None);
+    }
+
+    #[test]
+    fn who_waited_in_vain_spares_others_that_for_two_seconds_or_until_anything_comes() {
+        let world = World::new(60);
+        let waited = || world.reach.note_hush(Error::TimedOut("nothing came".into()));
+        waited();
+        assert!(world.reach.hush().is_some());
+        world.at(2);
+        assert!(world.reach.hush().is_none());
+        waited();
+        assert!(world.reach.account().is_ok() && world.reach.hush().is_none());
+        waited();
+        world.at(-5);
+        assert!(world.reach.hush().is_none(), "a clock set back silences nobody");
+    }
+
+    #[test]
+    fn a_host_of_bodies_out_of_reach_is_left_alone_for_a_while_and_is_not_the_api() {
+        let world = World::new(60);
+        let name = FileName::parse("f").unwrap();
+        let raw_url = format!("https://raw/{name}");
+        let file = RemoteFile { blob: BlobId::of(b"x"), size: 1, raw_url, language: None };
+        world.fails(unreachable());
+        assert!(world.reach.body(&file, &|| {}).is_err());
+        assert_eq!((world.reach.raw_trouble(), world.retry()), (Some(unreachable()), None));
+        world.at(30);
+        assert_eq!(world.reach.raw_trouble(), None);
+        world.fails(late());
+        assert!(world.reach.body(&file, &|| {}).is_err() && world.reach.raw_trouble().is_some());
+        assert!(world.reach.body(&file, &|| {}).is_ok());
+        assert_eq!(world.reach.raw_trouble(), None);
+    }
+}

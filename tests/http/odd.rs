@@ -173,3 +173,52 @@ fn an_answer_without_end_is_not_read_to_the_end() {
     assert!(is_nonsense(api.list(&own(None))));
     assert_eq!(api.list(&own(None)), Err(ApiError::Server(502)));
 }
+
+#[test]
+fn a_name_that_is_not_known_and_a_port_where_nobody_listens_are_out_of_reach_soon() {
+    let started = std::time::Instant::now();
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let raw_url = format!("http://{nobody}/raw/x");
+    let file = RemoteFile { blob: BlobId::of(b"x"), size: 1, raw_url, language: None };
+    let endpoint = Endpoint::of_url("http://no-such-host.invalid").unwrap();
+    let api = GitHub::new(endpoint, None).unwrap();
+    assert!(matches!(api.body(&file, &|| {}), Err(ApiError::Unreachable { .. })));
+    assert!(matches!(api.get(&id("1"), None), Err(ApiError::Unreachable { .. })));
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_question_that_a_kept_connection_leaves_unanswered_is_asked_again_and_a_change_is_not() {
+    use std::io::Read as _;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (heard, hears) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        // Each connection answers once and then never again.
+        for connection in listener.incoming() {
+            let (mut connection, heard) = (connection.unwrap(), heard.clone());
+            thread::spawn(move || {
+                let mut request = [0; 4096];
+                for number in 0.. {
+                    let length = connection.read(&mut request).unwrap_or(0);
+                    if length == 0 {
+                        return;
+                    }
+                    let text = String::from_utf8_lossy(&request[..length]).into_owned();
+                    heard.send(text.split(' ').next().unwrap().to_owned()).ok();
+                    if number == 0 {
+                        let body = r#"{"login":"octo"}"#;
+                        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n", body.len());
+                        write!(connection, "{head}\r\n{body}").unwrap();
+                    }
+                }
+            });
+        }
+    });
+    let api = client(&url, Some(TOKEN), Duration::from_millis(500));
+    assert_eq!(api.account().unwrap().login, "octo");
+    assert_eq!(api.account().unwrap().login, "octo", "over a new connection");
+    assert!(matches!(api.delete(&id("1")), Err(ApiError::TimedOut { .. })));
+    let methods: Vec<String> = hears.try_iter().collect();
+    assert_eq!(methods, ["GET", "GET", "GET", "DELETE"]);
+}

@@ -161,10 +161,9 @@ fn a_body_that_hangs_delays_nobody_else() {
     );
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     for cat in &mut readers {
-        assert!(cat.try_wait().expect("a child").is_none(), "they still wait");
-        cat.kill().expect("it ends");
-        cat.wait().expect("it ended");
+        assert!(!cat.wait().expect("it ends").success(), "nobody waits for ever");
     }
+    assert!(start.elapsed() < Duration::from_secs(7), "{:?}", start.elapsed());
 }
 
 #[test]
@@ -176,8 +175,8 @@ fn without_a_network_what_was_read_still_reads_and_what_was_not_says_so() {
     let start = Instant::now();
     let complaint = world.fails("cat Notes/b.txt");
     let unreachable = complaint.contains("No route to host") || complaint.contains("timed out");
-    assert!(unreachable || complaint.contains("Input/output error"), "{complaint}");
-    assert!(start.elapsed() < Duration::from_secs(35));
+    assert!(unreachable, "{complaint}");
+    assert!(start.elapsed() < Duration::from_secs(6));
     world.sh("echo offline > Notes/a.txt; mkdir New; echo new > New/n.txt; rm Notes/b.txt");
     world.server.clear_faults();
     let out = world.gistfs(&["sync"]).arg(world.point()).output().expect("gistfs runs");
