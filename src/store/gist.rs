@@ -182,14 +182,14 @@ impl Attempt {
 
     /// Whether `snapshot` is what this request, or one before it, would have made.
     pub fn made(&self, snapshot: &Snapshot) -> bool {
-        self.all().any(|sent| {
-            snapshot.description == sent.description
-                && snapshot.files.len() == sent.files.len()
-                && snapshot
-                    .files
-                    .iter()
-                    .all(|(name, file)| sent.files.get(name) == Some(&file.blob))
-        })
+        self.all().any(|sent| snapshot.description == sent.description && sent.made_files(snapshot))
+    }
+
+    /// Whether `snapshot` has just the files this very request would have made.
+    pub fn made_files(&self, snapshot: &Snapshot) -> bool {
+        let same =
+            |(name, file): (&FileName, &RemoteFile)| self.files.get(name) == Some(&file.blob);
+        snapshot.files.len() == self.files.len() && snapshot.files.iter().all(same)
     }
 }
 

@@ -256,7 +256,7 @@ impl Syncer {
                 full.bodies.get(&source.file.blob).cloned().ok_or_else(|| raw.into())
             }
             // Of two troubles the first tells more, but a limit tells what to do.
-            Err(limit @ ApiError::Limited { .. }) => Err(limit.into()),
+            Err(limit @ ApiError::Limited { .. }) => Err(self.heard(limit)),
             Ok(Fetched::NotModified) | Err(_) => Err(raw.into()),
         }
     }

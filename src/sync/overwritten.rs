@@ -4,16 +4,16 @@
 //! though: one that we neither knew nor made tells of such a change. It is in the gist's history,
 //! and what of it our change wrote over is brought back beside or into our version.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::aside::conflict_name;
 use super::merge::{Lines, Triple};
-use super::plan::{Change, Plan, Step};
 use super::{GistChange, Syncer};
 use crate::api::{ApiError, FullGist, GistApi};
 use crate::error::Error;
 use crate::model::{BlobId, FileName, RemoteFile, Snapshot, Time};
-use crate::store::gist::{Content, Gist, GistKey, LocalFile};
+use crate::store::gist::{Attempt, Content, Gist, GistKey, LocalFile};
 
 /// So many commits are looked at; more come to pass only where several machines write in a loop.
 const MOST_COMMITS: usize = 5;
@@ -29,11 +29,18 @@ struct Overwritten {
 }
 
 impl Syncer {
-    /// Brings back what `plan`, sent over `before` and answered by `answer`, wrote over unseen.
-    /// What cannot be brought back is named in the log: it is in the history.
-    pub(super) fn bring_back(&self, before: &Gist, plan: &Plan, answer: &FullGist, now: Time) {
+    /// Brings back what a request of ours wrote over unseen: sent over `before` to make the files
+    /// `ours`, and acted on, as `answer` shows. What cannot be brought back is named in the log: it
+    /// is in the history.
+    pub(super) fn bring_back(
+        &self,
+        before: &Gist,
+        ours: &BTreeMap<FileName, BlobId>,
+        answer: &FullGist,
+        now: Time,
+    ) {
         let Some(base) = &before.base else { return };
-        let touched = touched(plan);
+        let touched = touched(base, ours);
         let unknown = commits_between(base, &answer.history);
         if touched.is_empty() || unknown.is_empty() {
             return;
@@ -51,9 +58,8 @@ impl Syncer {
             }
         };
         let mut found = Vec::new();
-        for (old, name, sent) in touched {
-            let before = base.files.get(&old).map(|file| file.blob);
-            let Some(theirs) = foreign.files.get(&old) else { continue };
+        for (name, before, sent) in touched {
+            let Some(theirs) = foreign.files.get(&name) else { continue };
             let still = |file: &RemoteFile| file.blob == theirs.blob;
             if Some(theirs.blob) == before || answer.snapshot.files.values().any(still) {
                 continue;
@@ -63,7 +69,7 @@ impl Syncer {
                     found.push(Overwritten { name, before, sent, theirs: theirs.clone(), lines });
                 }
                 Err(error) => log::warn!(
-                    "{id}: {old:?} was changed on GitHub just before our change wrote over it, and cannot be had: {error}; it is in the history"
+                    "{id}: {name:?} was changed on GitHub just before our change wrote over it, and cannot be had: {error}; it is in the history"
                 ),
             }
         }
@@ -77,11 +83,8 @@ impl Syncer {
         let Some(base) = &gist.base else { return Ok(None) };
         for commit in commits.iter().take(MOST_COMMITS) {
             let full = self.api.revision(&base.id, commit)?;
-            let files = &full.snapshot.files;
-            let ours = gist.attempt.iter().flat_map(|sent| sent.all()).any(|sent| {
-                sent.files.len() == files.len()
-                    && files.iter().all(|(name, file)| sent.files.get(name) == Some(&file.blob))
-            });
+            let mut sent = gist.attempt.iter().flat_map(Attempt::all);
+            let ours = sent.any(|sent| sent.made_files(&full.snapshot));
             if !ours {
                 self.keep_bodies(&full);
                 return Ok(Some(Arc::new(full.snapshot)));
@@ -167,13 +170,16 @@ fn commits_between<'a>(base: &Snapshot, history: &'a [String]) -> &'a [String] {
     at.and_then(|at| history.get(1..at)).unwrap_or_default()
 }
 
-/// What the step changes: the name a file had, the name it has, and the body it was sent with.
-fn touched(plan: &Plan) -> Vec<(FileName, FileName, Option<BlobId>)> {
-    let Step::Update { files, .. } = &plan.step else { return vec![] };
-    let change = |(name, change): (&FileName, &Change)| match change {
-        Change::Write(body) => (name.clone(), name.clone(), Some(body.blob)),
-        Change::Rename(to, body) => (name.clone(), to.clone(), body.map(|body| body.blob)),
-        Change::Delete => (name.clone(), name.clone(), None),
+/// The files a request changes, with the bodies they had and have then.
+fn touched(
+    base: &Snapshot,
+    ours: &BTreeMap<FileName, BlobId>,
+) -> Vec<(FileName, Option<BlobId>, Option<BlobId>)> {
+    let names: BTreeSet<&FileName> = base.files.keys().chain(ours.keys()).collect();
+    let change = |name: &FileName| {
+        let before = base.files.get(name).map(|file| file.blob);
+        let after = ours.get(name).copied();
+        (before != after).then(|| (name.clone(), before, after))
     };
-    files.iter().map(change).collect()
+    names.into_iter().filter_map(change).collect()
 }

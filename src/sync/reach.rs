@@ -277,6 +277,10 @@ mod tests {
             self.next(Some(Fetched::NotModified))
         }
 
+        fn revision(&self, _: &GistId, _: &str) -> Result<FullGist, ApiError> {
+            self.next(None)
+        }
+
         fn body(&self, _: &RemoteFile, _: &dyn Fn()) -> Result<Bytes, ApiError> {
             self.next(Some(Bytes::new()))
         }
@@ -389,23 +393,6 @@ mod tests {
         assert_eq!(world.retry(), None);
         world.fails(unreachable());
         assert!(world.reach.delete(&id).is_err() && world.reach.trouble().is_some());
-    }
-
-    #[test]
-    fn a_limit_is_remembered_for_as_long_as_it_says() {
-        let world = World::new(60);
-        let limit = |wait: Option<u64>| ApiError::Limited {
-            message: "slow down".into(),
-            wait: wait.map(Duration::from_secs),
-            secondary: true,
-        };
-        for (wait, until) in [(Some(7), 7), (None, 60)] {
-            world.fails(limit(wait));
-            assert!(world.reach.account().is_err());
-            assert_eq!(world.reach.limited_until(), Some(Time::new(until, 0)));
-        }
-        world.at(60);
-        assert_eq!(world.reach.limited_until(), None);
     }
 
     #[test]

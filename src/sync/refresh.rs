@@ -186,6 +186,10 @@ impl Syncer {
         if self.is_stale(key, &base, &seen, None, now) {
             return if same { Ok(true) } else { self.ask_history(key, &base, &seen, now) };
         }
+        if let Some(gist) = self.store.get(key).filter(|gist| !same && gist.attempt.is_some()) {
+            // It may be what a request of ours without an answer made: the history tells more.
+            return taken(self.look(&gist, now));
+        }
         if same {
             // Addresses may change though nothing else does: a server moves, a link has an end.
             if seen.updated_at == base.updated_at && seen.files == base.files {

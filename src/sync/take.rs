@@ -29,7 +29,12 @@ impl Syncer {
                 }
                 self.keep_bodies(&full);
                 let changed = !full.snapshot.same_content(base);
-                self.take(gist.key, full.snapshot, now)?;
+                self.take(gist.key, full.snapshot.clone(), now)?;
+                // An answer of ours was lost: only now it shows what was written over unseen.
+                let sent = gist.attempt.iter().flat_map(Attempt::all);
+                if let Some(sent) = sent.into_iter().find(|sent| sent.made_files(&full.snapshot)) {
+                    self.bring_back(gist, &sent.files, &full, now);
+                }
                 Ok(changed)
             }
             // After a deletion that was not answered it is no lag that shows.
@@ -93,12 +98,19 @@ impl Syncer {
     pub(super) fn take(&self, key: GistKey, remote: Snapshot, now: Time) -> Result<(), Failure> {
         let remote = Arc::new(remote);
         let mut texts = Texts::new();
+        let lags = self.reads_may_lag(key, now);
         // What is put together may have been changed again meanwhile.
         for _ in 0..ROUNDS {
             let lost = self.secure_bodies(key, &remote)?;
             let done = self.store.update(key, |gist| {
                 drop_lost(gist, &lost);
-                Ok(take_over(gist, &remote, &texts, now))
+                let merged = take_over(gist, &remote, &texts, now);
+                // Whatever a request without an answer did is in this state: what comes after it is
+                // somebody else's.
+                if merged.is_ok() && !lags {
+                    gist.attempt = None;
+                }
+                Ok(merged)
             });
             let unmerged = match done.map_err(Failure::Ours)? {
                 Ok(merged) => {
@@ -255,7 +267,8 @@ impl Syncer {
         let merged = done.map_err(Failure::Ours)?;
         self.tell_merged(key, merged);
         if let Some(before) = before {
-            self.bring_back(&before, plan, &answer, now);
+            let ours = expected(before.base.as_ref(), &plan.step);
+            self.bring_back(&before, &ours, &answer, now);
         }
         Ok(())
     }

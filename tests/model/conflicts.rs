@@ -208,3 +208,36 @@ fn who_writes_on_in_a_file_that_changed_elsewhere_is_merged_when_it_closes() {
     mount.settle();
     assert_eq!(files(&mount), [("a.txt".into(), "i\n2\n3\n4\nfive\n".into())]);
 }
+
+#[test]
+fn what_another_machine_did_since_is_not_taken_for_our_unanswered_update() {
+    let mount = with_gist("g", &[("a.txt", BASE), ("b", b"b\n")]);
+    let id = mount.github.id("g");
+    mount.github.fail_next(lost(), true);
+    mount.unlink("g", "a.txt").expect("removed");
+    mount.pass(SECOND * 3);
+    mount.github.edit_elsewhere(&id, "a.txt", Some(b"back again\n"));
+    mount.clock.pass(SECOND * 30);
+    mount.refresh();
+    assert_eq!(mount.text("g", "a.txt"), "back again\n");
+    mount.clock.pass(SECOND);
+    mount.github.edit_elsewhere(&id, "a.txt", None);
+    mount.refresh();
+    assert_eq!(files(&mount), [("b".into(), "b\n".into())]);
+}
+
+#[test]
+fn what_an_unanswered_update_wrote_over_is_merged_when_that_shows() {
+    let mount = with_gist("g", &[("a.txt", BASE)]);
+    let id = mount.github.id("g");
+    mount.github.meddle_before_update(move |github: &FakeGitHub| {
+        github.edit_elsewhere(&id, "a.txt", Some(b"1\n2\n3\n4\nfive\n"));
+    });
+    mount.github.fail_next(lost(), true);
+    mount.save("g", "a.txt", b"one\n2\n3\n4\n5\n").expect("saved");
+    mount.settle();
+    mount.settle();
+    mount.refresh();
+    mount.settle();
+    assert_eq!(files(&mount), [("a.txt".into(), "one\n2\n3\n4\nfive\n".into())]);
+}

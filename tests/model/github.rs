@@ -172,6 +172,11 @@ impl FakeGitHub {
         world.excused |= reads > 0;
     }
 
+    /// Several machines change things: requests made from old knowledge are to be expected.
+    pub(crate) fn expect_company(&self) {
+        self.world().excused = true;
+    }
+
     /// Whether bodies can be had by their raw address.
     pub(crate) fn set_bodies_reachable(&self, reachable: bool) {
         self.world().bodies_unreachable = !reachable;
@@ -199,6 +204,11 @@ impl FakeGitHub {
         let mut world = self.world();
         world.excused = true;
         world.meddling = Some(Box::new(act));
+    }
+
+    /// Calls off what was to be done before the next update.
+    pub(crate) fn leave_alone(&self) {
+        self.world().meddling = None;
     }
 
     /// What arrived that must never be sent, in words.
@@ -277,6 +287,13 @@ impl FakeGitHub {
     /// Whether some gist ever had the body, deleted ones too.
     pub(crate) fn ever_had(&self, blob: BlobId) -> bool {
         self.world().ever.contains(&blob)
+    }
+
+    /// Whether some version of a gist there is has that line.
+    pub(crate) fn ever_had_line(&self, line: &str) -> bool {
+        let world = self.world();
+        let mut bodies = world.gists.values().flat_map(|gist| gist.bodies.values());
+        bodies.any(|body| body.split(|byte| *byte == b'\n').any(|other| other == line.as_bytes()))
     }
 
     /// Another machine makes a gist.

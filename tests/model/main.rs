@@ -15,6 +15,7 @@ mod reference;
 mod run;
 mod steps;
 mod trash;
+mod two;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
@@ -24,7 +25,12 @@ fn setting(name: &str, default: u32) -> u32 {
 }
 
 /// Runs many sequences on two threads, each with seeds of its own.
-fn check(kind: u8, runs: u32, steps: fn() -> proptest::strategy::BoxedStrategy<Vec<steps::Step>>) {
+fn check<S: std::fmt::Debug + Clone + 'static>(
+    kind: u8,
+    runs: u32,
+    sequences: fn() -> BoxedStrategy<S>,
+    run: fn(&S) -> Result<(), String>,
+) {
     let seed = setting("GISTFS_MODEL_SEED", 1);
     let runs = setting("GISTFS_MODEL_RUNS", runs);
     let half = |thread: u8| {
@@ -34,19 +40,17 @@ fn check(kind: u8, runs: u32, steps: fn() -> proptest::strategy::BoxedStrategy<V
         let config = Config {
             cases: runs / 2,
             failure_persistence: None,
-            max_shrink_iters: 10_000,
+            max_shrink_iters: setting("GISTFS_MODEL_SHRINK", 10_000),
             ..Config::default()
         };
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
         let mut runner = TestRunner::new_with_rng(config, rng);
-        let result = runner.run(&(steps(), any::<bool>()), |(steps, reads_all)| {
-            run::run(&steps, reads_all).map_err(TestCaseError::fail)
-        });
+        let result =
+            runner.run(&sequences(), |sequence| run(&sequence).map_err(TestCaseError::fail));
         match result {
             Ok(()) => {}
-            Err(TestError::Fail(why, (steps, reads_all))) => {
-                let list: String = steps.iter().map(|step| format!("  {step:?}\n")).collect();
-                panic!("GISTFS_MODEL_SEED={seed}: {why}\nreading all: {reads_all}, after\n{list}");
+            Err(TestError::Fail(why, sequence)) => {
+                panic!("GISTFS_MODEL_SEED={seed}: {why}\nafter {sequence:?}");
             }
             Err(abort) => panic!("{abort}"),
         }
@@ -60,17 +64,27 @@ fn check(kind: u8, runs: u32, steps: fn() -> proptest::strategy::BoxedStrategy<V
     });
 }
 
+/// The same for steps on one machine, with all bodies read after each step or only as needed.
+fn check_one(kind: u8, runs: u32, steps: fn() -> BoxedStrategy<(Vec<steps::Step>, bool)>) {
+    check(kind, runs, steps, |(steps, reads_all)| run::run(steps, *reads_all));
+}
+
 #[test]
 fn alone_on_a_quiet_day_every_step_does_what_the_reference_says() {
-    check(0, 1000, || steps::alone().boxed());
+    check_one(0, 1000, || (steps::alone(), any::<bool>()).boxed());
 }
 
 #[test]
 fn in_bad_weather_nothing_is_lost_or_doubled() {
-    check(1, 1000, || steps::in_bad_weather().boxed());
+    check_one(1, 1000, || (steps::in_bad_weather(), any::<bool>()).boxed());
 }
 
 #[test]
 fn in_company_no_version_is_lost() {
-    check(2, 1000, || steps::in_company().boxed());
+    check_one(2, 1000, || (steps::in_company(), any::<bool>()).boxed());
+}
+
+#[test]
+fn two_machines_come_to_rest_alike_and_no_line_is_lost() {
+    check(3, 300, two::steps, |steps| two::run(steps));
 }
