@@ -116,7 +116,8 @@ impl Reply {
     /// What is left after sending, and why no more could go, if that was for want of time only.
     pub(super) fn left(left: Vec<Owing>, syncer: &Syncer) -> Self {
         let waits = left.iter().any(Owing::is_pending);
-        Self { waiting: syncer.waiting().filter(|_| waits), left, ..Self::default() }
+        let (waiting, held) = (syncer.waiting(), syncer.held_deletions(Time::now()));
+        Self { waiting: waiting.filter(|_| waits), held, left, ..Self::default() }
     }
 
     pub(super) fn ending() -> Self {

@@ -211,7 +211,10 @@ impl Syncer {
         flight.hears();
         let detour = self.api.raw_trouble();
         let raw = match &detour {
-            Some(error) => Err(error.clone()),
+            Some(error) => {
+                flight.meets(error);
+                Err(error.clone())
+            }
             None => self.raw(source, flight),
         };
         let body = match raw {

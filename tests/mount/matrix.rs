@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gistfs::demo::{Fault, FaultKind, Limits, LoggedRequest, Origin, ServerOptions};
+use gistfs::model::Time;
 
 use crate::outcome::shown;
 use crate::proxy::{Network, Weather};
-use crate::world::{World, said, wait_until};
+use crate::world::{AMPLE, World, said, wait_until};
 
 const COLUMNS: [&str; 7] = ["list", "get", "raw", "body", "create", "patch", "delete"];
 
@@ -63,8 +64,8 @@ fn strike(row: &str) -> Strike {
     Strike::Fault(match row {
         "500" | "502" | "503" => status(row.parse().expect("a number"), "Server Error"),
         "429" => status(429, "Too many requests"),
-        "403 primary limit" => FaultKind::PrimaryLimit { reset_in: second * 2 },
-        "403 pace, told" => FaultKind::SecondaryLimit { retry_after: Some(second * 2) },
+        "403 primary limit" => FaultKind::PrimaryLimit { reset_in: second * 4 },
+        "403 pace, told" => FaultKind::SecondaryLimit { retry_after: Some(second * 4) },
         "403 pace, untold" => FaultKind::SecondaryLimit { retry_after: None },
         "409" => status(409, "Gist cannot be updated."),
         "404 scope lost" => status(404, "Not Found"),
@@ -212,6 +213,13 @@ impl Row {
         self.words.insert("list", "again".into());
     }
 
+    /// Whether the fault is a limit, which is nobody's failure and holds everything back.
+    fn is_limit(&self) -> bool {
+        let Strike::Fault(kind) = &self.strike else { return false };
+        matches!(kind, FaultKind::PrimaryLimit { .. } | FaultKind::SecondaryLimit { .. })
+            || self.is_untold()
+    }
+
     fn is_untold(&self) -> bool {
         matches!(
             self.strike,
@@ -269,6 +277,12 @@ impl Row {
             self.looks_as_expected();
         }
         self.good();
+        if self.is_limit() {
+            let word = self.limited(column);
+            assert_eq!(self.asked(method, path).len(), before + 2, "once in vain, and once more");
+            self.words.insert(column, word.into());
+            return;
+        }
         let refused =
             |state: &str| ["error: refused", "GitHub refuses"].iter().any(|w| state.contains(w));
         let mut state = String::new();
@@ -282,7 +296,7 @@ impl Row {
                 true
             }
         });
-        if !state.contains("rate limit") && !refused(&state) {
+        if !refused(&state) {
             return;
         }
         self.looks_as_expected();
@@ -292,24 +306,33 @@ impl Row {
             asked.len()
         };
         let before = ours(self);
-        let word = if refused(&state) {
-            // Nothing comes of waiting: others' changes come and go.
-            self.world.canary();
-            self.world.canary();
-            assert_eq!(ours(self), before, "it was sent unasked");
-            "sync"
-        } else if self.is_untold() {
-            "minute"
-        } else {
-            "told"
-        };
-        if word != "told" {
-            let out = self.world.gistfs(&["sync"]).arg(self.world.point()).output();
-            let out = out.expect("gistfs runs");
-            assert!(out.status.success(), "{column}: {}", said(&out));
-        }
+        // Nothing comes of waiting: others' changes come and go.
+        self.world.canary();
+        self.world.canary();
+        assert_eq!(ours(self), before, "it was sent unasked");
+        let out = self.world.gistfs(&["sync"]).arg(self.world.point()).output();
+        let out = out.expect("gistfs runs");
+        assert!(out.status.success(), "{column}: {}", said(&out));
         self.settles(column);
-        self.words.insert(column, word.into());
+        self.words.insert(column, "sync".into());
+    }
+
+    /// The limit is obeyed for as long as it lasts, and then the change goes by itself.
+    fn limited(&self, column: &str) -> &'static str {
+        let mut until = None;
+        wait_until("status says until when nothing is sent", || {
+            until = self.world.status()["waiting"]["until"].as_str().and_then(Time::parse);
+            until.is_some()
+        });
+        self.looks_as_expected();
+        let left = until.expect("a time").since(Time::now());
+        assert_eq!(self.owed(column), Some(("\"pending\"".into(), 0)), "a limit is no failure");
+        let start = Instant::now();
+        while self.owed(column).is_some() {
+            assert!(start.elapsed() < left + AMPLE, "{column} is not sent");
+            std::thread::park_timeout(Duration::from_millis(100));
+        }
+        if left > Duration::from_secs(40) { "minute" } else { "told" }
     }
 
     fn settles(&self, column: &str) {
@@ -318,26 +341,38 @@ impl Row {
         });
     }
 
-    fn changes(&mut self) {
-        let path = |id: &str| format!("/gists/{id}?");
-        let (get, patch) = (path(self.id("get")), path(self.id("patch")));
-        let delete = path(self.id("delete"));
-        self.expected.insert("create/n".into(), "new\n".into());
-        self.change("create", "POST", "/gists?", "mkdir create; echo new > create/n");
-        self.expected.insert("get/a".into(), "ours\n".into());
-        self.change("get", "GET", &get, "echo ours > get/a");
-        self.expected.insert("patch/a".into(), "ours\n".into());
-        self.change("patch", "PATCH", &patch, "echo ours > patch/a");
-        self.expected.retain(|name, _| !name.starts_with("delete/"));
-        self.change("delete", "DELETE", &delete, "rm -r delete");
-        for column in ["create", "get", "patch", "delete"] {
+    /// A change of the column's gist, with which its kind of request goes wrong.
+    fn one(&mut self, column: &'static str) {
+        let path = self.ids.get(column).map(|id| format!("/gists/{id}?"));
+        let path = path.unwrap_or_else(|| "/gists?".into());
+        let (method, script) = match column {
+            "create" => ("POST", "mkdir create; echo new > create/n"),
+            "get" => ("GET", "echo ours > get/a"),
+            "patch" => ("PATCH", "echo ours > patch/a"),
+            "delete" => ("DELETE", "rm -r delete"),
+            other => panic!("no such column: {other}"),
+        };
+        match column {
+            "create" => drop(self.expected.insert("create/n".into(), "new\n".into())),
+            "delete" => self.expected.retain(|name, _| !name.starts_with("delete/")),
+            _ => drop(self.expected.insert(format!("{column}/a"), "ours\n".into())),
+        }
+        self.change(column, method, &path, script);
+    }
+
+    fn changes(&mut self, columns: &[&'static str]) {
+        for column in columns {
+            self.one(column);
+        }
+        for column in columns {
             self.settles(column);
             self.words.entry(column).or_insert_with(|| "again".into());
         }
+        self.is_settled(columns);
     }
 
     /// Both sides are as they should be: nothing lost, nothing doubled, nothing reverted.
-    fn is_settled(&self) {
+    fn is_settled(&self, changed: &[&str]) {
         self.looks_as_expected();
         let server = &self.world.server;
         let ids = server.gist_ids("octo");
@@ -350,7 +385,7 @@ impl Row {
             }
         }
         assert_eq!(there, self.expected);
-        for column in ["get", "patch"] {
+        for column in ["get", "patch"].iter().filter(|column| changed.contains(column)) {
             let commits = server.commits(self.id(column)).len();
             assert_eq!(commits, 2, "one change is one commit: {column}");
         }
@@ -359,15 +394,16 @@ impl Row {
     fn run(mut self, columns: &[&str]) -> BTreeMap<&'static str, String> {
         for column in columns {
             match *column {
-                "changes" => self.changes(),
+                "changes" => self.changes(&["create", "get", "patch", "delete"]),
+                "create" => self.changes(&["create"]),
+                "get" => self.changes(&["get"]),
+                "patch" => self.changes(&["patch"]),
+                "delete" => self.changes(&["delete"]),
                 "list" => self.list(),
                 "raw" => self.raw(),
                 "body" => self.body(),
                 other => panic!("no such column: {other}"),
             }
-        }
-        if columns.contains(&"changes") {
-            self.is_settled();
         }
         let told: Vec<String> = self.world.changes().iter().map(shown).collect();
         assert!(told.len() < 12, "{told:#?}");
@@ -385,10 +421,12 @@ fn run(rows: &[&'static str]) -> BTreeMap<&'static str, BTreeMap<&'static str, S
                 tasks.push((row, &["list"]));
                 tasks.push((row, &["changes"]));
             }
-            // Such a limit on lists is obeyed for a minute: the others need a world without it.
+            // Such a limit is obeyed for a minute by everybody: each cell needs a world without it.
             "429" | "403 pace, untold" => {
-                tasks.push((row, &["list"]));
-                tasks.push((row, &["changes", "raw", "body"]));
+                tasks.push((row, &["raw", "body"]));
+                for column in [&["list"], &["create"], &["get"], &["patch"], &["delete"]] {
+                    tasks.push((row, column));
+                }
             }
             _ => tasks.push((row, &["changes", "raw", "body", "list"])),
         }
@@ -397,11 +435,12 @@ fn run(rows: &[&'static str]) -> BTreeMap<&'static str, BTreeMap<&'static str, S
     // done waits until lists would show it.
     let waits =
         ["500", "502", "503", "reset", "closed", "answer lost", "HTML", "cut short", "hung"];
+    let waits = waits.into_iter().chain(["429", "403 pace, untold"]).collect::<Vec<_>>();
     tasks.sort_by_key(|(row, _)| waits.iter().position(|waits| waits == row));
     let tasks = Mutex::new(tasks);
     let table: Mutex<BTreeMap<&str, BTreeMap<&str, String>>> = Mutex::default();
     std::thread::scope(|scope| {
-        for _ in 0..8 {
+        for _ in 0..14 {
             scope.spawn(|| {
                 loop {
                     let Some((row, columns)) = tasks.lock().expect("a lock").pop() else { return };
