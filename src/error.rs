@@ -6,6 +6,9 @@ pub enum Error {
     /// The name or the node is not there.
     #[error("no such file or gist")]
     NotFound,
+    /// The node was replaced by another of its name: whoever came by a path is to look it up again.
+    #[error("replaced meanwhile")]
+    Replaced,
     /// The name is taken.
     #[error("the name exists")]
     Exists,
@@ -78,6 +81,8 @@ impl Error {
     pub fn errno(&self) -> i32 {
         match self {
             Self::NotFound => libc::ENOENT,
+            // The one number at which the kernel forgets what it knew of a path and walks it anew.
+            Self::Replaced => libc::ESTALE,
             Self::Exists => libc::EEXIST,
             Self::NotDirectory => libc::ENOTDIR,
             Self::IsDirectory => libc::EISDIR,
@@ -122,6 +127,7 @@ impl Error {
             | Self::Denied(_)
             | Self::Local { .. } => true,
             Self::NotFound
+            | Self::Replaced
             | Self::Exists
             | Self::NotDirectory
             | Self::IsDirectory

@@ -79,7 +79,7 @@ impl GistFs {
     }
 
     pub(super) fn attr(&self, tree: &Tree, ino: Ino) -> Result<Attr, Error> {
-        match tree.place(ino).ok_or(Error::NotFound)? {
+        match tree.place(ino).ok_or(Error::Replaced)? {
             Place::Root => {
                 let count = u32::try_from(tree.gist_count()).unwrap_or(u32::MAX - 2);
                 Ok(self.directory_attr(ino, &lock(&self.root), 2 + count))
@@ -103,7 +103,7 @@ impl GistFs {
                 Ok(attr)
             }
             Place::Gone => {
-                let open = self.opened_file(ino).ok_or(Error::NotFound)?;
+                let open = self.opened_file(ino).ok_or(Error::Replaced)?;
                 let live = open.live();
                 let content = Content::Bytes { blob: BlobId::EMPTY, size: live.size };
                 let mut file = LocalFile::with(content, None, live.meta.mtime);

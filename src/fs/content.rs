@@ -68,14 +68,14 @@ impl GistFs {
 
     /// The open file of `ino`, counted once more.
     fn hold_open(&self, tree: &Tree, ino: Ino) -> Result<Arc<OpenFile>, Error> {
-        let place = tree.place(ino).ok_or(Error::NotFound)?;
+        let place = tree.place(ino).ok_or(Error::Replaced)?;
         if let Some((open, count)) = lock(&self.opened).get_mut(&ino) {
             *count += 1;
             return Ok(Arc::clone(open));
         }
         let (key, name) = match place {
             Place::Root | Place::Gist(_) => return Err(Error::IsDirectory),
-            Place::Gone => return Err(Error::NotFound),
+            Place::Gone => return Err(Error::Replaced),
             Place::File(key, name) => (*key, name),
         };
         let look = |gist: &Gist| {

@@ -64,6 +64,7 @@ impl Syncer {
         if self.options.read_only {
             return;
         }
+        self.bury_local();
         let mut progress = Progress::default();
         // A second round: a file moved between gists leaves its old one after it arrived.
         for round in 0..2 {

@@ -121,7 +121,7 @@ fn a_file_deleted_while_open_can_be_read_and_written_until_it_is_closed() {
     mount.settle();
     assert_eq!(mount.read(file.1).expect("read"), b"one\ntwo\n");
     mount.close(file).expect("closed");
-    assert!(matches!(mount.fs().getattr(file.0), Err(Error::NotFound)));
+    assert!(matches!(mount.fs().getattr(file.0), Err(Error::Replaced)));
     mount.settle();
     assert_eq!(mount.github.texts("g").into_keys().collect::<Vec<_>>(), ["b"]);
 }
@@ -477,6 +477,23 @@ fn who_reads_while_another_machine_edits_reads_on_in_the_old_version() {
     assert_eq!(mount.text("g", "a"), "newer\n");
     assert_eq!(mount.read(reader.1).expect("read"), b"old\n");
     mount.close(reader).expect("closed");
+}
+
+/// The kernel may open what it remembers of a path before it hears that another file is there now.
+/// ESTALE makes it walk the path once more; ENOENT would reach the program.
+#[test]
+fn a_node_that_was_replaced_under_a_reader_sends_whoever_comes_by_its_path_to_the_new_one() {
+    let mount = with_gist("g", &[("a.txt", b"old\n")]);
+    let reader = mount.open("g", "a.txt", READ).expect("opened");
+    mount.github.edit_elsewhere(&mount.github.id("g"), "a.txt", Some(b"theirs\n"));
+    mount.pass(SECOND * 30);
+    mount.refresh();
+    assert_eq!(mount.read(reader.1).expect("read"), b"old\n");
+    mount.close(reader).expect("closed");
+    let again = mount.fs().open(reader.0, READ).expect_err("it is gone");
+    assert_eq!(again.errno(), libc::ESTALE);
+    assert_eq!(mount.fs().getattr(reader.0).expect_err("it is gone").errno(), libc::ESTALE);
+    assert_eq!(mount.text("g", "a.txt"), "theirs\n");
 }
 
 #[test]

@@ -120,6 +120,19 @@ fn an_open_file_stays_what_it_was_when_opened() {
 }
 
 #[test]
+fn who_reads_a_path_while_the_file_is_replaced_elsewhere_never_misses_it() {
+    let mut world = World::empty();
+    let id = world.seed("Notes", &[("a.txt", "0\n")]);
+    world.mount(&["--refresh", "0.1"]);
+    for version in 1..=12 {
+        let text = format!("{version}\n");
+        world.server.commit(&id, &[("a.txt", Some(text.as_bytes()))]);
+        // Every read in between finds the old file or the new one.
+        wait_until("the new one shows", || world.read("Notes/a.txt") == text);
+    }
+}
+
+#[test]
 fn appending_after_an_edit_elsewhere_appends_to_that() {
     let (mut world, id) = notes();
     world.server.commit(&id, &[("a.txt", Some(b"alpha\nand a line from elsewhere\n"))]);

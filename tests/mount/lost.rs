@@ -149,5 +149,5 @@ fn with_a_revoked_token_reads_go_on_and_writes_wait_for_sync() {
     assert!(out.status.success(), "{}", said(&out));
     world.saved();
     world.same_on_both_sides(&id, "Notes");
-    assert_eq!(world.server.gist_ids("octo").len(), 3, "with the canary");
+    wait_until("both are there, and the canary", || world.server.gist_ids("octo").len() == 3);
 }
