@@ -4,8 +4,8 @@
 
 use std::time::{Duration, Instant};
 
+use rusqlite::MAIN_DB;
 use rusqlite::types::Value;
-use rusqlite::{Connection, MAIN_DB};
 
 use super::*;
 use crate::model::{BlobId, Time};
@@ -118,7 +118,7 @@ fn gists() -> Vec<Gist> {
     gists[1].moved_to.insert(name("a"), GistKey(3));
     gists[2].files.insert(name(".#l"), LocalFile::with(Content::Link("x".into()), None, now));
     let sent = [(name("a"), BlobId::of(b"x"))];
-    let first = Attempt::after(None, "one".into(), sent.into());
+    let first = Attempt::after(None, "one".into(), sent.clone().into());
     gists[3].attempt = Some(Attempt::after(Some(&first), "two".into(), sent.into()));
     gists[3].base = None;
     gists
@@ -258,7 +258,7 @@ fn odd_state_is_read_or_refused_in_good_time_without_a_panic() {
     let (inputs, seed) = (setting("GISTFS_FUZZ_INPUTS", 100_000), setting("GISTFS_FUZZ_SEED", 1));
     let start = Instant::now();
     let run = |thread: u64| {
-        let db = filled();
+        let mut db = filled();
         let image = db.connection.serialize(MAIN_DB).unwrap().to_vec();
         let copies: Vec<String> = gists()
             .iter()
