@@ -19,6 +19,8 @@ use crate::error::Error;
 use crate::model::FileName;
 
 mod crash;
+#[cfg(test)]
+mod fuzz;
 mod rows;
 
 /// The layouts, each as the steps from the one before it: the first makes everything. A new column

@@ -93,8 +93,16 @@ impl Owed {
                     Ok(copy) => found.copies.push(copy),
                     Err(why) => found.unreadable.push((path, why)),
                 },
-                // Half of a copy, from a process that was killed.
-                Some("new") => drop(fs::remove_file(path)),
+                // From a process that was killed: whole, if the one it replaces is gone already.
+                Some("new") => {
+                    let place = path.with_extension("json");
+                    match read_copy(&path)? {
+                        Ok(copy) if !place.exists() && fs::rename(&path, &place).is_ok() => {
+                            found.copies.push(copy);
+                        }
+                        Ok(_) | Err(_) => drop(fs::remove_file(&path)),
+                    }
+                }
                 Some(_) | None => {}
             }
         }
@@ -128,7 +136,11 @@ impl Owed {
             let mut file = File::options();
             let mut file = file.write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
             file.write_all(&bytes)?;
-            fs::rename(&aside, &path)
+            // Not over the old one: ext4 would begin to write the new one out, and let us wait.
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                Ok(()) | Err(_) => fs::rename(&aside, &path),
+            }
         };
         match write() {
             Ok(()) => {

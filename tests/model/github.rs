@@ -91,6 +91,8 @@ pub(crate) struct FakeGitHub {
     clock: Clock,
     page_size: usize,
     world: Mutex<World>,
+    /// What happens while the next list is on its way back.
+    meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 #[derive(Default)]
@@ -147,7 +149,13 @@ struct Remote {
 impl FakeGitHub {
     /// An account without gists, whose lists come in pages of `page_size`.
     pub(crate) fn new(clock: &Clock, page_size: usize) -> Arc<Self> {
-        Arc::new(Self { clock: clock.clone(), page_size, world: Mutex::default() })
+        let (world, meanwhile) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { clock: clock.clone(), page_size, world, meanwhile })
+    }
+
+    /// Lets something happen when the next list is made and not yet answered.
+    pub(crate) fn while_listed(&self, happens: impl FnOnce() + Send + 'static) {
+        *self.meanwhile.lock().expect("nobody panicked") = Some(Box::new(happens));
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
@@ -623,6 +631,9 @@ impl GistApi for FakeGitHub {
             return Ok(Fetched::NotModified);
         }
         let gists = here.into_iter().map(|id| by_id[id].snapshot(id)).collect();
+        drop(world);
+        let happens = self.meanwhile.lock().expect("nobody panicked").take();
+        happens.into_iter().for_each(|happens| happens());
         Ok(Fetched::New(Page { gists, next, etag }))
     }
 

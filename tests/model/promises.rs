@@ -1,6 +1,6 @@
 //! One test a promise: what users and their programs may rely on, with requests counted.
 
-use std::sync::Barrier;
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use gistfs::api::{ApiError, FileChange};
@@ -89,6 +89,24 @@ fn thirty_two_threads_read_and_write_the_right_bytes() {
     let files = mount.github.files(&mount.github.id("g")).expect("the gist");
     assert_eq!(files.len(), THREADS + 1);
     assert_eq!(files[&name("own7")], format!("7 {}\n", ROUNDS - 1).repeat(107));
+}
+
+#[test]
+fn a_list_asked_for_before_our_change_and_answered_after_it_does_not_undo_it() {
+    let mount = with_gist("g", &[("a", b"old\n")]);
+    mount.save("g", "a", b"new\n").expect("saved");
+    let (fs, clock) = (Arc::clone(mount.fs()), mount.clock.clone());
+    mount.github.while_listed(move || {
+        clock.pass(SECOND * 6);
+        fs.syncer().send_what_is_due(clock.now());
+    });
+    mount.github.create_elsewhere("other", &[("b", b"b\n")]);
+    mount.refresh();
+    assert_sent(&mount, 0, 1, 0);
+    assert_eq!(mount.text("g", "a"), "new\n");
+    mount.settle();
+    assert_eq!(mount.github.texts("g")["a"], "new\n");
+    assert_sent(&mount, 0, 1, 0);
 }
 
 /// Eviction spares what is unsent; a file without a name is in no gist that could say so.

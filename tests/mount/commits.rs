@@ -187,7 +187,8 @@ impl Run {
             assert!(versions.contains(&version.into()), "point {point}: {version:?} is lost");
         }
         let mut wanted = self.truth.clone();
-        (here.remove("Both"), wanted.remove("Both"));
+        here.remove("Both");
+        wanted.remove("Both");
         assert!(here == wanted, "point {point}, here:\n{}", difference(&here, &wanted));
     }
 }

@@ -140,8 +140,11 @@ pub(super) fn read_gist(row: &Row<'_>) -> rusqlite::Result<Gist> {
     let base: Option<String> = row.get(1)?;
     let attempt: Option<String> = row.get(6)?;
     let key = row.get(0)?;
-    if !(1..LARGEST_KEY).contains(&key) {
-        return Err(nonsense(format!("the key {key} was never given")));
+    let moved_to: BTreeMap<FileName, GistKey> = json(row, 5)?;
+    for key in moved_to.values().map(|key| key.0).chain([key]) {
+        if !(1..LARGEST_KEY).contains(&key) {
+            return Err(nonsense(format!("the key {key} was never given")));
+        }
     }
     Ok(Gist {
         key: GistKey(key),
@@ -150,7 +153,7 @@ pub(super) fn read_gist(row: &Row<'_>) -> rusqlite::Result<Gist> {
         public: row.get(3)?,
         removed: row.get(4)?,
         files: BTreeMap::new(),
-        moved_to: json(row, 5)?,
+        moved_to,
         meta: read_meta(row, 8)?,
         attempt: attempt.map(|text| from_json(&text, 6)).transpose()?,
         wrote: row.get::<_, Option<i64>>(14)?.map(Time),
