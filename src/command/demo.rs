@@ -79,6 +79,7 @@ fn config(server: &Server, data: &Path, mountpoint: PathBuf) -> Result<Config, F
         write_back: std::time::Duration::from_secs(1),
         write_interval: None,
         refresh: std::time::Duration::from_secs(10),
+        read_lag: std::time::Duration::from_secs(20),
         state_base: data.join("state"),
         memory: 64 << 20,
         cache_size: 1 << 30,
