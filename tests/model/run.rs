@@ -195,6 +195,15 @@ impl Run {
                 let bytes = self.bytes(*text);
                 self.write(*pick, None, &bytes)?;
             }
+            Step::Insert(gist, name, line) => {
+                let Some(gist) = self.gist(*gist) else { return Ok(None) };
+                let name = self.name(&gist, *name);
+                let Some(file) = self.reference.file(&gist, &name) else { return Ok(None) };
+                let new = self.bytes(Text::Unique);
+                let body = &self.reference.body(file).live;
+                let bytes = with_line(body, *line, &new);
+                self.save(&gist, &name, &bytes)?;
+            }
             Step::Read(pick) => self.read(*pick)?,
             Step::Flush(pick) => {
                 let Some((id, _, fh)) = self.handle(*pick) else { return Ok(None) };
@@ -542,9 +551,11 @@ impl Run {
         let (text, target) = match remote {
             Remote::Create(_, text) => (text, None),
             Remote::Edit(gist, _, text) => (text, id(gist)),
-            Remote::Remove(gist, _) | Remote::Describe(gist, _) | Remote::Star(gist) => {
-                (Text::Empty, id(gist))
-            }
+            Remote::Line(gist, ..) => (Text::Unique, id(gist)),
+            Remote::Remove(gist, _)
+            | Remote::Rename(gist, ..)
+            | Remote::Describe(gist, _)
+            | Remote::Star(gist) => (Text::Empty, id(gist)),
             Remote::Delete(gist) => {
                 self.lossy = true;
                 (Text::Empty, id(gist))
@@ -561,6 +572,21 @@ impl Run {
                 let at = usize::from(pick).checked_rem(files.len());
                 if let Some(name) = at.and_then(|at| files.keys().nth(at)) {
                     github.edit_elsewhere(&id, name.as_str(), None);
+                }
+            }
+            (Remote::Line(_, pick, line), Some(id)) => {
+                let files = github.files(&id).unwrap_or_default();
+                let at = usize::from(pick).checked_rem(files.len());
+                if let Some((name, old)) = at.and_then(|at| files.iter().nth(at)) {
+                    let body = with_line(old, line, &body);
+                    github.edit_elsewhere(&id, name.as_str(), Some(&body));
+                }
+            }
+            (Remote::Rename(_, pick, to), Some(id)) => {
+                let files = github.files(&id).unwrap_or_default();
+                let at = usize::from(pick).checked_rem(files.len());
+                if let Some(name) = at.and_then(|at| files.keys().nth(at)) {
+                    github.rename_elsewhere(&id, name.as_str(), to);
                 }
             }
             (Remote::Describe(_, title), Some(id)) => github.describe_elsewhere(&id, title),
@@ -771,6 +797,7 @@ impl Run {
                 || body.unknown
                 || scratch
                 || left.contains(&body.live)
+                || left.iter().any(|merged| has_every_line(merged, &body.live))
                 || self.mount.github.ever_had(BlobId::of(&body.live));
             ensure!(
                 kept,
@@ -850,6 +877,21 @@ impl Run {
             None => Ok(()),
         }
     }
+}
+
+/// A text with a line more in it, at the place picked.
+fn with_line(text: &[u8], pick: u8, line: &[u8]) -> Vec<u8> {
+    let mut lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
+    lines.insert(usize::from(pick) % (lines.len() + 1), line);
+    lines.concat()
+}
+
+/// Whether two texts may have been put together to `merged`: it has all lines that are nowhere else.
+fn has_every_line(merged: &[u8], text: &[u8]) -> bool {
+    let merged: BTreeSet<&[u8]> = merged.split(|byte| *byte == b'\n').collect();
+    let mut own = text.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"version "));
+    let first = own.next();
+    first.is_some_and(|line| merged.contains(line)) && own.all(|line| merged.contains(line))
 }
 
 /// Whether both could be read and hold different bytes.
