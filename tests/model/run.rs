@@ -784,6 +784,16 @@ impl Run {
         Ok(())
     }
 
+    /// Whether `merged` has every line of a text but those that somebody else may have changed.
+    fn may_be_merged(&self, text: &[u8], merged: &[u8]) -> bool {
+        let there: BTreeSet<&[u8]> = merged.split(|byte| *byte == b'\n').collect();
+        let lines = text.split(|byte| *byte == b'\n');
+        let text = |line| String::from_utf8_lossy(line);
+        lines
+            .into_iter()
+            .all(|line| there.contains(line) || self.mount.github.ever_had_line(&text(line)))
+    }
+
     /// Takes the tree as it is for right, once it is clear that no version was lost.
     fn adopt(&mut self, seen: Seen) -> Verdict {
         // Every file was read, and so closed.
@@ -797,7 +807,7 @@ impl Run {
                 || body.unknown
                 || scratch
                 || left.contains(&body.live)
-                || left.iter().any(|merged| has_every_line(merged, &body.live))
+                || left.iter().any(|merged| self.may_be_merged(&body.live, merged))
                 || self.mount.github.ever_had(BlobId::of(&body.live));
             ensure!(
                 kept,
@@ -884,14 +894,6 @@ fn with_line(text: &[u8], pick: u8, line: &[u8]) -> Vec<u8> {
     let mut lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
     lines.insert(usize::from(pick) % (lines.len() + 1), line);
     lines.concat()
-}
-
-/// Whether two texts may have been put together to `merged`: it has all lines that are nowhere else.
-fn has_every_line(merged: &[u8], text: &[u8]) -> bool {
-    let merged: BTreeSet<&[u8]> = merged.split(|byte| *byte == b'\n').collect();
-    let mut own = text.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"version "));
-    let first = own.next();
-    first.is_some_and(|line| merged.contains(line)) && own.all(|line| merged.contains(line))
 }
 
 /// Whether both could be read and hold different bytes.
