@@ -96,6 +96,9 @@ pub struct MountArgs {
     /// Ask GitHub this often what is new
     #[arg(long, value_parser = seconds, default_value = "60", value_name = "SECONDS")]
     pub refresh: Duration,
+    /// For so long after a change, what GitHub shows may be the time before it
+    #[arg(long, value_parser = seconds, default_value = "20", value_name = "SECONDS")]
+    pub read_lag: Duration,
     /// Keep local state below this directory [default: $XDG_STATE_HOME/gistfs]
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
@@ -357,6 +360,7 @@ impl MountArgs {
             "write_back" => self.write_back = other.write_back,
             "write_interval" => self.write_interval = other.write_interval,
             "refresh" => self.refresh = other.refresh,
+            "read_lag" => self.read_lag = other.read_lag,
             "state_dir" => self.state_dir = other.state_dir,
             "memory" => self.memory = other.memory,
             "cache_size" => self.cache_size = other.cache_size,

@@ -37,6 +37,8 @@ pub struct Config {
     pub write_interval: Option<Duration>,
     /// How often GitHub is asked what is new.
     pub refresh: Duration,
+    /// For how long after a change GitHub's reads may show the time before it.
+    pub read_lag: Duration,
     /// Where the state of all hosts is.
     pub state_base: PathBuf,
     /// Bytes of bodies in memory.
@@ -95,6 +97,7 @@ impl Config {
             write_back: args.write_back,
             write_interval: args.write_interval,
             refresh: args.refresh.max(Duration::from_millis(100)),
+            read_lag: args.read_lag,
             state_base: state_base(args.state_dir.as_deref())?,
             memory: usize::try_from(args.memory).unwrap_or(usize::MAX),
             cache_size: args.cache_size,

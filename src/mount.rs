@@ -78,6 +78,7 @@ impl Mount {
         let options = SyncOptions {
             write_back: config.write_back,
             refresh: config.refresh,
+            read_lag: config.read_lag,
             write_interval: config.write_interval,
             user: config.user.clone(),
             read_only: read_only.is_some(),

@@ -81,6 +81,7 @@ fn config(server: &Server, data: &Path, mountpoint: PathBuf) -> Result<Config, F
         trash_keep: std::time::Duration::from_secs(30 * 24 * 3600),
         delete_limit: 10,
         refresh: std::time::Duration::from_secs(10),
+        read_lag: std::time::Duration::from_secs(20),
         state_base: data.join("state"),
         memory: 64 << 20,
         cache_size: 1 << 30,

@@ -210,6 +210,8 @@ pub struct Upload {
     pub refused: bool,
     /// Nothing of it can be sent: waits for a change, or for what it waits for.
     pub settled: bool,
+    /// `base` is known to differ from the state before it by a commit, not by its description alone.
+    pub by_commit: bool,
     /// The last error in words.
     pub error: Option<String>,
 }

@@ -218,7 +218,7 @@ impl Work<'_> {
         let exact = heirs().find(|(_, file)| file.blob() == before);
         let edited = || {
             heirs().find(|(heir, _)| {
-                self.remote.files.get(*heir).is_none() && !self.gist.is_scratch(heir)
+                !self.remote.files.contains_key(*heir) && !self.gist.is_scratch(heir)
             })
         };
         let Some((heir, file)) = exact.or_else(edited) else {

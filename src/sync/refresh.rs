@@ -183,11 +183,18 @@ impl Syncer {
             return Ok(true);
         };
         let same = seen.same_content(&base);
-        if self.is_stale(key, &base, &seen, None, now) {
-            return if same { Ok(true) } else { self.ask_history(key, &base, &seen, now) };
+        let lags = self.reads_may_lag(key, now);
+        if self.is_stale(key, &base, &seen, None, now)
+            && (same || seen.updated_at < base.updated_at)
+        {
+            return Ok(same);
         }
-        if let Some(gist) = self.store.get(key).filter(|gist| !same && gist.attempt.is_some()) {
-            // It may be what a request of ours without an answer made: the history tells more.
+        // A list cannot tell before from after within a second, nor what a request of ours without
+        // an answer did, and from its word no later answer can be judged. The gist's history can.
+        if let Some(gist) = self.store.get(key)
+            && !same
+            && (lags || gist.attempt.is_some())
+        {
             return taken(self.look(&gist, now));
         }
         if same {
@@ -200,21 +207,6 @@ impl Syncer {
             seen.etag.clone_from(&base.etag);
         }
         taken(self.take(key, seen, now).map(|()| true))
-    }
-
-    /// Within the second of our last change a list cannot tell what came before and what after; the
-    /// gist's own history can.
-    fn ask_history(
-        &self,
-        key: GistKey,
-        base: &Snapshot,
-        seen: &Snapshot,
-        now: Time,
-    ) -> Result<bool, Error> {
-        match self.store.get(key) {
-            Some(gist) if seen.updated_at == base.updated_at => taken(self.look(&gist, now)),
-            Some(_) | None => Ok(false),
-        }
     }
 
     /// Whether the lists still show the gist.

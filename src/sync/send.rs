@@ -133,12 +133,10 @@ impl Syncer {
         }
         if self.reads_may_lag(gist.key, now) {
             // The list may not show it yet: only a later look can tell that it was not made.
-            return Err(Failure::Theirs(
-                ApiError::Conflict(
-                    "a create was not answered and its gist is not listed yet".into(),
-                ),
-                Repeatable::Yes,
-            ));
+            // Asked again soon and not ever more rarely: the time until it can tell is known.
+            return Err(Failure::Ours(Error::Conflict(
+                "whether GitHub made it is not known yet, because its answer was lost".into(),
+            )));
         }
         let cleared = self.store.update(gist.key, |gist| {
             gist.attempt = None;

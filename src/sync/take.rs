@@ -73,8 +73,12 @@ impl Syncer {
         }
         match (&base.revision, history) {
             (Some(known), Some(history)) if history.first() == Some(known) => {
-                // A description makes no commit: here only the second can tell.
-                seen.updated_at <= base.updated_at && !seen.same_content(base)
+                // A description makes no commit. Unless the commit itself was the newest we knew,
+                // only the second can tell.
+                let by_commit = self.store.look(key, |gist| gist.upload.by_commit) == Some(true);
+                let since = seen.updated_at.cmp(&base.updated_at);
+                let stale = since.is_lt() || (since.is_eq() && !by_commit);
+                stale && !seen.same_content(base)
             }
             (Some(known), Some(history)) if !history.is_empty() => !history.contains(known),
             // A list tells no revision. Within one second it cannot tell before from after.
@@ -258,7 +262,7 @@ impl Syncer {
             gist.wrote = Some(wrote);
             let shed = gist.removed_by(&remote, now);
             let merged = merge_around(gist, meant, Arc::clone(&remote), &texts, now);
-            *gist = merged.gist.clone();
+            replace(gist, &merged);
             shed.into_iter().for_each(|shed| gist.remember(shed));
             // Only now: it also shows what came of earlier requests that were never answered.
             gist.attempt = None;
@@ -303,10 +307,18 @@ fn take_over(
     let base = blobs_of(gist.base.as_deref());
     let shed = if known { gist.removed_by(remote, now) } else { vec![] };
     let merged = merge(gist, &base, Arc::clone(remote), texts, now)?;
-    *gist = merged.gist.clone();
+    replace(gist, &merged);
     gist.upload.settled = false;
     shed.into_iter().for_each(|shed| gist.remember(shed));
     Ok(merged)
+}
+
+/// Makes `gist` what came of a merge.
+fn replace(gist: &mut Gist, merged: &Merged) {
+    let revision = |gist: &Gist| gist.base.as_ref().and_then(|base| base.revision.clone());
+    let (before, after) = (revision(gist), revision(&merged.gist));
+    *gist = merged.gist.clone();
+    gist.upload.by_commit = before.is_some() && after.is_some() && before != after;
 }
 
 /// What GitHub should have after `plan`, with bodies as it stored them; and the files it stored

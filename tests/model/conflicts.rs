@@ -241,3 +241,25 @@ fn what_an_unanswered_update_wrote_over_is_merged_when_that_shows() {
     mount.settle();
     assert_eq!(files(&mount), [("a.txt".into(), "one\n2\n3\n4\nfive\n".into())]);
 }
+
+#[test]
+fn a_description_given_elsewhere_in_the_second_of_our_own_update_shows_with_the_next_list() {
+    let mount = with_gist("g", &[("a.txt", BASE)]);
+    mount.save("g", "a.txt", b"ours\n").expect("saved");
+    mount.pass(SECOND * 2);
+    mount.github.describe_elsewhere(&mount.github.id("g"), "theirs");
+    mount.fs().syncer().refresh_new(mount.clock.now()).expect("an answer");
+    assert_eq!(mount.text("theirs", "a.txt"), "ours\n");
+}
+
+#[test]
+fn a_create_that_never_arrived_is_sent_again_as_soon_as_that_is_certain() {
+    let mount = Mount::alone();
+    mount.refresh();
+    mount.github.fail_next(lost(), false);
+    mount.mkdir("new").expect("made");
+    mount.save("new", "a", b"text\n").expect("saved");
+    mount.pass(SECOND * 2);
+    (0..28).for_each(|_| mount.pass(SECOND));
+    assert_eq!(mount.github.texts("new")["a"], "text\n");
+}

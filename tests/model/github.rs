@@ -327,6 +327,18 @@ impl FakeGitHub {
         }
     }
 
+    /// Another machine gives a file another name, over whatever has it.
+    pub(crate) fn rename_elsewhere(&self, id: &GistId, from: &str, to: &str) {
+        let now = self.second();
+        let mut world = self.world();
+        world.excused = true;
+        let Some(mut files) = world.gists.get(id).map(|gist| gist.files.clone()) else { return };
+        if let Some(body) = files.remove(from) {
+            files.insert(name(to), body);
+            world.commit(id, None, files, now);
+        }
+    }
+
     /// Another machine changes the description, or stars it: both only move `updated_at`.
     pub(crate) fn describe_elsewhere(&self, id: &GistId, description: &str) {
         let now = self.second();

@@ -40,7 +40,7 @@ fn check<S: std::fmt::Debug + Clone + 'static>(
         let config = Config {
             cases: runs / 2,
             failure_persistence: None,
-            max_shrink_iters: setting("GISTFS_MODEL_SHRINK", 10_000),
+            max_shrink_iters: 10_000,
             ..Config::default()
         };
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);

@@ -195,6 +195,15 @@ impl Run {
                 let bytes = self.bytes(*text);
                 self.write(*pick, None, &bytes)?;
             }
+            Step::Insert(gist, name, line) => {
+                let Some(gist) = self.gist(*gist) else { return Ok(None) };
+                let name = self.name(&gist, *name);
+                let Some(file) = self.reference.file(&gist, &name) else { return Ok(None) };
+                let new = self.bytes(Text::Unique);
+                let body = &self.reference.body(file).live;
+                let bytes = with_line(body, *line, &new);
+                self.save(&gist, &name, &bytes)?;
+            }
             Step::Read(pick) => self.read(*pick)?,
             Step::Flush(pick) => {
                 let Some((id, _, fh)) = self.handle(*pick) else { return Ok(None) };
@@ -542,9 +551,11 @@ impl Run {
         let (text, target) = match remote {
             Remote::Create(_, text) => (text, None),
             Remote::Edit(gist, _, text) => (text, id(gist)),
-            Remote::Remove(gist, _) | Remote::Describe(gist, _) | Remote::Star(gist) => {
-                (Text::Empty, id(gist))
-            }
+            Remote::Line(gist, ..) => (Text::Unique, id(gist)),
+            Remote::Remove(gist, _)
+            | Remote::Rename(gist, ..)
+            | Remote::Describe(gist, _)
+            | Remote::Star(gist) => (Text::Empty, id(gist)),
             Remote::Delete(gist) => {
                 self.lossy = true;
                 (Text::Empty, id(gist))
@@ -561,6 +572,21 @@ impl Run {
                 let at = usize::from(pick).checked_rem(files.len());
                 if let Some(name) = at.and_then(|at| files.keys().nth(at)) {
                     github.edit_elsewhere(&id, name.as_str(), None);
+                }
+            }
+            (Remote::Line(_, pick, line), Some(id)) => {
+                let files = github.files(&id).unwrap_or_default();
+                let at = usize::from(pick).checked_rem(files.len());
+                if let Some((name, old)) = at.and_then(|at| files.iter().nth(at)) {
+                    let body = with_line(old, line, &body);
+                    github.edit_elsewhere(&id, name.as_str(), Some(&body));
+                }
+            }
+            (Remote::Rename(_, pick, to), Some(id)) => {
+                let files = github.files(&id).unwrap_or_default();
+                let at = usize::from(pick).checked_rem(files.len());
+                if let Some(name) = at.and_then(|at| files.keys().nth(at)) {
+                    github.rename_elsewhere(&id, name.as_str(), to);
                 }
             }
             (Remote::Describe(_, title), Some(id)) => github.describe_elsewhere(&id, title),
@@ -758,6 +784,16 @@ impl Run {
         Ok(())
     }
 
+    /// Whether `merged` has every line of a text but those that somebody else may have changed.
+    fn may_be_merged(&self, text: &[u8], merged: &[u8]) -> bool {
+        let there: BTreeSet<&[u8]> = merged.split(|byte| *byte == b'\n').collect();
+        let lines = text.split(|byte| *byte == b'\n');
+        let text = |line| String::from_utf8_lossy(line);
+        lines
+            .into_iter()
+            .all(|line| there.contains(line) || self.mount.github.ever_had_line(&text(line)))
+    }
+
     /// Takes the tree as it is for right, once it is clear that no version was lost.
     fn adopt(&mut self, seen: Seen) -> Verdict {
         // Every file was read, and so closed.
@@ -771,6 +807,7 @@ impl Run {
                 || body.unknown
                 || scratch
                 || left.contains(&body.live)
+                || left.iter().any(|merged| self.may_be_merged(&body.live, merged))
                 || self.mount.github.ever_had(BlobId::of(&body.live));
             ensure!(
                 kept,
@@ -850,6 +887,13 @@ impl Run {
             None => Ok(()),
         }
     }
+}
+
+/// A text with a line more in it, at the place picked.
+fn with_line(text: &[u8], pick: u8, line: &[u8]) -> Vec<u8> {
+    let mut lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
+    lines.insert(usize::from(pick) % (lines.len() + 1), line);
+    lines.concat()
 }
 
 /// Whether both could be read and hold different bytes.

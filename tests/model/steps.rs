@@ -15,6 +15,8 @@ pub(crate) enum Step {
     Open(Gist, Name, bool),
     Write(Handle, u16, Text),
     Append(Handle, Text),
+    /// Puts a line into a file, as an editor that saves in place.
+    Insert(Gist, Name, u8),
     Read(Handle),
     Flush(Handle),
     Fsync(Handle),
@@ -92,6 +94,10 @@ pub(crate) enum Remote {
     Create(&'static str, Text),
     Edit(Gist, &'static str, Text),
     Remove(Gist, u8),
+    /// Puts a line into a file: both by their places.
+    Line(Gist, u8, u8),
+    /// Gives a file another name.
+    Rename(Gist, u8, &'static str),
     Describe(Gist, &'static str),
     Star(Gist),
     Delete(Gist),
@@ -149,6 +155,8 @@ fn remote() -> impl Strategy<Value = Remote> {
         2 => (title(), text()).prop_map(|(t, b)| Remote::Create(t, b)),
         5 => (any::<u8>(), select(REAL), text()).prop_map(|(g, n, b)| Remote::Edit(g, n, b)),
         2 => (any::<u8>(), any::<u8>()).prop_map(|(g, n)| Remote::Remove(g, n)),
+        3 => (any::<u8>(), any::<u8>(), any::<u8>()).prop_map(|(g, n, l)| Remote::Line(g, n, l)),
+        2 => (any::<u8>(), any::<u8>(), select(REAL)).prop_map(|(g, n, to)| Remote::Rename(g, n, to)),
         1 => (any::<u8>(), title()).prop_map(|(g, t)| Remote::Describe(g, t)),
         1 => any::<u8>().prop_map(Remote::Star),
         1 => any::<u8>().prop_map(Remote::Delete),
@@ -180,6 +188,7 @@ fn local() -> impl Strategy<Value = Step> {
         6 => (g(), name(), any::<bool>()).prop_map(|(g, n, w)| Step::Open(g, n, w)),
         6 => (g(), 0..3000_u16, text()).prop_map(|(h, at, t)| Step::Write(h, at, t)),
         3 => (g(), text()).prop_map(|(h, t)| Step::Append(h, t)),
+        4 => (g(), name(), g()).prop_map(|(g, n, l)| Step::Insert(g, n, l)),
         3 => g().prop_map(Step::Read),
         2 => g().prop_map(Step::Flush),
         1 => g().prop_map(Step::Fsync),

@@ -346,3 +346,22 @@ fn here(machine: &Mount) -> State {
     });
     seen
 }
+
+/// Found by chance: what a list showed within the second of a change of ours was built upon.
+#[test]
+fn what_a_list_shows_in_the_second_of_our_own_change_hides_no_later_one() {
+    let done = run(&[
+        Step::User(false, 224, Act::Rename(12, "c")),
+        Step::User(false, 0, Act::Remove(0, 53)),
+        Step::User(false, 0, Act::Replace(36, 0)),
+        Step::User(true, 188, Act::Append(0)),
+        Step::Pass(true, 10),
+        Step::Pass(false, 10),
+        Step::User(true, 7, Act::Append(0)),
+        Step::User(false, 30, Act::Rewrite(14)),
+        Step::User(true, 48, Act::Append(253)),
+        Step::Refresh(true, false),
+        Step::Meddle(true),
+    ]);
+    assert_eq!(done, Ok(()));
+}

@@ -143,7 +143,7 @@ fn appending_after_an_edit_elsewhere_appends_to_that() {
 }
 
 #[test]
-fn edits_here_and_elsewhere_in_different_places_are_both_kept() {
+fn edits_here_and_elsewhere_in_different_places_end_in_one_file() {
     let mut world = World::empty();
     let lines = "1\n2\n3\n4\n5\n6\n7\n8\n9\n";
     let id = world.seed("Notes", &[("a.txt", lines)]);
@@ -152,9 +152,8 @@ fn edits_here_and_elsewhere_in_different_places_are_both_kept() {
     world.server.commit(&id, &[("a.txt", Some(b"one\n2\n3\n4\n5\n6\n7\n8\n9\n"))]);
     world.sh("sed -i s/9/nine/ Notes/a.txt");
     world.saved();
-    // Merged by lines, or beside each other: neither is lost on either side.
-    let everything: String = world.texts(&id).into_values().collect();
-    assert!(everything.contains("one\n2") && everything.contains("8\nnine"), "{everything}");
+    let merged = "one\n2\n3\n4\n5\n6\n7\n8\nnine\n";
+    assert_eq!(world.texts(&id), [("a.txt".into(), merged.into())].into());
     world.same_on_both_sides(&id, "Notes");
     assert_eq!(world.changes().len(), 1);
 }
@@ -177,6 +176,11 @@ fn edits_here_and_elsewhere_in_the_same_place_are_both_kept_beside_each_other() 
     );
     assert_eq!(world.read(&format!("Notes/{}", names[0])), "ours\n");
     world.same_on_both_sides(&id, "Notes");
+    let conflicts = world.status()["conflicts"].clone();
+    assert_eq!(conflicts[0]["file"], names[0].as_str());
+    let told = world.gistfs(&["status"]).arg(world.point()).output().expect("gistfs runs");
+    let told = String::from_utf8(told.stdout).expect("text");
+    assert!(told.contains(&format!("conflict: {:?}", names[0])), "{told}");
 }
 
 #[test]
