@@ -116,17 +116,18 @@ impl Error {
         }
     }
 
-    /// Whether somebody should hear of it: the cause lies outside what the program asked for.
+    /// Whether somebody should hear of it: the cause lies outside what the program asked for. Of a
+    /// network that is not there the log says so once, not for every program that meets it.
     pub fn is_trouble(&self) -> bool {
         match self {
-            Self::Unreachable(_)
-            | Self::TimedOut(_)
-            | Self::Limited(_)
+            Self::Limited(_)
             | Self::Conflict(_)
             | Self::Nonsense(_)
             | Self::Denied(_)
             | Self::Local { .. } => true,
-            Self::NotFound
+            Self::Unreachable(_)
+            | Self::TimedOut(_)
+            | Self::NotFound
             | Self::Replaced
             | Self::Exists
             | Self::NotDirectory

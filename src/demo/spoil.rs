@@ -70,21 +70,25 @@ pub(super) fn nulled(reply: Reply) -> Reply {
     })
 }
 
+type Change<'a> = &'a dyn Fn(&mut Map<String, Value>);
+
 /// Changes the objects that tell of gists, and those that tell of their files.
-fn changed(mut reply: Reply, change: &dyn Fn(&mut Map<String, Value>)) -> Reply {
-    let Ok(mut json) = serde_json::from_slice(&reply.body) else { return reply };
-    let gists = match &mut json {
-        Value::Array(gists) => gists.as_mut_slice(),
-        gist => std::slice::from_mut(gist),
-    };
-    for gist in gists.iter_mut().filter_map(Value::as_object_mut) {
-        let files = gist.get_mut("files").and_then(Value::as_object_mut);
-        let files = files.into_iter().flat_map(Map::values_mut);
-        files.filter_map(Value::as_object_mut).for_each(change);
-        change(gist);
+fn changed(mut reply: Reply, change: Change<'_>) -> Reply {
+    let Ok(mut json) = serde_json::from_slice::<Value>(&reply.body) else { return reply };
+    match json.as_array_mut() {
+        Some(gists) => gists.iter_mut().for_each(|gist| change_gist(gist, change)),
+        None => change_gist(&mut json, change),
     }
     reply.body = json.to_string().into();
     reply
+}
+
+fn change_gist(gist: &mut Value, change: Change<'_>) {
+    let Some(gist) = gist.as_object_mut() else { return };
+    let files = gist.get_mut("files").and_then(Value::as_object_mut);
+    let files = files.into_iter().flat_map(Map::values_mut);
+    files.filter_map(Value::as_object_mut).for_each(change);
+    change(gist);
 }
 
 fn is_json(reply: &Reply) -> bool {

@@ -150,9 +150,11 @@ impl Syncer {
 
     /// Whoever asks for another body just now need not wait in vain too, unless something came.
     fn waited_in_vain(&self, since: Instant, error: &Error) {
-        if self.bodies.heard() < since
-            && let Error::Unreachable(_) | Error::TimedOut(_) = error
-        {
+        let (Error::Unreachable(_) | Error::TimedOut(_)) = error else { return };
+        if self.api.hush().is_none() && self.api.trouble().is_none() {
+            log::warn!("a body does not come: {error}");
+        }
+        if self.bodies.heard() < since {
             self.api.note_hush(error.clone());
         }
     }

