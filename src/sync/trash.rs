@@ -152,10 +152,15 @@ impl Syncer {
             }
         }
         self.store.look_at_all(|gist| {
-            if gist.removed && gist.base.is_some() {
+            if gist.removed && (gist.base.is_some() || gist.attempt.is_some()) {
                 found.push((gist.removed_at.unwrap_or_default(), of_gist(gist, held.as_ref())));
             } else if !gist.removed {
-                found.extend(gist.shed.iter().map(|shed| (shed.at, of_shed(gist, shed))));
+                let unsent = |shed: &&Shed| {
+                    gist.unsent_removals()
+                        .any(|(name, file)| *name == shed.name && file.blob == shed.blob)
+                };
+                let shed = gist.shed.iter().filter(|shed| !unsent(shed));
+                found.extend(shed.map(|shed| (shed.at, of_shed(gist, shed))));
                 let changed = gist.upload.last_change.unwrap_or_else(|| self.now());
                 found.extend(gist.unsent_removals().map(|(name, file)| {
                     let item = TrashItem {
