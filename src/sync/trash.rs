@@ -162,7 +162,12 @@ impl Syncer {
                 let shed = gist.shed.iter().filter(|shed| !unsent(shed));
                 found.extend(shed.map(|shed| (shed.at, of_shed(gist, shed))));
                 let changed = gist.upload.last_change.unwrap_or_else(|| self.now());
-                found.extend(gist.unsent_removals().map(|(name, file)| {
+                // Of a file edited and then removed it is the edited one that is missed.
+                let edited = |name: &FileName, blob| {
+                    gist.shed.iter().any(|shed| shed.name == *name && shed.over == Some(blob))
+                };
+                let unsent = gist.unsent_removals().filter(|(name, file)| !edited(name, file.blob));
+                found.extend(unsent.map(|(name, file)| {
                     let item = TrashItem {
                         name: format!("unsent-{:.7}", file.blob.to_string()),
                         state: TrashState::Unsent,
