@@ -87,6 +87,26 @@ impl Gist {
         .collect()
     }
 
+    /// GitHub has the gist no more: of what was removed from it only what is stored here is left.
+    pub fn shed_all_that_is_stored(&mut self, now: Time, stored: impl Fn(BlobId) -> bool) {
+        let unsent = self.unsent_removals().map(|(name, file)| Shed {
+            name: name.clone(),
+            blob: file.blob,
+            size: file.size,
+            raw_url: None,
+            at: now,
+            over: None,
+            mode: None,
+        });
+        for shed in unsent.collect::<Vec<_>>() {
+            self.remember(shed);
+        }
+        self.shed.retain_mut(|shed| {
+            shed.raw_url = None;
+            stored(shed.blob)
+        });
+    }
+
     /// Remembers a removed file; the oldest are forgotten where it gets too many.
     pub fn remember(&mut self, shed: Shed) {
         self.shed.retain(|old| (&old.name, old.blob) != (&shed.name, shed.blob));

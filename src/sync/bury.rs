@@ -198,26 +198,32 @@ impl Syncer {
         }
     }
 
-    /// Deletions without an answer that were taken back: gists a whole list shows are alive.
+    /// What a whole list settles: gists whose deletion was not answered and was taken back are alive
+    /// where it shows them, and those whose making was not answered before they were removed were
+    /// never made where it does not.
     pub(super) fn settle_deletions(
         &self,
         listed: &HashSet<String>,
         now: Time,
     ) -> Result<(), Error> {
-        let mut alive = Vec::new();
+        let mut settled = Vec::new();
         self.store.look_at_all(|gist| {
+            if gist.removed && gist.base.is_none() && gist.attempt.is_some() {
+                settled.push(gist.key);
+            }
             if let (Some(base), Some(sent)) = (&gist.base, &gist.attempt)
                 && sent.may_have_deleted()
                 && !gist.removed
                 && listed.contains(base.id.as_str())
             {
-                alive.push(gist.key);
+                settled.push(gist.key);
             }
         });
-        for key in alive {
+        for key in settled {
             if !self.reads_may_lag(key, now) {
                 self.store.update(key, |gist| {
-                    gist.attempt = gist.attempt.as_ref().and_then(|sent| sent.without_deletions());
+                    let sent = gist.attempt.take().filter(|_| gist.base.is_some());
+                    gist.attempt = sent.and_then(|sent| sent.without_deletions());
                     Ok(())
                 })?;
             }

@@ -42,6 +42,9 @@ pub fn bring_back(mut files: Vec<Kept>, removed_at: Time) -> (BTreeMap<FileName,
             rest.push(older);
         }
     }
+    // GitHub may have had after all what was taken for unsent.
+    let back_as = |name: &FileName| back.get(name).map(|file: &Kept| file.blob);
+    rest.retain(|file| back_as(&file.name) != Some(file.blob));
     (back, rest)
 }
 
@@ -96,10 +99,16 @@ impl Syncer {
     fn take_back(&self, key: GistKey) -> Result<String, Error> {
         let now = self.now();
         let (files, doubt) = self.store.update(key, |gist| {
-            let base = gist.base.clone().filter(|_| gist.removed).ok_or(Error::NotFound)?;
+            if !gist.removed {
+                return Err(Error::NotFound);
+            }
             let at = gist.removed_at.unwrap_or(now);
             let (files, _) = bring_back(kept(gist, |_| false), at);
-            let mut back = Gist::of_remote(key, Arc::clone(&base));
+            let mut back = match &gist.base {
+                Some(base) => Gist::of_remote(key, Arc::clone(base)),
+                // It is not known whether it was made.
+                None => Gist::new(key, String::new(), gist.public, now),
+            };
             back.files.retain(|name, _| !gist.moved_to.contains_key(name));
             for (name, file) in &files {
                 if gist.remote(name).is_none_or(|remote| remote.blob != file.blob) {
@@ -214,6 +223,7 @@ impl Syncer {
             let base = base.ok_or(Error::NotFound)?;
             let file = base.files.get(name).ok_or(Error::NotFound)?;
             gist.files.insert(name.clone(), LocalFile::of_remote(name, file, base.updated_at));
+            gist.shed.retain(|shed| (&shed.name, shed.blob) != (name, file.blob));
             gist.meta.touch(now);
             gist.changed(now);
             Ok(())

@@ -211,6 +211,7 @@ impl Syncer {
             let anew = |gist: &mut Gist| {
                 log::warn!("{}: deleted on GitHub, edited here; it is made anew", gist.description);
                 drop_lost(gist, &lost);
+                gist.shed_all_that_is_stored(now, |blob| self.store.blobs.contains(blob));
                 gist.base = None;
                 gist.attempt = None;
                 gist.moved_to.clear();

@@ -152,12 +152,22 @@ impl Syncer {
             }
         }
         self.store.look_at_all(|gist| {
-            if gist.removed && gist.base.is_some() {
+            if gist.removed && (gist.base.is_some() || gist.attempt.is_some()) {
                 found.push((gist.removed_at.unwrap_or_default(), of_gist(gist, held.as_ref())));
             } else if !gist.removed {
-                found.extend(gist.shed.iter().map(|shed| (shed.at, of_shed(gist, shed))));
+                let unsent = |shed: &&Shed| {
+                    gist.unsent_removals()
+                        .any(|(name, file)| *name == shed.name && file.blob == shed.blob)
+                };
+                let shed = gist.shed.iter().filter(|shed| !unsent(shed));
+                found.extend(shed.map(|shed| (shed.at, of_shed(gist, shed))));
                 let changed = gist.upload.last_change.unwrap_or_else(|| self.now());
-                found.extend(gist.unsent_removals().map(|(name, file)| {
+                // Of a file edited and then removed it is the edited one that is missed.
+                let edited = |name: &FileName, blob| {
+                    gist.shed.iter().any(|shed| shed.name == *name && shed.over == Some(blob))
+                };
+                let unsent = gist.unsent_removals().filter(|(name, file)| !edited(name, file.blob));
+                found.extend(unsent.map(|(name, file)| {
                     let item = TrashItem {
                         name: format!("unsent-{:.7}", file.blob.to_string()),
                         state: TrashState::Unsent,

@@ -214,3 +214,102 @@ fn what_was_removed_is_taken_back_without_a_request() {
     }
     assert_eq!(mount.states(), []);
 }
+
+/// Random numbers that are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+}
+
+/// Every text in the tree, once for each place it is in.
+fn all_texts(mount: &Mount) -> Vec<String> {
+    let seen = mount.look(true).expect("a tree");
+    let files = seen.values().flat_map(|gist| gist.files.values());
+    let text = |body: Vec<u8>| String::from_utf8(body).expect("text");
+    let mut texts: Vec<String> =
+        files.map(|file| text(file.body.clone().expect("bytes").expect("readable"))).collect();
+    texts.sort();
+    texts
+}
+
+/// Removes, forgets, restores and fails at random. What was in a file when that was removed must
+/// come back, once, here and on GitHub.
+fn remove_and_restore_at_random(seed: u64) {
+    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut mount = with_gists(&["one", "two"]);
+    let mut expected: Vec<String> = all_texts(&mount);
+    let mut written_over = vec![];
+    let mut log = vec![];
+    for step in 0..40 {
+        let tree = mount.look(true).expect("a tree");
+        let titles: Vec<&String> = tree.keys().collect();
+        let gist = titles.get(dice.roll(3) as usize).map(|title| title.as_str());
+        let files: Vec<&String> = gist.iter().flat_map(|gist| tree[*gist].files.keys()).collect();
+        let file = files.get(dice.roll(3) as usize).map(|name| name.as_str());
+        let act = dice.roll(12);
+        log.push((act, gist.map(str::to_owned), file.map(str::to_owned)));
+        match (act, gist, file) {
+            (0, ..) => drop(mount.mkdir(["one", "two", "three"][dice.roll(3) as usize])),
+            (1 | 2, Some(gist), file) => {
+                // Never a removed one's: that counts as written over.
+                let fresh = format!("f{step}");
+                let name = file.unwrap_or(&fresh);
+                if let Some(Ok(old)) = tree[gist].files.get(name).and_then(|f| f.body.clone()) {
+                    // What is written over is not removed, and need not come back.
+                    expected.retain(|text| text.as_bytes() != old);
+                    written_over.push(String::from_utf8(old).expect("text"));
+                }
+                let text = format!("text {step}\n");
+                mount.save(gist, name, text.as_bytes()).expect("saved");
+                expected.push(text);
+            }
+            (3 | 4, Some(gist), Some(file)) => mount.unlink(gist, file).expect("deleted"),
+            (5, Some(gist), _) => mount.remove_all(gist),
+            (6, ..) => mount.pass(SECOND * 3),
+            (7, ..) => mount.settle(),
+            (8, ..) => mount.kill_and_remount(),
+            (9, ..) => mount.github.fail_next(lost(), dice.roll(2) == 0),
+            (10, ..) => mount.restore_all(),
+            (11, ..) => {
+                mount.clock.pass(SECOND * 30);
+                drop(mount.fs().syncer().refresh_all(mount.clock.now()));
+            }
+            _ => {}
+        }
+    }
+    mount.github.heal();
+    for _ in 0..4 {
+        for _ in 0..4 {
+            mount.pass(SECOND * 400);
+            mount.refresh();
+        }
+        mount.restore_all();
+    }
+    mount.settle();
+    let here = all_texts(&mount);
+    let mut wanted = here.clone();
+    wanted.retain(|text| !written_over.contains(text));
+    expected.sort();
+    assert_eq!(wanted, expected, "seed {seed}: {log:?}");
+    assert!(here.windows(2).all(|two| two[0] != two[1]), "seed {seed}, twice: {here:?} {log:?}");
+    let mut sent: Vec<String> = Vec::new();
+    for id in mount.github.ids() {
+        let files = mount.github.files(&id).expect("a gist");
+        sent.extend(files.values().map(|body| String::from_utf8_lossy(body).into_owned()));
+    }
+    sent.sort();
+    assert_eq!(sent, here, "seed {seed}, on GitHub: {log:?}");
+    assert_eq!(mount.github.complaints(), [""; 0], "seed {seed}: {log:?}");
+}
+
+#[test]
+fn whatever_is_removed_in_whatever_weather_comes_back_once() {
+    let first = u64::from(crate::setting("GISTFS_MODEL_SEED", 1));
+    (first..first + 100).for_each(remove_and_restore_at_random);
+}

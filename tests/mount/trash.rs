@@ -435,8 +435,8 @@ fn the_trash_keeps_as_long_as_it_is_told_and_with_zero_nothing() {
     world.mount(&["--trash-keep", "0"]);
     wait_until("it has expired", || world.states().is_empty());
     world.sh("rm -rf G01");
-    wait_until("it is deleted", || world.deletions().len() == 2);
-    wait_until("and nothing is kept of it", || world.states().is_empty());
+    world.wait_deleted(2);
+    assert_eq!(world.states(), [""; 0]);
     let requests: Vec<String> = world.server.requests().iter().map(shown).collect();
     assert_eq!(world.fetches(), 0, "{requests:#?}");
 }
