@@ -60,7 +60,8 @@ fn a_damaged_database_is_set_aside_and_what_was_unsent_is_sent() {
             }
         }
         comes_back(&mut world, &id);
-        if matches!(damage, "header" | "both") {
+        // With its log whole, and every page still in it, the database mends itself.
+        if damage == "both" {
             let log = world.log();
             let line = log.lines().find(|line| line.contains("is damaged")).expect("a warning");
             assert!(line.contains("damaged-2") && line.contains("2 gists"), "{line}");
