@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use gistfs::demo::{LoggedRequest, Server};
 
 use crate::machine::Machine;
 use crate::user::{User, entries};
-use crate::world::wait_until;
+use crate::world::{AMPLE, wait_until};
 
 /// Files by the gist's title.
 type Tree = BTreeMap<String, BTreeMap<String, Vec<u8>>>;
@@ -35,11 +36,20 @@ impl<'a> Judge<'a> {
         for machine in self.machines {
             drop(machine.run(&["sync"]));
         }
-        wait_until(&format!("seed {seed}: both show what the server has"), || {
+        let start = Instant::now();
+        loop {
             self.fill_empty();
             let there = self.there();
-            self.machines.iter().all(|machine| shown(machine) == there && owes_nothing(machine))
-        });
+            let rests = |machine: &Machine| shown(machine) == there && owes_nothing(machine);
+            if self.machines.iter().all(rests) {
+                break;
+            }
+            if start.elapsed() > AMPLE {
+                self.machines.iter().for_each(|machine| tell_difference(machine, &there));
+                panic!("seed {seed}: they do not come to rest alike");
+            }
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
         let (changes, lists) = (self.changes(), self.lists());
         wait_until("both have asked what is new several times", || self.lists() > lists + 8);
         assert_eq!(self.changes(), changes, "seed {seed}: they go on sending");
@@ -153,6 +163,21 @@ impl<'a> Judge<'a> {
 
 fn lines(body: &[u8]) -> Vec<String> {
     String::from_utf8_lossy(body).lines().map(str::to_owned).collect()
+}
+
+/// Prints what a machine shows otherwise than the server has it, and what it owes.
+fn tell_difference(machine: &Machine, there: &Tree) {
+    let here = shown(machine);
+    let files = |tree: &Tree| -> BTreeSet<(String, String, String)> {
+        let file = |gist: &String, (name, body): (&String, &Vec<u8>)| {
+            (gist.clone(), name.clone(), String::from_utf8_lossy(body).into_owned())
+        };
+        tree.iter().flat_map(|(gist, all)| all.iter().map(move |one| file(gist, one))).collect()
+    };
+    let (here, there) = (files(&here), files(there));
+    eprintln!("here only: {:#?}", here.difference(&there).collect::<Vec<_>>());
+    eprintln!("there only: {:#?}", there.difference(&here).collect::<Vec<_>>());
+    eprintln!("{}", String::from_utf8_lossy(&machine.run(&["status", "--json"]).stdout));
 }
 
 fn owes_nothing(machine: &Machine) -> bool {
