@@ -28,6 +28,7 @@ mod drain;
 pub mod due;
 pub mod hold;
 pub mod lines;
+mod lost;
 pub mod merge;
 mod overwritten;
 pub mod owed;

@@ -140,12 +140,18 @@ impl Syncer {
         let mut all = true;
         let mut new: Vec<(GistKey, Option<Gist>)> = Vec::new();
         let mut added = HashSet::new();
+        let mut doubts = self.doubtful_creates();
         for snapshot in gists {
             match self.store.find(&snapshot.id) {
                 Some(key) => all &= self.take_changed(key, snapshot, now)?,
                 None if self.was_deleted(&snapshot.id, now)? => all = false,
-                None => match self.being_created(&snapshot) {
-                    Some(key) => self.adopt(key, snapshot, now)?,
+                None => match self.made_by_us(&doubts, &snapshot)? {
+                    Some((key, made)) => {
+                        doubts.retain(|doubt| doubt.key != key);
+                        self.adopt(key, made, now)?;
+                        // Somebody may have changed it since.
+                        all &= self.take_changed(key, snapshot, now)?;
+                    }
                     // A page that shifted meanwhile shows a gist twice.
                     None if added.insert(snapshot.id.clone()) => {
                         let key = self.store.new_key();
@@ -164,18 +170,6 @@ impl Syncer {
             self.tell(&changes);
         }
         Ok(all)
-    }
-
-    /// The gist of ours whose create would have made this one.
-    fn being_created(&self, snapshot: &Snapshot) -> Option<GistKey> {
-        let mut found = None;
-        self.store.look_at_all(|gist| {
-            if gist.base.is_none() && gist.attempt.as_ref().is_some_and(|sent| sent.made(snapshot))
-            {
-                found = Some(gist.key);
-            }
-        });
-        found
     }
 
     fn take_changed(&self, key: GistKey, mut seen: Snapshot, now: Time) -> Result<bool, Error> {

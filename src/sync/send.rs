@@ -111,7 +111,8 @@ impl Syncer {
 
     /// A create was sent and no answer came: adopts the gist it made, or clears the way for another.
     pub(super) fn look_for_lost_create(&self, gist: &Gist, now: Time) -> Result<(), Failure> {
-        let Some(attempt) = &gist.attempt else { return Ok(()) };
+        let mut doubts = self.doubtful_creates();
+        doubts.retain(|doubt| doubt.key == gist.key);
         let mut from = PageAddress::Own { since: None };
         loop {
             let request = PageRequest { from, etag: None };
@@ -121,9 +122,14 @@ impl Syncer {
                 Err(error) => return Err(Failure::Theirs(error, Repeatable::Yes)),
             };
             for snapshot in page.gists {
-                if attempt.made(&snapshot) && self.store.find(&snapshot.id).is_none() {
-                    log::info!("{}: found the gist whose creation was not answered", snapshot.id);
-                    return self.adopt(gist.key, snapshot, now).map_err(Failure::Ours);
+                if self.store.find(&snapshot.id).is_some() {
+                    continue;
+                }
+                let made = self.made_by_us(&doubts, &snapshot);
+                let made = made.map_err(|error| Failure::Theirs(error, Repeatable::Yes))?;
+                if let Some((key, made)) = made {
+                    log::info!("{}: found the gist whose creation was not answered", made.id);
+                    return self.adopt(key, made, now).map_err(Failure::Ours);
                 }
             }
             match page.next {

@@ -253,6 +253,31 @@ fn a_description_given_elsewhere_in_the_second_of_our_own_update_shows_with_the_
 }
 
 #[test]
+fn a_create_without_an_answer_is_known_again_though_others_have_changed_its_gist_since() {
+    for listed in [false, true] {
+        let mount = Mount::alone();
+        mount.refresh();
+        mount.github.fail_next(lost(), true);
+        mount.mkdir("new").expect("made");
+        mount.save("new", "a", b"ours\n").expect("saved");
+        mount.pass(SECOND * 2);
+        mount.github.edit_elsewhere(&mount.github.id("new"), "b", Some(b"theirs\n"));
+        mount.github.describe_elsewhere(&mount.github.id("new"), "renamed");
+        if listed {
+            mount.refresh();
+        }
+        mount.save("new", "c", b"later\n").ok();
+        (0..28).for_each(|_| mount.pass(SECOND));
+        mount.refresh();
+        mount.settle();
+        assert_eq!(mount.github.ids().len(), 1, "it was made twice");
+        let there = mount.github.texts("renamed");
+        assert_eq!((there["a"].as_str(), there["b"].as_str()), ("ours\n", "theirs\n"));
+        assert_eq!(mount.text("renamed", "b"), "theirs\n");
+    }
+}
+
+#[test]
 fn a_create_that_never_arrived_is_sent_again_as_soon_as_that_is_certain() {
     let mount = Mount::alone();
     mount.refresh();
