@@ -386,10 +386,18 @@ impl Filesystem for Kernel {
         offset: u64,
         data: &[u8],
         _write_flags: WriteFlags,
-        _flags: OpenFlags,
+        flags: OpenFlags,
         _owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
+        let appends = flags.0 & libc::O_APPEND != 0;
+        let write = move |fs: &GistFs, data: &[u8], wait| {
+            if appends {
+                fs.append(fh(handle), offset, data, wait)
+            } else {
+                fs.write(fh(handle), offset, data, wait)
+            }
+        };
         let count = data.len();
         let what = move || format!("write {number} {count}@{offset}");
         let start = Instant::now();
@@ -398,11 +406,10 @@ impl Filesystem for Kernel {
             Err(errno) => reply.error(errno),
         };
         // Only a write that has to wait for the old body needs a copy of the new bytes.
-        match run(&self.fs, &|fs: &GistFs, wait| fs.write(fh(handle), offset, data, wait), Wait::No)
-        {
+        match run(&self.fs, &|fs: &GistFs, wait| write(fs, data, wait), Wait::No) {
             Err(Error::WouldWait) => {
                 let data = data.to_owned();
-                self.answer(what, move |fs, wait| fs.write(fh(handle), offset, &data, wait), send);
+                self.answer(what, move |fs, wait| write(fs, &data, wait), send);
             }
             result => send(logged(what, start, result)),
         }

@@ -18,7 +18,7 @@ use crate::api::pace::Pace;
 use crate::error::Error;
 use crate::model::{FileName, GistId, Time};
 use crate::store::Store;
-use crate::store::gist::GistKey;
+use crate::store::gist::{Gist, GistKey};
 
 pub mod aside;
 pub mod bodies;
@@ -98,8 +98,11 @@ const DELETED: &str = "deleted";
 
 /// Hears what changed without the user's doing, so that tree and kernel can follow.
 pub trait Watcher: Send + Sync {
-    /// Called after the store has changed, with no lock held.
-    fn changed(&self, changes: &[GistChange]);
+    /// Runs `change`, which changes the store and tells what changed in it, and follows. Nobody sees
+    /// the one without the other: who opened a file in between would write into another one.
+    ///
+    /// Called with no lock held; `change` takes no other lock than the store's.
+    fn follow(&self, change: &mut dyn FnMut() -> Vec<GistChange>);
 
     /// Does what is due by time alone (see `GistFs::tick`) and says when to call again.
     fn tick(&self, now: Time) -> Option<Time>;
@@ -237,8 +240,32 @@ impl Syncer {
         if !changes.is_empty()
             && let Some(watcher) = self.watcher()
         {
-            watcher.changed(changes);
+            watcher.follow(&mut || changes.to_vec());
         }
+    }
+
+    /// Updates a gist, and lets the watcher follow what `told` finds in the outcome at once.
+    fn update_and_tell<T>(
+        &self,
+        key: GistKey,
+        edit: impl FnOnce(&mut Gist) -> Result<T, Error>,
+        told: impl Fn(&T) -> Option<GistChange>,
+    ) -> Result<T, Error> {
+        let mut edit = Some(edit);
+        let mut done = None;
+        let mut change = || {
+            let Some(edit) = edit.take() else { return Vec::new() };
+            let outcome = self.store.update(key, edit);
+            let changes = outcome.as_ref().ok().and_then(&told).into_iter().collect();
+            done = Some(outcome);
+            changes
+        };
+        if let Some(watcher) = self.watcher() {
+            watcher.follow(&mut change);
+        }
+        // Without a watcher, or with one that did not run it.
+        drop(change());
+        done.unwrap_or(Err(Error::NotFound))
     }
 
     /// The options in force.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tempfile::NamedTempFile;
 
 use super::open::{Body, Handle, OpenFile, Stored};
-use super::{GistFs, Wait, lock};
+use super::{GistFs, Stale, Wait, lock};
 use crate::error::Error;
 use crate::model::BlobId;
 use crate::store::gist::{Content, Gist};
@@ -168,25 +168,54 @@ impl GistFs {
     /// Writes all of `data` at `offset`; a gap reads as zeroes.
     pub fn write(&self, fh: Fh, offset: u64, data: &[u8], wait: Wait) -> Result<u32, Error> {
         let handle = self.handle(fh)?;
+        self.write_to(&handle, data, wait, |_| offset).map(|_| data.len() as u32)
+    }
+
+    /// Writes all of `data` at the end. `believed` is where the kernel takes the end to be: it may not
+    /// have heard yet that the file changed elsewhere.
+    pub fn append(&self, fh: Fh, believed: u64, data: &[u8], wait: Wait) -> Result<u32, Error> {
+        let handle = self.handle(fh)?;
+        let begin = self.write_to(&handle, data, wait, |size| size)?;
+        if begin.is_some_and(|begin| begin != believed)
+            && let Some(invalidate) = self.invalidate.get()
+        {
+            // The kernel has the new bytes in another place.
+            invalidate(Stale::Node(handle.open.ino));
+        }
+        Ok(data.len() as u32)
+    }
+
+    /// Writes all of `data` where `place` says, given the size of the file; tells where that is.
+    fn write_to(
+        &self,
+        handle: &Handle,
+        data: &[u8],
+        wait: Wait,
+        place: impl Fn(u64) -> u64,
+    ) -> Result<Option<u64>, Error> {
         if !handle.writes {
             return Err(Error::BadHandle);
         }
-        let end = offset.checked_add(data.len() as u64).filter(|end| *end <= self.options.largest);
-        let end = end.ok_or(Error::TooLarge)?;
+        let end = place(handle.open.live().size).checked_add(data.len() as u64);
+        if end.is_none_or(|end| end > self.options.largest) {
+            return Err(Error::TooLarge);
+        }
         if data.is_empty() {
-            return Ok(0);
+            return Ok(None);
         }
         let now = self.now();
+        let mut begin = 0;
         self.with_working_copy(&handle.open, wait, |file| {
-            file.write_all_at(data, offset)?;
+            begin = place(handle.open.live().size);
+            file.write_all_at(data, begin)?;
             handle.open.change_live(|live| {
-                live.size = live.size.max(end);
+                live.size = live.size.max(begin.saturating_add(data.len() as u64));
                 live.meta.touch(now);
                 live.dirty = true;
             });
             Ok(())
         })?;
-        Ok(data.len() as u32)
+        Ok(Some(begin))
     }
 
     /// Runs `write` on the file's working copy, made first where there is none.

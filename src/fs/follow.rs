@@ -16,12 +16,12 @@ const LIMBO: Duration = Duration::from_secs(30);
 const LONGEST_WRITE: Duration = Duration::from_secs(30);
 
 impl Watcher for GistFs {
-    fn changed(&self, changes: &[GistChange]) {
+    fn follow(&self, change: &mut dyn FnMut() -> Vec<GistChange>) {
         let mut stale = Vec::new();
         {
             let mut tree = self.tree();
-            for change in changes {
-                self.follow(&mut tree, change, &mut stale);
+            for change in change() {
+                self.follow_gist(&mut tree, &change, &mut stale);
             }
         }
         if let Some(invalidate) = self.invalidate.get() {
@@ -38,7 +38,7 @@ impl Watcher for GistFs {
 
 impl GistFs {
     /// Brings one gist's part of the tree in line with the store.
-    fn follow(&self, tree: &mut Tree, change: &GistChange, stale: &mut Vec<Stale>) {
+    fn follow_gist(&self, tree: &mut Tree, change: &GistChange, stale: &mut Vec<Stale>) {
         let key = change.key;
         match self.store.get(key).filter(|gist| !gist.removed) {
             None => self.follow_removal(tree, key, stale),
@@ -149,9 +149,9 @@ impl GistFs {
                 next = Some(next.map_or(at, |next: Time| next.min(at)));
                 continue;
             }
-            let done = self.store.update(key, |gist| {
+            let back = |gist: &mut Gist| {
                 if gist.files.contains_key(&real) {
-                    return Ok(());
+                    return Ok(false);
                 }
                 if let Some(mut file) = gist.files.remove(&scratch) {
                     log::warn!(
@@ -161,18 +161,19 @@ impl GistFs {
                     gist.files.insert(real.clone(), file);
                     gist.changed(now);
                 }
-                Ok(())
-            });
-            match done {
-                Ok(()) => {
-                    self.changed(&[GistChange {
-                        key,
-                        moved: vec![(scratch, real)],
-                        taken: vec![],
-                    }]);
+                Ok(true)
+            };
+            self.follow(&mut || match self.store.update(key, back) {
+                Ok(false) => vec![],
+                Ok(true) => {
+                    let moved = vec![(scratch.clone(), real.clone())];
+                    vec![GistChange { key, moved, taken: vec![] }]
                 }
-                Err(error) => log::warn!("{error}"),
-            }
+                Err(error) => {
+                    log::warn!("{error}");
+                    vec![]
+                }
+            });
         }
         next
     }

@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::GistChange;
 use super::aside::conflict_name;
 use crate::model::{BlobId, FileName, RemoteFile, Snapshot, Time};
-use crate::store::gist::{Attempt, Content, Gist, LocalFile};
+use crate::store::gist::{Attempt, Content, Gist, GistKey, LocalFile};
 
 /// The outcome of a merge.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +32,11 @@ impl Merged {
     pub fn unchanged(gist: &Gist) -> Self {
         let gist = gist.clone();
         Self { gist, moved: vec![], taken: vec![], aside: vec![], description: None }
+    }
+
+    /// What there is to follow.
+    pub fn change(&self, key: GistKey) -> GistChange {
+        GistChange { key, moved: self.moved.clone(), taken: self.taken.clone() }
     }
 }
 

@@ -1,5 +1,4 @@
 use super::*;
-use crate::store::gist::GistKey;
 use crate::sync::aside::conflict_of;
 use crate::sync::lines::merge_lines;
 use crate::sync::sample::{NOW, name, snapshot};

@@ -112,15 +112,17 @@ impl Syncer {
         if found.is_empty() {
             return Ok(());
         }
-        let taken = self.store.update(key, |gist| {
+        let edit = |gist: &mut Gist| {
             let mut taken = Vec::new();
             for lost in found {
                 taken.extend(lost.put_back(gist, now));
             }
             gist.changed(now);
             Ok(taken)
-        })?;
-        self.tell(&[GistChange { key, moved: vec![], taken }]);
+        };
+        let told =
+            |taken: &Vec<FileName>| Some(GistChange { key, moved: vec![], taken: taken.clone() });
+        self.update_and_tell(key, edit, told)?;
         self.poke();
         Ok(())
     }

@@ -106,7 +106,7 @@ impl Syncer {
         // What is put together may have been changed again meanwhile.
         for _ in 0..ROUNDS {
             let lost = self.secure_bodies(key, &remote)?;
-            let done = self.store.update(key, |gist| {
+            let edit = |gist: &mut Gist| {
                 drop_lost(gist, &lost);
                 let merged = take_over(gist, &remote, &texts, now);
                 // Whatever a request without an answer did is in this state: what comes after it is
@@ -115,10 +115,14 @@ impl Syncer {
                     gist.attempt = None;
                 }
                 Ok(merged)
-            });
+            };
+            let told = |merged: &Result<Merged, Unmerged>| {
+                merged.as_ref().ok().map(|merged| merged.change(key))
+            };
+            let done = self.update_and_tell(key, edit, told);
             let unmerged = match done.map_err(Failure::Ours)? {
                 Ok(merged) => {
-                    self.tell_merged(key, merged);
+                    say_merged(&merged);
                     return Ok(());
                 }
                 Err(unmerged) => unmerged,
@@ -170,18 +174,6 @@ impl Syncer {
             }
         }
         Ok(lost)
-    }
-
-    fn tell_merged(&self, key: GistKey, merged: Merged) {
-        for (old, new) in &merged.aside {
-            log::warn!("{old:?} changed here and on GitHub; what was written here is now {new:?}");
-        }
-        if let Some(theirs) = &merged.description {
-            log::warn!(
-                "the description changed here and on GitHub; {theirs:?} is replaced by ours"
-            );
-        }
-        self.tell(&[GistChange { key, moved: merged.moved, taken: merged.taken }]);
     }
 
     /// The gist is not on GitHub any more. What was edited here is made anew; else it goes.
@@ -251,7 +243,7 @@ impl Syncer {
         let before = self.store.get(key);
         let remote = Arc::new(answer.snapshot.clone());
         let texts = self.texts_ahead(key, plan, &remote, now);
-        let done = self.store.update(key, |gist| {
+        let edit = |gist: &mut Gist| {
             let (meant, altered) = meant(gist, plan, &remote);
             for (name, blob) in altered {
                 log::warn!("{}: GitHub stored {name:?} with other bytes than were sent", remote.id);
@@ -268,9 +260,10 @@ impl Syncer {
             // Only now: it also shows what came of earlier requests that were never answered.
             gist.attempt = None;
             Ok(merged)
-        });
-        let merged = done.map_err(Failure::Ours)?;
-        self.tell_merged(key, merged);
+        };
+        let told = |merged: &Merged| Some(merged.change(key));
+        let merged = self.update_and_tell(key, edit, told).map_err(Failure::Ours)?;
+        say_merged(&merged);
         if let Some(before) = before {
             let ours = expected(before.base.as_ref(), &plan.step);
             self.bring_back(&before, &ours, &answer, now);
@@ -286,6 +279,16 @@ impl Syncer {
             Ok(_) => Texts::new(),
             Err(unmerged) => self.put_together_what_can_be(&gist, remote, &unmerged.needs),
         }
+    }
+}
+
+/// Says in the log what a merge could not settle by itself.
+fn say_merged(merged: &Merged) {
+    for (old, new) in &merged.aside {
+        log::warn!("{old:?} changed here and on GitHub; what was written here is now {new:?}");
+    }
+    if let Some(theirs) = &merged.description {
+        log::warn!("the description changed here and on GitHub; {theirs:?} is replaced by ours");
     }
 }
 

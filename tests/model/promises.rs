@@ -158,6 +158,22 @@ fn a_file_renamed_over_while_open_keeps_its_bytes_and_the_name_gets_the_new_ones
     assert_eq!(mount.github.texts("g")["a"], "new\n");
 }
 
+/// The kernel says where it takes the end to be, and may not have heard yet of another length.
+#[test]
+fn what_is_appended_goes_to_the_end_whatever_the_kernel_takes_for_it() {
+    let mount = with_gist("g", &[("a", b"one\n")]);
+    let file = mount.open("g", "a", WRITE).expect("opened");
+    mount.take_stale();
+    for believed in [0, 2, 100] {
+        mount.fs().append(file.1, believed, b"more\n", Wait::Yes).expect("written");
+        assert_eq!(mount.take_stale(), [Stale::Node(file.0)], "the kernel is told");
+    }
+    mount.fs().append(file.1, 19, b"last\n", Wait::Yes).expect("written");
+    assert_eq!(mount.take_stale(), []);
+    mount.close(file).expect("closed");
+    assert_eq!(mount.text("g", "a"), "one\nmore\nmore\nmore\nlast\n");
+}
+
 #[test]
 fn two_handles_on_one_file_see_each_other_s_writes() {
     let mount = with_gist("g", &[("a", b"0123456789")]);
