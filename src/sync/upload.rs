@@ -118,6 +118,20 @@ impl Syncer {
             return Err(Error::ReadOnly("nothing is sent"));
         }
         self.holds_back(key)?;
+        let done = self.push_until_done(key, even_open, patience);
+        if patience.is_some() {
+            // While somebody else was at it the gist was not due, and now it may be.
+            self.poke();
+        }
+        done
+    }
+
+    fn push_until_done(
+        self: &Arc<Self>,
+        key: GistKey,
+        even_open: bool,
+        patience: Option<&Patience<'_>>,
+    ) -> Result<Left, Error> {
         loop {
             let failure = match self.push_alone(key, even_open, patience.is_some()) {
                 Ok(left) => return Ok(left),
