@@ -185,6 +185,21 @@ impl Store {
         self.state().commit(changes)
     }
 
+    /// Takes a gist out if `still` says so of what it is at that moment; false if it does not. One
+    /// that is not there (any more) is no error.
+    pub fn remove_if(
+        &self,
+        key: GistKey,
+        still: impl FnOnce(&Gist) -> bool,
+    ) -> Result<bool, Error> {
+        let mut state = self.state();
+        match state.gists.get(&key).map(still) {
+            Some(false) => Ok(false),
+            Some(true) => state.commit(vec![(key, None)]).map(|()| true),
+            None => Ok(true),
+        }
+    }
+
     /// A body in memory or on disk, proved; `None` if it has to be fetched.
     pub fn body(&self, id: BlobId) -> Result<Option<Bytes>, Error> {
         if let Some(body) = self.memory().get(id) {
@@ -408,6 +423,28 @@ mod tests {
         });
         assert!(matches!(result, Err(Error::Exists)));
         assert_eq!(store.get(key).unwrap().description, "x");
+    }
+
+    #[test]
+    fn what_changed_since_it_was_looked_at_is_not_taken_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path(), "/m", 1000).unwrap();
+        let key = store.new_key();
+        store.put_all(vec![(key, Some(Gist::new(key, "x".into(), false, NOW)))]).unwrap();
+        let seen = store.get(key).unwrap();
+        let write = |gist: &mut Gist| {
+            gist.files.insert(name("a"), LocalFile::new(NOW));
+            Ok(())
+        };
+        store.update(key, write).unwrap();
+        assert!(!store.remove_if(key, |gist| gist.files == seen.files).unwrap());
+        let seen = store.get(key).unwrap();
+        store.note(key, |gist| gist.files.get_mut("a").unwrap().writers += 1);
+        assert!(!store.remove_if(key, |gist| gist.files == seen.files).unwrap());
+        assert_eq!(store.keys(), [key]);
+        assert!(store.remove_if(key, |gist| gist.files.len() == 1).unwrap());
+        assert!(store.remove_if(key, |_| unreachable!("there is none")).unwrap());
+        assert_eq!(store.keys(), []);
     }
 
     #[test]

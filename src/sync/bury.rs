@@ -1,7 +1,7 @@
 //! Into the trash: before a deletion goes out, and when a gist turns out to be gone.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::Syncer;
@@ -84,9 +84,13 @@ impl Syncer {
 
     /// Drops removed gists that GitHub never had; what was removed from them goes into the trash.
     pub fn bury_local(&self) {
+        let never_sent =
+            |gist: &Gist| gist.removed && gist.base.is_none() && gist.attempt.is_none();
+        // One at a time: what another has just buried may be out of the trash again.
+        let _alone = self.burying.lock().unwrap_or_else(PoisonError::into_inner);
         let mut removed = Vec::new();
         self.store.look_at_busy(|gist| {
-            if gist.removed && gist.base.is_none() && gist.attempt.is_none() {
+            if never_sent(gist) {
                 removed.push(gist.clone());
             }
         });
@@ -94,8 +98,8 @@ impl Syncer {
             let at = gist.removed_at.unwrap_or_else(|| self.now());
             let kept =
                 if self.keeps_trash() { self.put_in_trash(&gist, at, false) } else { Ok(()) };
-            match kept.and_then(|()| self.store.put_all(vec![(gist.key, None)])) {
-                Ok(()) => self.unsettle_movers(gist.key),
+            match kept.and_then(|()| self.store.remove_if(gist.key, never_sent)) {
+                Ok(_) => self.unsettle_movers(gist.key),
                 Err(error) => self.record_error(gist.key, Some(error.to_string())),
             }
         }
@@ -186,16 +190,17 @@ impl Syncer {
     /// GitHub has acted on a deletion.
     pub(super) fn was_sent_away(&self, key: GistKey, id: &GistId, now: Time) -> Result<(), Error> {
         self.note_deleted(id)?;
-        let look = |gist: &Gist| (gist.removed, gist.removed_at);
-        match self.store.look(key, look) {
+        let mut at = None;
+        let removed = self.store.remove_if(key, |gist| {
+            at = gist.removed_at;
+            gist.removed
+        })?;
+        if !removed {
             // Taken back while the request was under way.
-            Some((false, _)) => self.gone_on_github(key, now),
-            Some((true, at)) => {
-                self.note_deletion_sent(at);
-                self.store.put_all(vec![(key, None)])
-            }
-            None => Ok(()),
+            return self.gone_on_github(key, now);
         }
+        self.note_deletion_sent(at);
+        Ok(())
     }
 
     /// What a whole list settles: gists whose deletion was not answered and was taken back are alive

@@ -228,11 +228,10 @@ impl Syncer {
             }
         } else {
             self.bury_what_is_here(&gist, now)?;
-            if self.store.look(key, |now| now.removed) != Some(gist.removed) {
-                // Removed or taken back meanwhile.
+            // It took a while, in which the user may have written to it, or taken it back.
+            if !self.store.remove_if(key, |now| is_as_seen(now, &gist))? {
                 return self.gone_on_github(key, now);
             }
-            self.store.put_all(vec![(key, None)])?;
         }
         self.tell(&[GistChange { key, moved: vec![], taken: vec![] }]);
         Ok(())
@@ -344,6 +343,15 @@ fn meant(
 /// Whether GitHub may have acted on a deletion of ours.
 fn may_be_deleted(gist: &Gist) -> bool {
     gist.attempt.as_ref().is_some_and(Attempt::may_have_deleted)
+}
+
+/// Whether the user has changed nothing since `gist` was `seen`, and nobody has begun to.
+fn is_as_seen(gist: &Gist, seen: &Gist) -> bool {
+    gist.removed == seen.removed
+        && gist.base == seen.base
+        && gist.description == seen.description
+        && gist.files == seen.files
+        && gist.shed == seen.shed
 }
 
 /// Takes away files whose body was never fetched and is nowhere any more.
