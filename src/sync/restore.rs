@@ -179,7 +179,7 @@ impl Syncer {
             let (Some(id), Some(file)) = (id.flatten(), shed.remote()) else {
                 return Err(Error::Nonsense("its bytes are not stored any more".into()));
             };
-            self.body(&Source { id, file })?;
+            self.store_body(&Source { id, file })?;
         }
         self.store.blobs.sync(shed.blob)?;
         let now = self.now();

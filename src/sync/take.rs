@@ -164,7 +164,7 @@ impl Syncer {
                 continue;
             }
             match self.fetch_now(&source) {
-                Ok(_) => {}
+                Ok(body) => self.store.blobs.put(blob, &body).map_err(Failure::Ours)?,
                 Err(Error::Denied(_)) => lost.push((name.clone(), blob)),
                 Err(error) => return Err(Failure::Ours(error)),
             }
@@ -202,6 +202,7 @@ impl Syncer {
             if let Some(entry) = &entry {
                 self.store.trash.take_bodies(entry, &self.store.blobs)?;
             }
+            self.keep_what_is_in_memory(&gist)?;
             let is_lost = |blob: &BlobId| !self.store.blobs.holds(*blob);
             let bodies = gist.files.iter().filter_map(|(name, file)| Some((name, file.blob()?)));
             let lost: Vec<_> = bodies

@@ -313,3 +313,74 @@ fn whatever_is_removed_in_whatever_weather_comes_back_once() {
     let first = u64::from(crate::setting("GISTFS_MODEL_SEED", 1));
     (first..first + 100).for_each(remove_and_restore_at_random);
 }
+
+impl Mount {
+    /// Everything stored is evicted; memory keeps what it has.
+    fn evict_all(&self) {
+        let blobs = self.fs().syncer().store().directory().join("blobs");
+        std::fs::remove_dir_all(&blobs).expect("the bodies go");
+        std::fs::create_dir(&blobs).expect("a new place for them");
+    }
+
+    /// Knows the gists as they are, so that the look before a change brings no body.
+    fn knows_and_has_read(&self, title: &str) {
+        self.save(title, "c", b"c\n").expect("saved");
+        self.settle();
+        self.clock.pass(SECOND * 30);
+        for name in ["a", "b", "c"] {
+            self.cat(title, name).expect("read");
+        }
+    }
+}
+
+#[test]
+fn what_only_memory_has_is_stored_before_a_deletion_is_sent() {
+    let mount = with_gists(&["g"]);
+    mount.knows_and_has_read("g");
+    mount.remove_all("g");
+    mount.evict_all();
+    mount.settle();
+    assert_eq!((mount.deletions(), mount.states()), (1, vec![TrashState::Deleted]));
+    mount.restore_all();
+    mount.settle();
+    let mut expected = texts("g");
+    expected.insert("c".into(), "c\n".into());
+    assert_eq!(mount.github.texts("g"), expected);
+}
+
+#[test]
+fn what_only_memory_has_of_a_gist_deleted_elsewhere_is_kept() {
+    for edited in [false, true] {
+        let mount = with_gists(&["g"]);
+        mount.knows_and_has_read("g");
+        let id = mount.github.id("g");
+        mount.evict_all();
+        if edited {
+            mount.save("g", "new", b"new\n").expect("saved");
+        }
+        mount.github.delete_elsewhere(&id);
+        mount.refresh();
+        if !edited {
+            assert_eq!(mount.states(), [TrashState::Elsewhere]);
+            mount.restore_all();
+        }
+        mount.settle();
+        assert_eq!(mount.github.texts("g").len(), if edited { 4 } else { 3 });
+    }
+}
+
+#[test]
+fn what_only_memory_has_is_stored_before_its_last_other_copy_goes() {
+    let mount = with_gists(&["g", "h"]);
+    mount.knows_and_has_read("g");
+    mount.evict_all();
+    mount.mv(("g", "a"), ("h", "moved"));
+    mount.unlink("g", "b").expect("deleted");
+    mount.settle();
+    mount.evict_all();
+    assert_eq!(mount.states(), [TrashState::File]);
+    mount.restore_all();
+    mount.settle();
+    assert_eq!(mount.text("h", "moved"), "a of g\n");
+    assert_eq!(mount.github.texts("g")["b"], "b of g\n");
+}
