@@ -79,7 +79,7 @@ impl Store {
         let keys = gists.values().flat_map(|gist| gist.moved_to.values().chain([&gist.key]));
         let next_key = keys.max().map_or(1, |key| key.0 + 1);
         let base_id = |key: GistKey| gists.get(&key).map(id_of);
-        let trash = Trash::open(directory, base_id)?;
+        let trash = Trash::open(directory, base_id);
         Ok(Self {
             blobs,
             trash,
