@@ -300,7 +300,7 @@ impl Trash {
     }
 
     /// The entry of a gist that never had an id: `name`, or that and a number.
-    fn find_unsent(&self, name: &str) -> Result<Option<Entry>, Error> {
+    pub fn find_unsent(&self, name: &str) -> Result<Option<Entry>, Error> {
         let wanted = |other: &str| {
             other.strip_prefix(name).is_some_and(|end| end.is_empty() || end.starts_with('-'))
         };

@@ -125,17 +125,21 @@ impl Syncer {
         });
         for gist in removed {
             let at = gist.removed_at.unwrap_or_else(|| self.now());
-            let missing = |blob| !self.store.blobs.contains(blob);
-            let kept = if self.keeps_trash() {
-                self.put_in_trash(&gist, at, false, missing)
-            } else {
-                Ok(())
-            };
+            let kept = if self.keeps_trash() { self.bury_unsent(&gist, at) } else { Ok(()) };
             match kept.and_then(|()| self.store.remove_if(gist.key, never_sent)) {
                 Ok(_) => self.unsettle_movers(gist.key),
                 Err(error) => self.record_error(gist.key, Some(error.to_string())),
             }
         }
+    }
+
+    fn bury_unsent(&self, gist: &Gist, at: Time) -> Result<(), Error> {
+        // We may have been killed between putting it there and taking it out of the store.
+        if let Some(entry) = self.store.trash.find_unsent(&entry_name(None, at, gist.key))? {
+            self.store.trash.take_bodies(&entry, &self.store.blobs)?;
+        }
+        self.keep_what_is_in_memory(gist)?;
+        self.put_in_trash(gist, at, false, |blob| !self.store.blobs.contains(blob))
     }
 
     fn keeps_trash(&self) -> bool {

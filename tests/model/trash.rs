@@ -384,3 +384,53 @@ fn what_only_memory_has_is_stored_before_its_last_other_copy_goes() {
     assert_eq!(mount.text("h", "moved"), "a of g\n");
     assert_eq!(mount.github.texts("g")["b"], "b of g\n");
 }
+
+#[test]
+fn a_removed_file_that_cannot_be_had_just_now_does_not_come_back_empty_handed() {
+    let mut mount = with_gists(&["g"]);
+    mount.unlink("g", "a").expect("deleted");
+    mount.settle();
+    mount.evict_all();
+    mount.kill_and_remount();
+    mount.remove_all("g");
+    mount.github.set_bodies_reachable(false);
+    mount.restore_all();
+    assert_eq!(mount.look(false).expect("a tree")["g"].files.len(), 1);
+    assert_eq!(mount.states(), [TrashState::File]);
+    mount.github.set_bodies_reachable(true);
+    mount.pass(SECOND * 60);
+    mount.restore_all();
+    mount.settle();
+    assert_eq!((mount.github.texts("g"), mount.states()), (texts("g"), vec![]));
+    // Where it can be had, it comes back at once.
+    mount.unlink("g", "a").expect("deleted");
+    mount.settle();
+    mount.evict_all();
+    mount.kill_and_remount();
+    mount.remove_all("g");
+    mount.restore_all();
+    mount.settle();
+    assert_eq!((mount.github.texts("g"), mount.states()), (texts("g"), vec![]));
+}
+
+#[test]
+fn a_file_taken_back_while_its_removal_is_under_way_can_still_be_had() {
+    let mut mount = with_gists(&["g"]);
+    mount.knows_and_has_read("g");
+    mount.evict_all();
+    mount.kill_and_remount();
+    mount.unlink("g", "a").expect("deleted");
+    let fs = std::sync::Arc::clone(mount.fs());
+    mount.github.meddle_before_update(move |_| {
+        let unsent = fs.syncer().trash(&TrashAsk::List).items.remove(0);
+        assert_eq!(unsent.state, TrashState::Unsent);
+        let reply = fs.syncer().trash(&TrashAsk::Restore(vec![unsent.name]));
+        assert!(reply.failed.is_empty(), "{reply:?}");
+    });
+    mount.settle();
+    assert_eq!(mount.states(), [TrashState::File]);
+    mount.restore_all();
+    mount.settle();
+    assert_eq!((mount.text("g", "a"), mount.states()), ("a of g\n".into(), vec![]));
+    assert_eq!(mount.github.texts("g")["a"], "a of g\n");
+}
