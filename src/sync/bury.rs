@@ -206,13 +206,15 @@ impl Syncer {
             shared.trash_looked_at = Some(now);
         }
         let oldest = now.before(self.options.trash_keep);
+        // What the store says may be from before a power cut, and the gist deleted since.
+        let is_known = self.shared().listed.is_some();
         for entry in self.store.trash.entries()?.0 {
             let lives = |gist: &Gist| {
                 !gist.removed && !gist.attempt.as_ref().is_some_and(|sent| sent.may_have_deleted())
             };
             let key = entry.gist.id.as_ref().and_then(|id| self.store.find(id));
             let lives = key.and_then(|key| self.store.look(key, lives)).unwrap_or(false);
-            if lives || entry.gist.removed_at < oldest {
+            if (is_known && lives) || entry.gist.removed_at < oldest {
                 self.store.trash.remove(&entry.name)?;
             }
         }

@@ -1,10 +1,13 @@
 //! What the trash promises, minute by minute.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::time::Duration;
 
 use gistfs::api::ApiError;
+use gistfs::fs::Wait;
 use gistfs::sync::trash::{TrashAsk, TrashItem, TrashReply, TrashState};
+use gistfs::tree::Ino;
 
 use crate::github::Counts;
 use crate::mount::Mount;
@@ -433,4 +436,27 @@ fn a_file_taken_back_while_its_removal_is_under_way_can_still_be_had() {
     mount.settle();
     assert_eq!((mount.text("g", "a"), mount.states()), ("a of g\n".into(), vec![]));
     assert_eq!(mount.github.texts("g")["a"], "a of g\n");
+}
+
+#[test]
+fn a_deletion_is_held_though_it_is_under_way_when_many_more_follow() {
+    let titles: Vec<String> = (0..12).map(|number| format!("g{number:02}")).collect();
+    let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
+    let mount = with_gists(&titles);
+    mount.remove_all("g00");
+    let fs = std::sync::Arc::clone(mount.fs());
+    let others: Vec<(Ino, String)> =
+        titles[1..].iter().map(|title| (mount.dir(title).expect("one"), title.to_string())).collect();
+    mount.github.while_got(move || {
+        for (directory, title) in others {
+            for name in ["a", "b"] {
+                fs.unlink(directory, OsStr::new(name), Wait::Yes).expect("deleted");
+            }
+            fs.rmdir(Ino::ROOT, OsStr::new(&title), Wait::Yes).expect("removed");
+        }
+    });
+    mount.pass(SECOND * 6);
+    assert_eq!((mount.deletions(), mount.states()), (0, vec![TrashState::Held; 12]));
+    mount.pass(SECOND * 120);
+    assert_eq!((mount.deletions(), mount.states()), (12, vec![TrashState::Deleted; 12]));
 }
