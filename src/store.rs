@@ -448,6 +448,37 @@ mod tests {
     }
 
     #[test]
+    fn who_looks_in_from_outside_sees_one_moment() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path(), "/m", 1000).unwrap();
+        let key = store.new_key();
+        store.put_all(vec![(key, Some(Gist::new(key, "0".into(), false, NOW)))]).unwrap();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        let order = std::sync::atomic::Ordering::Relaxed;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in (1..).take_while(|_| !done.load(order)) {
+                    let write = |gist: &mut Gist| {
+                        gist.description = number.to_string();
+                        gist.files = [(name(&gist.description), LocalFile::new(NOW))].into();
+                        Ok(())
+                    };
+                    store.update(key, write).unwrap();
+                }
+            });
+            for _ in 0..300 {
+                let gist = Peek::open(directory.path()).unwrap().gists.remove(0);
+                let files: Vec<&str> = gist.files.keys().map(FileName::as_str).collect();
+                if gist.description != "0" && files != [gist.description.as_str()] {
+                    done.store(true, order);
+                    panic!("{:?} with {files:?}", gist.description);
+                }
+            }
+            done.store(true, order);
+        });
+    }
+
+    #[test]
     fn a_second_opener_is_told_who_was_first() {
         let directory = tempfile::tempdir().unwrap();
         let _first = Store::open(directory.path(), "/home/me/gists", 1000).unwrap();

@@ -133,7 +133,8 @@ fn a_gist_that_never_had_an_id_is_put_in_once_however_often_that_is_cut_off() {
     for _ in 0..2 {
         place.trash.put(&name, &gist, &place.blobs).unwrap();
         let entries = place.trash.entries().unwrap().0;
-        let found: Vec<_> = entries.iter().map(|entry| (entry.name.as_str(), &entry.gist)).collect();
+        let found: Vec<_> =
+            entries.iter().map(|entry| (entry.name.as_str(), &entry.gist)).collect();
         assert_eq!(found, [(name.as_str(), &gist)]);
     }
     let other = entry_name(None, NOW, GistKey(71));

@@ -445,8 +445,10 @@ fn a_deletion_is_held_though_it_is_under_way_when_many_more_follow() {
     let mount = with_gists(&titles);
     mount.remove_all("g00");
     let fs = std::sync::Arc::clone(mount.fs());
-    let others: Vec<(Ino, String)> =
-        titles[1..].iter().map(|title| (mount.dir(title).expect("one"), title.to_string())).collect();
+    let others: Vec<(Ino, String)> = titles[1..]
+        .iter()
+        .map(|title| (mount.dir(title).expect("one"), title.to_string()))
+        .collect();
     mount.github.while_got(move || {
         for (directory, title) in others {
             for name in ["a", "b"] {
