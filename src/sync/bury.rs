@@ -57,7 +57,6 @@ impl Syncer {
     }
 
     /// Stores a body that the trash wants; false if it is proved that GitHub has it no more.
-
     fn fetch_for_trash(
         self: &Arc<Self>,
         id: &GistId,
