@@ -79,7 +79,7 @@ impl Store {
         let keys = gists.values().flat_map(|gist| gist.moved_to.values().chain([&gist.key]));
         let next_key = keys.max().map_or(1, |key| key.0 + 1);
         let base_id = |key: GistKey| gists.get(&key).map(id_of);
-        let trash = Trash::open(directory, base_id)?;
+        let trash = Trash::open(directory, base_id);
         Ok(Self {
             blobs,
             trash,
@@ -183,6 +183,21 @@ impl Store {
     /// Puts gists in or, where there is none given, takes them out; one transaction for all.
     pub fn put_all(&self, changes: Vec<(GistKey, Option<Gist>)>) -> Result<(), Error> {
         self.state().commit(changes)
+    }
+
+    /// Takes a gist out if `still` says so of what it is at that moment; false if it does not. One
+    /// that is not there (any more) is no error.
+    pub fn remove_if(
+        &self,
+        key: GistKey,
+        still: impl FnOnce(&Gist) -> bool,
+    ) -> Result<bool, Error> {
+        let mut state = self.state();
+        match state.gists.get(&key).map(still) {
+            Some(false) => Ok(false),
+            Some(true) => state.commit(vec![(key, None)]).map(|()| true),
+            None => Ok(true),
+        }
     }
 
     /// A body in memory or on disk, proved; `None` if it has to be fetched.
@@ -408,6 +423,59 @@ mod tests {
         });
         assert!(matches!(result, Err(Error::Exists)));
         assert_eq!(store.get(key).unwrap().description, "x");
+    }
+
+    #[test]
+    fn what_changed_since_it_was_looked_at_is_not_taken_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path(), "/m", 1000).unwrap();
+        let key = store.new_key();
+        store.put_all(vec![(key, Some(Gist::new(key, "x".into(), false, NOW)))]).unwrap();
+        let seen = store.get(key).unwrap();
+        let write = |gist: &mut Gist| {
+            gist.files.insert(name("a"), LocalFile::new(NOW));
+            Ok(())
+        };
+        store.update(key, write).unwrap();
+        assert!(!store.remove_if(key, |gist| gist.files == seen.files).unwrap());
+        let seen = store.get(key).unwrap();
+        store.note(key, |gist| gist.files.get_mut("a").unwrap().writers += 1);
+        assert!(!store.remove_if(key, |gist| gist.files == seen.files).unwrap());
+        assert_eq!(store.keys(), [key]);
+        assert!(store.remove_if(key, |gist| gist.files.len() == 1).unwrap());
+        assert!(store.remove_if(key, |_| unreachable!("there is none")).unwrap());
+        assert_eq!(store.keys(), []);
+    }
+
+    #[test]
+    fn who_looks_in_from_outside_sees_one_moment() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path(), "/m", 1000).unwrap();
+        let key = store.new_key();
+        store.put_all(vec![(key, Some(Gist::new(key, "0".into(), false, NOW)))]).unwrap();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        let order = std::sync::atomic::Ordering::Relaxed;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in (1..).take_while(|_| !done.load(order)) {
+                    let write = |gist: &mut Gist| {
+                        gist.description = number.to_string();
+                        gist.files = [(name(&gist.description), LocalFile::new(NOW))].into();
+                        Ok(())
+                    };
+                    store.update(key, write).unwrap();
+                }
+            });
+            for _ in 0..300 {
+                let gist = Peek::open(directory.path()).unwrap().gists.remove(0);
+                let files: Vec<&str> = gist.files.keys().map(FileName::as_str).collect();
+                if gist.description != "0" && files != [gist.description.as_str()] {
+                    done.store(true, order);
+                    panic!("{:?} with {files:?}", gist.description);
+                }
+            }
+            done.store(true, order);
+        });
     }
 
     #[test]

@@ -139,6 +139,8 @@ pub struct Syncer {
     watcher: OnceLock<Weak<dyn Watcher>>,
     /// Held by whoever changes something on GitHub: one at a time. Before every other lock.
     mutation: Mutex<()>,
+    /// Held while gists that GitHub never had go into the trash. Nothing there waits for the network.
+    burying: Mutex<()>,
     shared: Mutex<Shared>,
     /// Signalled when there may be something to do.
     wake: Condvar,
@@ -203,6 +205,7 @@ impl Syncer {
             bodies,
             watcher: OnceLock::new(),
             mutation: Mutex::default(),
+            burying: Mutex::default(),
             shared,
             wake: Condvar::new(),
         }

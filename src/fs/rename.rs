@@ -43,7 +43,7 @@ impl GistFs {
                 Renamed::Done(keys) => break keys,
                 Renamed::Needs(source) => match wait {
                     Wait::No => return Err(Error::WouldWait),
-                    Wait::Yes => drop(self.syncer.body(&source)?),
+                    Wait::Yes => self.syncer.store_body(&source)?,
                 },
             }
         };

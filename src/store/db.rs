@@ -287,6 +287,8 @@ pub(super) fn peek(path: &Path) -> Result<Vec<Gist>, Error> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        // Gists and files as of one moment: somebody else may be writing.
+        connection.execute_batch("BEGIN")?;
         let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         Ok((connection, version))
     };

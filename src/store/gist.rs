@@ -340,12 +340,15 @@ impl Gist {
     }
 
     /// Whether this state directory holds anything of it that GitHub does not have: unsent changes,
-    /// scratch files, a request without an answer, or the gist itself.
+    /// scratch files, a request without an answer, what was removed before it was sent, a description
+    /// that was replaced, or the gist itself.
     pub fn owes(&self) -> bool {
         self.base.is_none()
             || self.differs()
             || !self.moved_to.is_empty()
             || self.attempt.is_some()
+            || self.their_description.is_some()
+            || self.shed.iter().any(|shed| shed.raw_url.is_none())
             || self.files.keys().any(|name| self.is_scratch(name))
     }
 

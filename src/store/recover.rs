@@ -25,7 +25,9 @@ pub(super) struct Opened {
 
 /// Opens the database in `directory` and the copies beside it, and mends what does not agree.
 pub(super) fn open(directory: &Path, blobs: &Blobs) -> Result<Opened, Error> {
-    let (mut owed, found) = Owed::open(directory)?;
+    let (mut owed, mut found) = Owed::open(directory)?;
+    // That a gist has no copy says nothing where one cannot be read.
+    found.complete &= found.unreadable.is_empty();
     let path = directory.join("state.db");
     let opened = match no_database(directory) {
         Some(why) => Err(Unusable::Damaged(why)),

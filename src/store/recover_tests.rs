@@ -9,6 +9,7 @@ use crate::model::{BlobId, FileName, RemoteFile, Snapshot};
 use crate::store::Store;
 use crate::store::db::tamper;
 use crate::store::gist::{Content, LocalFile};
+use crate::store::shed::Shed;
 
 const NOW: Time = Time(1_700_000_000_000_000_000);
 
@@ -408,4 +409,43 @@ fn a_stale_copy_does_not_bring_back_what_was_settled() {
     let store = killed.open();
     assert!(!owing(&store).contains_key(key));
     assert!(!killed.path(&format!("owed/{}.json", key.0)).exists());
+}
+
+#[test]
+fn an_unsent_change_whose_copy_is_damaged_is_not_taken_for_sent() {
+    let killed = Killed::new();
+    let (key, gist) = killed.owed.first_key_value().unwrap();
+    let file = killed.path(&format!("owed/{}.json", key.0));
+    let mut damaged = fs::read(&file).unwrap();
+    damaged[60] ^= 1;
+    fs::write(&file, &damaged).unwrap();
+    // The same run of the machine, and a commit that the database has not.
+    let mark = fs::read_to_string(killed.path("owed/commits")).unwrap();
+    let (commits, boot) = mark.split_once(' ').unwrap();
+    let commits: i64 = commits.parse().unwrap();
+    fs::write(killed.path("owed/commits"), format!("{:020} {boot}", commits + 1)).unwrap();
+    assert_eq!(owing(&killed.open()).get(key).map(|gist| &gist.files), Some(&gist.files));
+}
+
+#[test]
+fn what_was_removed_unsent_and_a_replaced_description_outlive_the_database() {
+    let killed = Killed::after(|_| {});
+    let (removed, replaced) = {
+        let store = killed.open();
+        let removed = make(&store, Some(snapshot("f1", &[("a", "a\n")])));
+        write(&store, removed, "unsent", "unsent\n");
+        change(&store, removed, |gist| {
+            let file = gist.files.remove("unsent").unwrap();
+            gist.shed_unsent(&name("unsent"), &file, NOW);
+            assert!(!gist.differs());
+        });
+        let replaced = make(&store, Some(snapshot("f2", &[("a", "a\n")])));
+        change(&store, replaced, |gist| gist.their_description = Some("theirs".into()));
+        (removed, replaced)
+    };
+    fs::write(killed.path("state.db"), "noise ".repeat(1000)).unwrap();
+    let store = killed.open();
+    let shed: Vec<Shed> = store.get(removed).unwrap().shed;
+    assert_eq!(shed.iter().map(|shed| shed.name.as_str()).collect::<Vec<_>>(), ["unsent"]);
+    assert_eq!(store.get(replaced).unwrap().their_description.as_deref(), Some("theirs"));
 }

@@ -4,10 +4,12 @@
 //! eviction nor a lost database touches it. It is written aside, synced and renamed into place.
 //! There is one entry a gist at most: an id that was deleted on GitHub never comes back.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -84,6 +86,8 @@ pub struct Entry {
 /// The directory of removed gists.
 pub struct Trash {
     directory: PathBuf,
+    /// Held while entries are written, renamed or removed. A leaf.
+    writing: Mutex<()>,
 }
 
 impl Removed {
@@ -111,40 +115,100 @@ pub fn entry_name(id: Option<&GistId>, at: Time, unsent: GistKey) -> String {
 }
 
 impl Trash {
-    /// Opens the trash of a state directory and finishes what a dead process began.
+    /// Opens the trash of a state directory and finishes what a dead process began. What cannot be
+    /// mended is told in the log: there is more to a mount than the trash.
     ///
     /// `known` tells whether there is a gist of that key, and its id.
-    pub fn open(
-        state: &Path,
-        known: impl Fn(GistKey) -> Option<Option<GistId>>,
-    ) -> Result<Self, Error> {
-        let trash = Self { directory: state.join("trash") };
-        trash.recover(known).map_err(|error| trash.trouble("cannot open", &error))?;
-        Ok(trash)
+    pub fn open(state: &Path, known: impl Fn(GistKey) -> Option<Option<GistId>>) -> Self {
+        let trash = Self { directory: state.join("trash"), writing: Mutex::default() };
+        if let Err(error) = trash.recover(known) {
+            log::warn!("{}", trash.trouble("cannot tidy", &error));
+        }
+        trash
     }
 
     fn recover(&self, known: impl Fn(GistKey) -> Option<Option<GistId>>) -> io::Result<()> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
         for name in self.names(|name| name.starts_with('.'))? {
-            let path = self.directory.join(&name);
-            if name.starts_with(ASIDE) {
-                fs::remove_dir_all(path)?;
-                continue;
+            if let Err(error) = self.finish(&name, &known) {
+                log::warn!("{}: {error}", self.directory.join(&name).display());
             }
-            let Some((key, entry)) = name.strip_prefix(RESTORING).and_then(|rest| {
-                let (key, entry) = rest.split_once('-')?;
-                Some((GistKey(key.parse().ok()?), entry))
-            }) else {
-                continue;
-            };
-            let id = self.read(&name).ok().and_then(|gist| gist.id);
-            match known(key) {
-                // It was put back under another id, or has none yet.
-                Some(now) if now != id || id.is_none() => fs::remove_dir_all(path)?,
-                Some(_) | None => fs::rename(path, self.directory.join(entry))?,
+        }
+        self.drop_doubles()
+    }
+
+    /// Ends what a dead process began with what it called `name`.
+    fn finish(
+        &self,
+        name: &str,
+        known: impl Fn(GistKey) -> Option<Option<GistId>>,
+    ) -> io::Result<()> {
+        let path = self.directory.join(name);
+        if name.starts_with(ASIDE) {
+            return fs::remove_dir_all(path);
+        }
+        let Some((key, entry)) = name.strip_prefix(RESTORING).and_then(|rest| {
+            let (key, entry) = rest.split_once('-')?;
+            Some((GistKey(key.parse().ok()?), entry))
+        }) else {
+            return Ok(());
+        };
+        let done = match self.read(name) {
+            // It was put back under another id, or has none yet.
+            Ok(gist) => known(key).is_some_and(|now| now != gist.id || gist.id.is_none()),
+            // It was put back, and its removal cut off.
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        if done {
+            return fs::remove_dir_all(path);
+        }
+        fs::rename(path, self.directory.join(self.free_name(entry, None)))
+    }
+
+    /// Of two entries of one gist the older one goes: its removal was cut off.
+    fn drop_doubles(&self) -> io::Result<()> {
+        // What the names have in common tells which ones to read.
+        let mut alike: HashMap<String, Vec<String>> = HashMap::new();
+        for name in self.names(|name| !name.starts_with('.'))? {
+            if let Some(short) = name.split('-').nth(2) {
+                alike.entry(short.to_owned()).or_default().push(name);
+            }
+        }
+        for names in alike.into_values().filter(|names| names.len() > 1) {
+            let mut newest = HashMap::new();
+            for name in names {
+                let Ok(gist) = self.read(&name) else { continue };
+                let json = self.directory.join(&name).join("gist.json");
+                let written = fs::metadata(json)?.modified()?;
+                let unsent = || name.splitn(4, '-').take(3).collect::<Vec<_>>().join("-");
+                let whose = gist.id.map_or_else(unsent, |id| id.to_string());
+                let older = match newest.insert(whose.clone(), (written, name)) {
+                    Some(other) if newest.get(&whose).is_some_and(|this| *this < other) => {
+                        newest.insert(whose, other)
+                    }
+                    other => other,
+                };
+                if let Some((_, older)) = older {
+                    self.take_away(&older)?;
+                }
             }
         }
         Ok(())
+    }
+
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The name itself or, where that is taken, another by which [`Trash::find`] finds it too.
+    fn free_name(&self, name: &str, id: Option<&GistId>) -> String {
+        let end = id.map_or_else(String::new, |id| format!("-{id}"));
+        let others = (2_u32..).map(|number| format!("{name}-{number}{end}"));
+        [name.to_owned(), format!("{name}{end}")]
+            .into_iter()
+            .chain(others)
+            .find(|name| !self.directory.join(name).exists())
+            .unwrap_or_else(|| name.to_owned())
     }
 
     fn names(&self, wanted: impl Fn(&str) -> bool) -> io::Result<Vec<String>> {
@@ -207,28 +271,42 @@ impl Trash {
     /// Puts a gist in, durably, under `name` or another that is free. Every body that is not marked
     /// as missing must be stored. An entry the same gist has already is replaced.
     pub fn put(&self, name: &str, gist: &Removed, blobs: &Blobs) -> Result<(), Error> {
+        let _alone = self.alone();
         let before = match &gist.id {
             Some(id) => self.find(id)?,
-            None => None,
+            None => self.find_unsent(name)?,
         };
         if before.as_ref().is_some_and(|entry| entry.gist == *gist) {
             return Ok(());
         }
         let aside = self.directory.join(format!("{ASIDE}{name}"));
         self.write(&aside, gist, blobs)?;
+        let free = || self.free_name(name, gist.id.as_ref());
         let place = || {
-            if let Some(before) = &before {
-                self.take_away(&before.name)?;
+            // Whenever we are stopped, it is there: better twice than not at all.
+            let target = free();
+            fs::rename(&aside, self.directory.join(&target))?;
+            self.sync()?;
+            let Some(before) = &before else { return Ok(()) };
+            self.take_away(&before.name)?;
+            let better = free();
+            if better.len() < target.len() {
+                fs::rename(self.directory.join(target), self.directory.join(better))?;
+                self.sync()?;
             }
-            let mut target = self.directory.join(name);
-            if target.exists() {
-                let other = gist.id.as_ref().map_or_else(String::new, |id| format!("-{id}"));
-                target = self.directory.join(format!("{name}{other}"));
-            }
-            fs::rename(&aside, target)?;
-            self.sync()
+            Ok(())
         };
         place().map_err(|error| self.trouble("cannot write to", &error))
+    }
+
+    /// The entry of a gist that never had an id: `name`, or that and a number.
+    pub fn find_unsent(&self, name: &str) -> Result<Option<Entry>, Error> {
+        let wanted = |other: &str| {
+            other.strip_prefix(name).is_some_and(|end| end.is_empty() || end.starts_with('-'))
+        };
+        let names = self.names(wanted).map_err(|error| self.trouble("cannot list", &error))?;
+        let read = |name: String| Some(Entry { gist: self.read(&name).ok()?, name });
+        Ok(names.into_iter().filter_map(read).find(|entry| entry.gist.id.is_none()))
     }
 
     fn write(&self, aside: &Path, gist: &Removed, blobs: &Blobs) -> Result<(), Error> {
@@ -262,12 +340,16 @@ impl Trash {
     fn take_away(&self, name: &str) -> io::Result<()> {
         // By one rename: half an entry is none.
         let aside = self.directory.join(format!("{ASIDE}gone-{name}"));
+        if aside.exists() {
+            fs::remove_dir_all(&aside)?;
+        }
         fs::rename(self.directory.join(name), &aside)?;
         fs::remove_dir_all(aside)
     }
 
     /// Removes an entry for good. One that is not there is no error.
     pub fn remove(&self, name: &str) -> Result<(), Error> {
+        let _alone = self.alone();
         match self.take_away(name) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(self.trouble("cannot remove from", &error))
@@ -292,8 +374,9 @@ impl Trash {
     /// afterwards either in the trash or, once [`Trash::end_restoring`] was called or the next
     /// process found the gist under its new id, out of it.
     pub fn begin_restoring(&self, entry: &str, key: GistKey) -> Result<(), Error> {
+        let _alone = self.alone();
         let begin = || {
-            fs::rename(self.directory.join(entry), self.restoring(entry, key))?;
+            fs::rename(self.directory.join(entry), self.directory.join(restoring(entry, key)))?;
             self.sync()
         };
         begin().map_err(|error| self.trouble("cannot rename in", &error))
@@ -301,7 +384,9 @@ impl Trash {
 
     /// It was not put back.
     pub fn give_up_restoring(&self, entry: &str, key: GistKey) {
-        let back = fs::rename(self.restoring(entry, key), self.directory.join(entry));
+        let _alone = self.alone();
+        let from = self.directory.join(restoring(entry, key));
+        let back = fs::rename(from, self.directory.join(self.free_name(entry, None)));
         if let Err(error) = back {
             log::warn!("{entry} is out of sight until the next mount: {error}");
         }
@@ -309,14 +394,16 @@ impl Trash {
 
     /// It was put back, durably.
     pub fn end_restoring(&self, entry: &str, key: GistKey) {
-        if let Err(error) = fs::remove_dir_all(self.restoring(entry, key)) {
+        let _alone = self.alone();
+        if let Err(error) = self.take_away(&restoring(entry, key)) {
             log::warn!("{entry} was restored and cannot be removed from the trash: {error}");
         }
     }
+}
 
-    fn restoring(&self, entry: &str, key: GistKey) -> PathBuf {
-        self.directory.join(format!("{RESTORING}{}-{entry}", key.0))
-    }
+/// What an entry is called while its gist is put back as `key`.
+fn restoring(entry: &str, key: GistKey) -> String {
+    format!("{RESTORING}{}-{entry}", key.0)
 }
 
 #[cfg(test)]

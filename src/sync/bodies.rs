@@ -143,6 +143,13 @@ impl Syncer {
         }
     }
 
+    /// The body `source` names, on disk afterwards: a fetched one is served also where it cannot be
+    /// stored, and memory may have what the disk has lost.
+    pub fn store_body(self: &Arc<Self>, source: &Source) -> Result<(), Error> {
+        let body = self.body(source)?;
+        self.store.blobs.put(source.file.blob, &body)
+    }
+
     /// Lets the body `source` names be fetched; who asks for it next finds it under way.
     pub(super) fn begin_fetching(self: &Arc<Self>, source: &Source) -> Result<(), Error> {
         self.join_flight(source).map(drop)

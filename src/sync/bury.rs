@@ -1,7 +1,7 @@
 //! Into the trash: before a deletion goes out, and when a gist turns out to be gone.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::Syncer;
@@ -25,38 +25,52 @@ impl Syncer {
         if base.truncated {
             log::warn!("{}: the trash gets the files that the API shows, and no others", base.id);
         }
+        // What was fetched for it before may have been evicted since.
+        if let Some(entry) = self.store.trash.find(&base.id).map_err(Failure::Ours)? {
+            let taken = self.store.trash.take_bodies(&entry, &self.store.blobs);
+            taken.map_err(Failure::Ours)?;
+        }
         let base_files = base.files.iter().map(|(name, file)| (name.clone(), file.clone()));
         let shed = gist.shed.iter().filter_map(|shed| Some((shed.name.clone(), shed.remote()?)));
-        let wanted: Vec<(FileName, RemoteFile)> = base_files
-            .chain(shed)
-            .filter(|(_, file)| !self.store.blobs.contains(file.blob))
-            .collect();
+        let there: Vec<(FileName, RemoteFile)> = base_files.chain(shed).collect();
+        let stored = |blob: BlobId| self.store.blobs.contains(blob);
+        let wanted: Vec<&(FileName, RemoteFile)> =
+            there.iter().filter(|(_, file)| !stored(file.blob)).collect();
         // All at once, then each waited for.
         for (_, file) in &wanted {
             let source = Source { id: base.id.clone(), file: file.clone() };
             self.begin_fetching(&source).map_err(Failure::Ours)?;
         }
+        let mut gone = HashSet::new();
         for (name, file) in wanted {
-            self.fetch_for_trash(&base.id, &name, file)?;
+            if !self.fetch_for_trash(&base.id, name, file)? {
+                gone.insert(file.blob);
+            }
         }
-        self.put_in_trash(gist, gist.removed_at.unwrap_or_else(|| self.now()), false)
-            .map_err(Failure::Ours)
+        // Only what can be had nowhere may be missing.
+        let missing = |blob: BlobId| {
+            let fetched = there.iter().any(|(_, file)| file.blob == blob) && !gone.contains(&blob);
+            !fetched && !stored(blob)
+        };
+        let at = gist.removed_at.unwrap_or_else(|| self.now());
+        self.put_in_trash(gist, at, false, missing).map_err(Failure::Ours)
     }
 
+    /// Stores a body that the trash wants; false if it is proved that GitHub has it no more.
     fn fetch_for_trash(
         self: &Arc<Self>,
         id: &GistId,
         name: &FileName,
-        file: RemoteFile,
-    ) -> Result<(), Failure> {
-        let source = Source { id: id.clone(), file };
-        match self.body(&source) {
-            Ok(_) => Ok(()),
+        file: &RemoteFile,
+    ) -> Result<bool, Failure> {
+        let source = Source { id: id.clone(), file: file.clone() };
+        match self.store_body(&source) {
+            Ok(()) => Ok(true),
             Err(Error::Denied(_))
                 if self.api.body(&source.file, &|| {}) == Err(ApiError::NotFound) =>
             {
                 log::warn!("{id}: {name:?} is gone from GitHub; the trash has it by name only");
-                Ok(())
+                Ok(false)
             }
             Err(error) => {
                 let words =
@@ -79,33 +93,66 @@ impl Syncer {
         if let Some(entry) = self.store.trash.find(&base.id)? {
             self.store.trash.take_bodies(&entry, &self.store.blobs)?;
         }
-        self.put_in_trash(gist, gist.removed_at.unwrap_or(now), !gist.removed)
+        self.keep_what_is_in_memory(gist)?;
+        let missing = |blob| !self.store.blobs.contains(blob);
+        self.put_in_trash(gist, gist.removed_at.unwrap_or(now), !gist.removed, missing)
+    }
+
+    /// Stores bodies that only memory has: GitHub has them no more.
+    pub(super) fn keep_what_is_in_memory(&self, gist: &Gist) -> Result<(), Error> {
+        let base = gist.base.iter().flat_map(|base| base.files.values().map(|file| file.blob));
+        let files = gist.files.values().filter_map(LocalFile::blob);
+        for blob in base.chain(files).chain(gist.shed.iter().map(|shed| shed.blob)) {
+            if let Some(body) = self.store.hot_body(blob) {
+                self.store.blobs.put(blob, &body)?;
+            }
+        }
+        Ok(())
     }
 
     /// Drops removed gists that GitHub never had; what was removed from them goes into the trash.
     pub fn bury_local(&self) {
+        let never_sent =
+            |gist: &Gist| gist.removed && gist.base.is_none() && gist.attempt.is_none();
+        // One at a time: what another has just buried may be out of the trash again.
+        let _alone = self.burying.lock().unwrap_or_else(PoisonError::into_inner);
         let mut removed = Vec::new();
         self.store.look_at_busy(|gist| {
-            if gist.removed && gist.base.is_none() && gist.attempt.is_none() {
+            if never_sent(gist) {
                 removed.push(gist.clone());
             }
         });
         for gist in removed {
             let at = gist.removed_at.unwrap_or_else(|| self.now());
-            let kept =
-                if self.keeps_trash() { self.put_in_trash(&gist, at, false) } else { Ok(()) };
-            match kept.and_then(|()| self.store.put_all(vec![(gist.key, None)])) {
-                Ok(()) => self.unsettle_movers(gist.key),
+            let kept = if self.keeps_trash() { self.bury_unsent(&gist, at) } else { Ok(()) };
+            match kept.and_then(|()| self.store.remove_if(gist.key, never_sent)) {
+                Ok(_) => self.unsettle_movers(gist.key),
                 Err(error) => self.record_error(gist.key, Some(error.to_string())),
             }
         }
+    }
+
+    fn bury_unsent(&self, gist: &Gist, at: Time) -> Result<(), Error> {
+        // We may have been killed between putting it there and taking it out of the store.
+        if let Some(entry) = self.store.trash.find_unsent(&entry_name(None, at, gist.key))? {
+            self.store.trash.take_bodies(&entry, &self.store.blobs)?;
+        }
+        self.keep_what_is_in_memory(gist)?;
+        self.put_in_trash(gist, at, false, |blob| !self.store.blobs.contains(blob))
     }
 
     fn keeps_trash(&self) -> bool {
         !self.options.trash_keep.is_zero()
     }
 
-    fn put_in_trash(&self, gist: &Gist, at: Time, elsewhere: bool) -> Result<(), Error> {
+    /// Puts a gist into the trash: every body but those `missing`, which must be stored.
+    fn put_in_trash(
+        &self,
+        gist: &Gist,
+        at: Time,
+        elsewhere: bool,
+        missing: impl Fn(BlobId) -> bool,
+    ) -> Result<(), Error> {
         let id = gist.base.as_ref().map(|base| base.id.clone());
         let mut removed = Removed::new(id, gist.description.clone(), gist.public, at);
         removed.elsewhere = elsewhere;
@@ -113,7 +160,7 @@ impl Syncer {
             removed.public = base.public;
             removed.html_url.clone_from(&base.html_url);
         }
-        removed.files = kept(gist, |blob| !self.store.blobs.contains(blob));
+        removed.files = kept(gist, missing);
         if removed.files.iter().all(|file| file.missing) {
             if !removed.files.is_empty() {
                 log::info!("{:?} is gone, and nothing of it was stored here", gist.description);
@@ -158,13 +205,15 @@ impl Syncer {
             shared.trash_looked_at = Some(now);
         }
         let oldest = now.before(self.options.trash_keep);
+        // What the store says may be from before a power cut, and the gist deleted since.
+        let is_known = self.shared().listed.is_some();
         for entry in self.store.trash.entries()?.0 {
             let lives = |gist: &Gist| {
                 !gist.removed && !gist.attempt.as_ref().is_some_and(|sent| sent.may_have_deleted())
             };
             let key = entry.gist.id.as_ref().and_then(|id| self.store.find(id));
             let lives = key.and_then(|key| self.store.look(key, lives)).unwrap_or(false);
-            if lives || entry.gist.removed_at < oldest {
+            if (is_known && lives) || entry.gist.removed_at < oldest {
                 self.store.trash.remove(&entry.name)?;
             }
         }
@@ -186,16 +235,17 @@ impl Syncer {
     /// GitHub has acted on a deletion.
     pub(super) fn was_sent_away(&self, key: GistKey, id: &GistId, now: Time) -> Result<(), Error> {
         self.note_deleted(id)?;
-        let look = |gist: &Gist| (gist.removed, gist.removed_at);
-        match self.store.look(key, look) {
+        let mut at = None;
+        let removed = self.store.remove_if(key, |gist| {
+            at = gist.removed_at;
+            gist.removed
+        })?;
+        if !removed {
             // Taken back while the request was under way.
-            Some((false, _)) => self.gone_on_github(key, now),
-            Some((true, at)) => {
-                self.note_deletion_sent(at);
-                self.store.put_all(vec![(key, None)])
-            }
-            None => Ok(()),
+            return self.gone_on_github(key, now);
         }
+        self.note_deletion_sent(at);
+        Ok(())
     }
 
     /// What a whole list settles: gists whose deletion was not answered and was taken back are alive

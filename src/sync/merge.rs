@@ -100,7 +100,7 @@ pub fn merge(
     let by_us = |name: &FileName| {
         let there = remote.files.get(name).map(|file| file.blob);
         let made_it = |sent: &Attempt| sent.files.get(name).copied() == there;
-        gist.attempt.as_ref().is_some_and(|sent| sent.all().any(made_it))
+        gist.attempt.as_ref().is_some_and(|sent| changes(sent).any(made_it))
     };
     work.gist.base = Some(Arc::clone(&remote));
     let mut names: BTreeSet<&FileName> = base.keys().chain(remote.files.keys()).collect();
@@ -314,7 +314,7 @@ impl Work<'_> {
         let theirs = &self.remote.description;
         let mut known = before.base.as_ref().map_or("", |base| base.description.as_str());
         let described = |sent: &&Attempt| sent.description == *theirs;
-        if let Some(sent) = before.attempt.as_ref().and_then(|sent| sent.all().find(described)) {
+        if let Some(sent) = before.attempt.as_ref().and_then(|sent| changes(sent).find(described)) {
             known = &sent.description;
         }
         if theirs == known || before.description == *theirs {
@@ -328,6 +328,11 @@ impl Work<'_> {
         self.gist.their_description = Some(theirs.clone());
         Some(theirs.clone())
     }
+}
+
+/// The requests that left something behind: a deletion makes no file and no description.
+fn changes(sent: &Attempt) -> impl Iterator<Item = &Attempt> {
+    sent.all().filter(|sent| !sent.files.is_empty())
 }
 
 /// The file does not descend from GitHub's `name` any more; from another, which it took the name

@@ -372,3 +372,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_deletion_of_ours_that_was_taken_back_explains_nothing_that_others_did() {
+    let base = snapshot(&[("a", "a\n"), ("b", "b\n")]);
+    let mut gist = Gist::of_remote(GistKey(1), Arc::clone(&base));
+    gist.attempt = Some(Attempt::deletion(None));
+    let theirs =
+        Snapshot { description: String::new(), ..Snapshot::clone(&snapshot(&[("b", "b\n")])) };
+    let mut bodies = Bodies::default();
+    bodies.add("b\n");
+    let merged = bodies.merge(&gist, &base, &Arc::new(theirs));
+    assert_eq!(bodies.seen(&merged.gist), [has("b", "b\n")]);
+    assert_eq!((merged.gist.description.as_str(), merged.description), ("", None));
+    assert!(!merged.gist.differs());
+}

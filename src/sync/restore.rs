@@ -96,14 +96,23 @@ impl Syncer {
     }
 
     /// A deletion that GitHub has not heard of is not owed any more.
-    fn take_back(&self, key: GistKey) -> Result<String, Error> {
+    fn take_back(self: &Arc<Self>, key: GistKey) -> Result<String, Error> {
         let now = self.now();
-        let (files, doubt) = self.store.update(key, |gist| {
+        if let Some(gist) = self.store.get(key) {
+            self.store_what_comes_back(&gist);
+        }
+        let (files, left, doubt) = self.store.update(key, |gist| {
             if !gist.removed {
                 return Err(Error::NotFound);
             }
             let at = gist.removed_at.unwrap_or(now);
-            let (files, _) = bring_back(kept(gist, |_| false), at);
+            // The rest stays removed: it is known where it is, and may be had another time.
+            let had = |file: &Kept| {
+                gist.source(file.blob).is_some() || self.store.blobs.contains(file.blob)
+            };
+            let (there, left): (Vec<Kept>, Vec<Kept>) =
+                kept(gist, |_| false).into_iter().partition(had);
+            let (files, _) = bring_back(there, at);
             let mut back = match &gist.base {
                 Some(base) => Gist::of_remote(key, Arc::clone(base)),
                 // It is not known whether it was made.
@@ -126,14 +135,37 @@ impl Syncer {
             if back.differs() {
                 back.changed(now);
             }
+            back.their_description = gist.their_description.take();
             let doubt = back.attempt.as_ref().is_some_and(|sent| sent.may_have_deleted());
             *gist = back;
-            Ok((gist.files.len(), doubt))
+            Ok((gist.files.len(), left, doubt))
         })?;
         // A deletion was sent and not answered: only the list can tell whether it is there.
         self.shared().list_again |= doubt;
         self.tell(&[GistChange { key, moved: vec![], taken: vec![] }]);
-        Ok(format!("it is not deleted, {}", counted(files)))
+        let mut words = format!("it is not deleted, {}", counted(files));
+        for file in left {
+            words.push_str(&format!("; {:?} cannot be had just now", file.name.as_str()));
+        }
+        Ok(words)
+    }
+
+    /// Fetches what was removed from a gist shortly before the gist itself was and is not stored. A
+    /// failure is no error: what cannot be had stays removed.
+    fn store_what_comes_back(self: &Arc<Self>, gist: &Gist) {
+        let Some(base) = &gist.base else { return };
+        let at = gist.removed_at.unwrap_or_else(|| self.now());
+        let (files, _) = bring_back(kept(gist, |_| false), at);
+        let wanted = |shed: &&Shed| {
+            files.get(&shed.name).is_some_and(|file| file.blob == shed.blob)
+                && gist.source(shed.blob).is_none()
+                && !self.store.blobs.holds(shed.blob)
+        };
+        for file in gist.shed.iter().filter(wanted).filter_map(Shed::remote) {
+            if let Err(error) = self.store_body(&Source { id: base.id.clone(), file }) {
+                log::warn!("{}: a removed file cannot be had: {error}", base.id);
+            }
+        }
     }
 
     /// A gist that is not on GitHub any more is made anew.
@@ -179,7 +211,7 @@ impl Syncer {
             let (Some(id), Some(file)) = (id.flatten(), shed.remote()) else {
                 return Err(Error::Nonsense("its bytes are not stored any more".into()));
             };
-            self.body(&Source { id, file })?;
+            self.store_body(&Source { id, file })?;
         }
         self.store.blobs.sync(shed.blob)?;
         let now = self.now();

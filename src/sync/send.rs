@@ -45,7 +45,11 @@ impl Syncer {
                 let lags = self.reads_may_lag(gist.key, now);
                 // A look has just shown that it is there: 404 does not mean that it is gone.
                 // Written down first: who takes it back must know that it may be gone.
-                self.note_attempt(gist.key, Attempt::deletion(gist.attempt.as_ref()))?;
+                if !self.note_deletion(gist)? {
+                    return Ok(());
+                }
+                // After a power cut, too, it must be known that it was us who deleted it.
+                self.store.sync(&[]).map_err(Failure::Ours)?;
                 match self.api.delete(id) {
                     Ok(()) => self.was_sent_away(gist.key, id, now).map_err(Failure::Ours),
                     Err(error) => {
@@ -91,6 +95,19 @@ impl Syncer {
             gist.attempt = Some(attempt);
             gist.wrote = Some(now);
             Ok(())
+        });
+        noted.map_err(Failure::Ours)
+    }
+
+    /// Notes that the deletion of `gist` is about to be sent; false if it was taken back meanwhile.
+    fn note_deletion(&self, gist: &Gist) -> Result<bool, Failure> {
+        let now = self.now();
+        let noted = self.store.update(gist.key, |there| {
+            if there.removed {
+                there.attempt = Some(Attempt::deletion(gist.attempt.as_ref()));
+                there.wrote = Some(now);
+            }
+            Ok(there.removed)
         });
         noted.map_err(Failure::Ours)
     }

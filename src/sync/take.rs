@@ -13,6 +13,7 @@ use crate::api::{ApiError, Fetched, FullGist, GistApi};
 use crate::error::Error;
 use crate::model::{BlobId, FileName, Snapshot, Time};
 use crate::store::gist::{Attempt, Gist, GistKey, LocalFile};
+use crate::store::shed::Shed;
 
 /// How often a merge is begun anew because the user changed what was being merged.
 const ROUNDS: usize = 8;
@@ -108,7 +109,11 @@ impl Syncer {
             let lost = self.secure_bodies(key, &remote)?;
             let edit = |gist: &mut Gist| {
                 drop_lost(gist, &lost);
-                let merged = take_over(gist, &remote, &texts, now);
+                let before = gist.base.clone();
+                let mut merged = take_over(gist, &remote, &texts, now);
+                if let Ok(merged) = &mut merged {
+                    merged.taken.extend(self.set_aside_unstored(gist, before.as_deref(), now));
+                }
                 // Whatever a request without an answer did is in this state: what comes after it is
                 // somebody else's.
                 if merged.is_ok() && !lags {
@@ -168,7 +173,7 @@ impl Syncer {
                 continue;
             }
             match self.fetch_now(&source) {
-                Ok(_) => {}
+                Ok(body) => self.store.blobs.put(blob, &body).map_err(Failure::Ours)?,
                 Err(Error::Denied(_)) => lost.push((name.clone(), blob)),
                 Err(error) => return Err(Failure::Ours(error)),
             }
@@ -194,6 +199,7 @@ impl Syncer {
             if let Some(entry) = &entry {
                 self.store.trash.take_bodies(entry, &self.store.blobs)?;
             }
+            self.keep_what_is_in_memory(&gist)?;
             let is_lost = |blob: &BlobId| !self.store.blobs.holds(*blob);
             let bodies = gist.files.iter().filter_map(|(name, file)| Some((name, file.blob()?)));
             let lost: Vec<_> = bodies
@@ -220,11 +226,10 @@ impl Syncer {
             }
         } else {
             self.bury_what_is_here(&gist, now)?;
-            if self.store.look(key, |now| now.removed) != Some(gist.removed) {
-                // Removed or taken back meanwhile.
+            // It took a while, in which the user may have written to it, or taken it back.
+            if !self.store.remove_if(key, |now| is_as_seen(now, &gist))? {
                 return self.gone_on_github(key, now);
             }
-            self.store.put_all(vec![(key, None)])?;
         }
         self.tell(&[GistChange { key, moved: vec![], taken: vec![] }]);
         Ok(())
@@ -254,8 +259,10 @@ impl Syncer {
             }
             gist.wrote = Some(wrote);
             let shed = gist.removed_by(&remote, now);
-            let merged = merge_around(gist, meant, Arc::clone(&remote), &texts, now);
+            let before = gist.base.clone();
+            let mut merged = merge_around(gist, meant, Arc::clone(&remote), &texts, now);
             replace(gist, &merged);
+            merged.taken.extend(self.set_aside_unstored(gist, before.as_deref(), now));
             shed.into_iter().for_each(|shed| gist.remember(shed));
             // Only now: it also shows what came of earlier requests that were never answered.
             gist.attempt = None;
@@ -269,6 +276,51 @@ impl Syncer {
             self.bring_back(&before, &ours, &answer, now);
         }
         Ok(())
+    }
+
+    /// Takes away files whose bytes only the history of the gist has, now that its base, which was
+    /// `before`, has them no more; it is remembered where they can be had. Tells their names.
+    ///
+    /// It takes a user who brings back what is being removed at that moment.
+    fn set_aside_unstored(
+        &self,
+        gist: &mut Gist,
+        before: Option<&Snapshot>,
+        now: Time,
+    ) -> Vec<FileName> {
+        let Some(before) = before else { return vec![] };
+        let only_there = |blob: BlobId| {
+            let there = before.files.values().find(|file| file.blob == blob)?;
+            let nowhere = gist.source(blob).is_none() && !self.store.blobs.contains(blob);
+            nowhere.then(|| there.raw_url.clone())
+        };
+        let found: Vec<Shed> = gist
+            .files
+            .iter()
+            .filter_map(|(name, file)| {
+                let blob = file.blob()?;
+                Some(Shed {
+                    name: name.clone(),
+                    blob,
+                    size: file.size(),
+                    raw_url: Some(only_there(blob)?),
+                    at: now,
+                    over: None,
+                    mode: file.meta.mode,
+                })
+            })
+            .collect();
+        let mut taken = Vec::new();
+        for shed in found {
+            // Who writes to it keeps the name.
+            if gist.files.get(&shed.name).is_some_and(|file| file.writers == 0) {
+                log::warn!("{:?}: {:?} is in the trash", gist.description, shed.name);
+                gist.files.remove(&shed.name);
+                taken.push(shed.name.clone());
+            }
+            gist.remember(shed);
+        }
+        taken
     }
 
     /// Lines that merging an answer will ask for, as far as they can be had now.
@@ -347,6 +399,15 @@ fn meant(
 /// Whether GitHub may have acted on a deletion of ours.
 fn may_be_deleted(gist: &Gist) -> bool {
     gist.attempt.as_ref().is_some_and(Attempt::may_have_deleted)
+}
+
+/// Whether the user has changed nothing since `gist` was `seen`, and nobody has begun to.
+fn is_as_seen(gist: &Gist, seen: &Gist) -> bool {
+    gist.removed == seen.removed
+        && gist.base == seen.base
+        && gist.description == seen.description
+        && gist.files == seen.files
+        && gist.shed == seen.shed
 }
 
 /// Takes away files whose body was never fetched and is nowhere any more.

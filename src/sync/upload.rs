@@ -233,6 +233,11 @@ impl Syncer {
                 Step::Update { .. } | Step::Delete(_) => {}
             }
             if matches!(plan.step, Step::Delete(_)) {
+                // More were removed while it waited for its turn.
+                if self.holds_back(key).is_err() {
+                    self.store.note(key, |gist| gist.upload.settled = false);
+                    return Ok(plan.held);
+                }
                 self.bury(&gist)?;
                 // Fetching what the trash needs takes a while, in which it may be taken back.
                 if self.store.look(key, |gist| gist.removed) != Some(true) {

@@ -93,6 +93,8 @@ pub(crate) struct FakeGitHub {
     world: Mutex<World>,
     /// What happens while the next list is on its way back.
     meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    /// The same for the next single gist.
+    meanwhile_got: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 #[derive(Default)]
@@ -150,12 +152,18 @@ impl FakeGitHub {
     /// An account without gists, whose lists come in pages of `page_size`.
     pub(crate) fn new(clock: &Clock, page_size: usize) -> Arc<Self> {
         let (world, meanwhile) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { clock: clock.clone(), page_size, world, meanwhile })
+        let meanwhile_got = Mutex::default();
+        Arc::new(Self { clock: clock.clone(), page_size, world, meanwhile, meanwhile_got })
     }
 
     /// Lets something happen when the next list is made and not yet answered.
     pub(crate) fn while_listed(&self, happens: impl FnOnce() + Send + 'static) {
         *self.meanwhile.lock().expect("nobody panicked") = Some(Box::new(happens));
+    }
+
+    /// Does something while the next single gist is on its way back.
+    pub(crate) fn while_got(&self, happens: impl FnOnce() + Send + 'static) {
+        *self.meanwhile_got.lock().expect("nobody panicked") = Some(Box::new(happens));
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
@@ -650,6 +658,8 @@ impl GistApi for FakeGitHub {
     }
 
     fn get(&self, id: &GistId, etag: Option<&str>) -> Result<Fetched<FullGist>, ApiError> {
+        let happens = self.meanwhile_got.lock().expect("nobody panicked").take();
+        happens.into_iter().for_each(|happens| happens());
         let mut world = self.world();
         world.counts.gets += 1;
         let full = world.view(id, self.clock.now()).ok_or(ApiError::NotFound)?.full(id);

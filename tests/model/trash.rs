@@ -1,10 +1,13 @@
 //! What the trash promises, minute by minute.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::time::Duration;
 
 use gistfs::api::ApiError;
+use gistfs::fs::Wait;
 use gistfs::sync::trash::{TrashAsk, TrashItem, TrashReply, TrashState};
+use gistfs::tree::Ino;
 
 use crate::github::Counts;
 use crate::mount::Mount;
@@ -312,4 +315,150 @@ fn remove_and_restore_at_random(seed: u64) {
 fn whatever_is_removed_in_whatever_weather_comes_back_once() {
     let first = u64::from(crate::setting("GISTFS_MODEL_SEED", 1));
     (first..first + 100).for_each(remove_and_restore_at_random);
+}
+
+impl Mount {
+    /// Everything stored is evicted; memory keeps what it has.
+    fn evict_all(&self) {
+        let blobs = self.fs().syncer().store().directory().join("blobs");
+        std::fs::remove_dir_all(&blobs).expect("the bodies go");
+        std::fs::create_dir(&blobs).expect("a new place for them");
+    }
+
+    /// Knows the gists as they are, so that the look before a change brings no body.
+    fn knows_and_has_read(&self, title: &str) {
+        self.save(title, "c", b"c\n").expect("saved");
+        self.settle();
+        self.clock.pass(SECOND * 30);
+        for name in ["a", "b", "c"] {
+            self.cat(title, name).expect("read");
+        }
+    }
+}
+
+#[test]
+fn what_only_memory_has_is_stored_before_a_deletion_is_sent() {
+    let mount = with_gists(&["g"]);
+    mount.knows_and_has_read("g");
+    mount.remove_all("g");
+    mount.evict_all();
+    mount.settle();
+    assert_eq!((mount.deletions(), mount.states()), (1, vec![TrashState::Deleted]));
+    mount.restore_all();
+    mount.settle();
+    let mut expected = texts("g");
+    expected.insert("c".into(), "c\n".into());
+    assert_eq!(mount.github.texts("g"), expected);
+}
+
+#[test]
+fn what_only_memory_has_of_a_gist_deleted_elsewhere_is_kept() {
+    for edited in [false, true] {
+        let mount = with_gists(&["g"]);
+        mount.knows_and_has_read("g");
+        let id = mount.github.id("g");
+        mount.evict_all();
+        if edited {
+            mount.save("g", "new", b"new\n").expect("saved");
+        }
+        mount.github.delete_elsewhere(&id);
+        mount.refresh();
+        if !edited {
+            assert_eq!(mount.states(), [TrashState::Elsewhere]);
+            mount.restore_all();
+        }
+        mount.settle();
+        assert_eq!(mount.github.texts("g").len(), if edited { 4 } else { 3 });
+    }
+}
+
+#[test]
+fn what_only_memory_has_is_stored_before_its_last_other_copy_goes() {
+    let mount = with_gists(&["g", "h"]);
+    mount.knows_and_has_read("g");
+    mount.evict_all();
+    mount.mv(("g", "a"), ("h", "moved"));
+    mount.unlink("g", "b").expect("deleted");
+    mount.settle();
+    mount.evict_all();
+    assert_eq!(mount.states(), [TrashState::File]);
+    mount.restore_all();
+    mount.settle();
+    assert_eq!(mount.text("h", "moved"), "a of g\n");
+    assert_eq!(mount.github.texts("g")["b"], "b of g\n");
+}
+
+#[test]
+fn a_removed_file_that_cannot_be_had_just_now_does_not_come_back_empty_handed() {
+    let mut mount = with_gists(&["g"]);
+    mount.unlink("g", "a").expect("deleted");
+    mount.settle();
+    mount.evict_all();
+    mount.kill_and_remount();
+    mount.remove_all("g");
+    mount.github.set_bodies_reachable(false);
+    mount.restore_all();
+    assert_eq!(mount.look(false).expect("a tree")["g"].files.len(), 1);
+    assert_eq!(mount.states(), [TrashState::File]);
+    mount.github.set_bodies_reachable(true);
+    mount.pass(SECOND * 60);
+    mount.restore_all();
+    mount.settle();
+    assert_eq!((mount.github.texts("g"), mount.states()), (texts("g"), vec![]));
+    // Where it can be had, it comes back at once.
+    mount.unlink("g", "a").expect("deleted");
+    mount.settle();
+    mount.evict_all();
+    mount.kill_and_remount();
+    mount.remove_all("g");
+    mount.restore_all();
+    mount.settle();
+    assert_eq!((mount.github.texts("g"), mount.states()), (texts("g"), vec![]));
+}
+
+#[test]
+fn a_file_taken_back_while_its_removal_is_under_way_can_still_be_had() {
+    let mut mount = with_gists(&["g"]);
+    mount.knows_and_has_read("g");
+    mount.evict_all();
+    mount.kill_and_remount();
+    mount.unlink("g", "a").expect("deleted");
+    let fs = std::sync::Arc::clone(mount.fs());
+    mount.github.meddle_before_update(move |_| {
+        let unsent = fs.syncer().trash(&TrashAsk::List).items.remove(0);
+        assert_eq!(unsent.state, TrashState::Unsent);
+        let reply = fs.syncer().trash(&TrashAsk::Restore(vec![unsent.name]));
+        assert!(reply.failed.is_empty(), "{reply:?}");
+    });
+    mount.settle();
+    assert_eq!(mount.states(), [TrashState::File]);
+    mount.restore_all();
+    mount.settle();
+    assert_eq!((mount.text("g", "a"), mount.states()), ("a of g\n".into(), vec![]));
+    assert_eq!(mount.github.texts("g")["a"], "a of g\n");
+}
+
+#[test]
+fn a_deletion_is_held_though_it_is_under_way_when_many_more_follow() {
+    let titles: Vec<String> = (0..12).map(|number| format!("g{number:02}")).collect();
+    let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
+    let mount = with_gists(&titles);
+    mount.remove_all("g00");
+    let fs = std::sync::Arc::clone(mount.fs());
+    let others: Vec<(Ino, String)> = titles[1..]
+        .iter()
+        .map(|title| (mount.dir(title).expect("one"), title.to_string()))
+        .collect();
+    mount.github.while_got(move || {
+        for (directory, title) in others {
+            for name in ["a", "b"] {
+                fs.unlink(directory, OsStr::new(name), Wait::Yes).expect("deleted");
+            }
+            fs.rmdir(Ino::ROOT, OsStr::new(&title), Wait::Yes).expect("removed");
+        }
+    });
+    mount.pass(SECOND * 6);
+    assert_eq!((mount.deletions(), mount.states()), (0, vec![TrashState::Held; 12]));
+    mount.pass(SECOND * 120);
+    assert_eq!((mount.deletions(), mount.states()), (12, vec![TrashState::Deleted; 12]));
 }

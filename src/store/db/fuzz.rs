@@ -11,6 +11,7 @@ use super::*;
 use crate::model::{BlobId, Time};
 use crate::store::gist::{Attempt, Content, GistKey};
 use crate::store::owed;
+use crate::store::shed::Shed;
 
 /// No input may take longer, on a machine that does other things too.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -121,6 +122,18 @@ fn gists() -> Vec<Gist> {
     let first = Attempt::after(None, "one".into(), sent.clone().into());
     gists[3].attempt = Some(Attempt::after(Some(&first), "two".into(), sent.into()));
     gists[3].base = None;
+    gists[2].their_description = Some("theirs".into());
+    let shed = |text: &str, at| Shed {
+        name: name(text),
+        blob: BlobId::of(text.as_bytes()),
+        size: text.len() as u64,
+        raw_url: (text == "sent").then(|| "u".into()),
+        at: Time(at),
+        over: (text == "unsent").then(|| BlobId::of(b"abc")),
+        mode: Some(0o644),
+    };
+    gists[0].shed = vec![shed("sent", 1), shed("unsent", 2)];
+    (gists[1].removed, gists[1].removed_at) = (true, Some(now));
     gists
 }
 
@@ -172,6 +185,9 @@ fn odd_rows(dice: &mut Dice, db: &Db) -> bool {
                 "mtime",
                 "ctime",
                 "wrote",
+                "their_description",
+                "removed_at",
+                "shed",
             ],
         ),
         (
