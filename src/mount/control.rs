@@ -359,8 +359,16 @@ pub fn ask(
 
 /// Asks every mount of this user. One that cannot be talked to answers with that error.
 pub fn ask_all(question: &Ask, see: &mut dyn FnMut(&Progress)) -> std::io::Result<Vec<Reply>> {
+    ask_all_in(&directory()?, question, see)
+}
+
+fn ask_all_in(
+    directory: &Path,
+    question: &Ask,
+    see: &mut dyn FnMut(&Progress),
+) -> std::io::Result<Vec<Reply>> {
     let mut replies = Vec::new();
-    for entry in std::fs::read_dir(directory()?)? {
+    for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "sock") {
             let reply = ask_socket(&path, question, see);
@@ -495,12 +503,24 @@ mod tests {
     }
 
     #[test]
-    fn a_mount_that_is_asked_how_it_is_and_says_nothing_is_given_up() {
+    fn of_several_mounts_a_silent_one_is_given_up_and_the_others_are_heard() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("a.sock");
-        let _silent = UnixListener::bind(&path).unwrap();
-        let asked = std::time::Instant::now();
-        let reply = ask_socket(&path, &Ask::Status, &mut |_| {});
-        assert!(reply.is_err() && asked.elapsed() < PATIENCE * 2, "{reply:?}");
+        let bind = |name| UnixListener::bind(directory.path().join(name)).unwrap();
+        let (_silent, good) = (bind("a.sock"), bind("b.sock"));
+        drop(bind("dead.sock"));
+        let answers = std::thread::spawn(move || {
+            let (stream, _) = good.accept().unwrap();
+            let asked = read_line::<Ask>(&mut BufReader::new(&stream)).unwrap();
+            assert!(matches!(asked, Some(Ask::Status)));
+            let mountpoint = Some("/mnt".to_owned());
+            write_line(&stream, &Reply { mountpoint, ..Reply::default() }).unwrap();
+        });
+        let began = std::time::Instant::now();
+        let mut heard = ask_all_in(directory.path(), &Ask::Status, &mut |_| {}).unwrap();
+        assert!(began.elapsed() < PATIENCE * 2);
+        answers.join().unwrap();
+        heard.sort_by_key(|reply| reply.error.is_some());
+        assert_eq!((heard.len(), heard[0].mountpoint.as_deref()), (2, Some("/mnt")));
+        assert!(heard[1].error.as_ref().is_some_and(|why| why.contains("a.sock")), "{heard:?}");
     }
 }

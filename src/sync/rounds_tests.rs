@@ -363,5 +363,7 @@ fn nothing_is_created_through_a_network_that_answers_nonsense() {
     *world.api.account.lock().unwrap() = Some(nonsense());
     let pushed = world.syncer.push(key, false, None);
     assert!(matches!(pushed, Err(Error::Nonsense(_))), "{pushed:?}");
-    assert!(world.syncer.store.get(key).unwrap().attempt.is_none());
+    let gist = world.syncer.store.get(key).unwrap();
+    assert_eq!((gist.attempt, gist.upload.failed), (None, 0));
+    assert!(world.syncer.api.retry_at().is_some_and(|at| at > now), "its time is the network's");
 }

@@ -318,7 +318,9 @@ impl Syncer {
                 (error, Some(wait))
             }
             Failure::Theirs(error, repeatable) => {
-                counts = !(cut && error.is_network());
+                // A login page in GitHub's place is no network either.
+                let nobody = error.is_network() || matches!(error, ApiError::Nonsense { .. });
+                counts = !(cut && nobody);
                 let wait = retry::wait(failed, repeatable, &error, self.seed());
                 // No back-off of its own: it is due when the network is there again.
                 let wait = if counts { wait } else { Some(Duration::ZERO) };
