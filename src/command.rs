@@ -67,7 +67,7 @@ fn mount(args: MountArgs) -> Result<ExitCode, Failure> {
         log::info!("mounted on {}", config.mountpoint.display());
     }
     let left = mount.run();
-    Ok(if left.iter().any(Owing::is_pending) { Exit::Failed.into() } else { ExitCode::SUCCESS })
+    Ok(if left.iter().any(Owing::is_missing) { Exit::Failed.into() } else { ExitCode::SUCCESS })
 }
 
 fn unheard(what: &Path, error: &std::io::Error) -> Failure {

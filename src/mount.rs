@@ -175,7 +175,8 @@ impl Mount {
         let deadline = Instant::now() + patience;
         while let Some(left) = deadline.checked_duration_since(Instant::now()) {
             match self.events.recv_timeout(left) {
-                Ok(Event::Ended(_)) | Err(_) => return,
+                Ok(Event::Ended(_)) | Err(mpsc::RecvTimeoutError::Disconnected) => return,
+                Err(mpsc::RecvTimeoutError::Timeout) => break,
                 Ok(Event::Signal(_)) => {}
                 Ok(Event::Unmount(_, asker)) => asker.hear(&Reply::ending()),
             }

@@ -39,6 +39,8 @@ pub mod refresh;
 pub mod report;
 pub mod restore;
 #[cfg(test)]
+mod rounds_tests;
+#[cfg(test)]
 mod sample;
 mod send;
 pub mod standing;
@@ -92,6 +94,9 @@ impl Default for Options {
         }
     }
 }
+
+/// Another try at the network is no sooner than this after the last round began.
+const SHORTEST_ROUND: Duration = Duration::from_secs(1);
 
 /// The setting that holds the gists deleted of late.
 const DELETED: &str = "deleted";
@@ -364,33 +369,50 @@ impl Syncer {
     fn run_refresh(self: &Arc<Self>) {
         loop {
             let seen = self.shared().pokes;
-            let now = self.now();
-            match self.next_refresh(now) {
-                Refresh::Whole => self.note_trouble(self.refresh_all(now).as_ref().err()),
-                Refresh::New => self.note_trouble(self.refresh_new(now).as_ref().err()),
-                Refresh::Not => {}
-            }
-            self.shared().back = false;
+            let began = self.now();
+            let went = self.refresh_round(began);
             if let Err(error) = self.store.tidy(self.options.cache_size) {
                 log::warn!("{error}");
             }
             if let Err(error) = self.expire_trash(self.now()) {
                 log::warn!("{error}");
             }
-            if !self.wait_out(seen, self.now().after(self.options.refresh)) {
+            if !self.wait_out(seen, began, went) {
                 return;
             }
         }
     }
 
+    /// Asks what is to be asked at `now`; false if that failed.
+    fn refresh_round(&self, now: Time) -> bool {
+        let asked = match self.next_refresh(now) {
+            Refresh::Whole => self.refresh_all(now).inspect_err(|_| {
+                self.shared().list_again = true;
+            }),
+            Refresh::New => self.refresh_new(now),
+            Refresh::Not => return true,
+        };
+        // The answer to this very question may have shown that the network is back.
+        self.shared().back = false;
+        self.note_trouble(asked.as_ref().err());
+        asked.is_ok()
+    }
+
+    /// Whether requests that nobody waits for may go at `now`.
+    fn may_ask(&self, now: Time) -> bool {
+        let probe = self.api.retry_at().is_some();
+        self.limit_ends(now).is_none() && (probe || !self.spares_quota(now))
+    }
+
     /// What to ask at `now`. The list that the mount began with is not asked for again at once.
     fn next_refresh(&self, now: Time) -> Refresh {
-        let probe = self.api.retry_at().is_some();
-        if self.limit_ends(now).is_some() || (self.spares_quota(now) && !probe) {
+        if !self.may_ask(now) {
             return Refresh::Not;
         }
+        let probe = self.api.retry_at().is_some();
         let mut shared = self.shared();
         let again = std::mem::take(&mut shared.list_again);
+        let probe = std::mem::take(&mut shared.back) || probe;
         match shared.listed.map(|at| now.since(at)) {
             Some(age) if age < self.options.refresh && !again && !probe => Refresh::Not,
             Some(age) if age < self.options.refresh_all && !again => Refresh::New,
@@ -398,37 +420,51 @@ impl Syncer {
         }
     }
 
-    /// Waits until `until` whatever is poked meanwhile, or until the network is worth another try;
-    /// says whether to go on.
-    fn wait_out(&self, mut seen: u64, until: Time) -> bool {
+    /// Waits, after the round that `began` then and `went` well or not, until the next one,
+    /// whatever is poked meanwhile; says whether to go on.
+    fn wait_out(&self, mut seen: u64, began: Time, went: bool) -> bool {
+        let until = self.now().after(self.options.refresh);
         loop {
-            let retry = self.api.retry_at().max(self.limit_ends(self.now()));
-            let until = retry.map_or(until, |retry| retry.min(until));
+            let until = self.next_round(began, until);
             if self.now() >= until {
                 return true;
             }
             if !self.wait(seen, Some(until)) {
                 return false;
             }
-            let shared = self.shared();
-            seen = shared.pokes;
-            if shared.list_again || shared.back {
+            let wanted = {
+                let shared = self.shared();
+                seen = shared.pokes;
+                // What has just failed has its time, and not with every poke.
+                shared.back || (shared.list_again && went)
+            };
+            if wanted && self.may_ask(self.now()) {
                 return true;
             }
         }
     }
 
+    /// When the round after the one that `began` then is to be: at `until`, or sooner if the network
+    /// is worth another try.
+    fn next_round(&self, began: Time, until: Time) -> Time {
+        let retry = self.api.retry_at().max(self.limit_ends(self.now()));
+        // Whatever went wrong: rounds without a pause would be a storm of requests.
+        retry.map_or(until, |retry| retry.max(began.after(SHORTEST_ROUND)).min(until))
+    }
+
     /// Logs a change between trouble and none, once each. Where the network is to blame, that is
-    /// [`Reach`]'s to say.
+    /// [`Reach`]'s to say; a limit is told where it is noted.
     fn note_trouble(&self, error: Option<&Error>) {
-        if let Some(Error::Unreachable(_) | Error::TimedOut(_)) = error {
+        if let Some(Error::Unreachable(_) | Error::TimedOut(_) | Error::Limited(_)) = error {
             return;
         }
+        let here = matches!(error, Some(Error::Local { .. }));
         let text = error.map(ToString::to_string);
         let before = std::mem::replace(&mut self.shared().trouble, text.clone());
         match (before, text) {
+            (None, Some(text)) if here => log::warn!("{text}; what is new on GitHub has to wait"),
             (None, Some(text)) => log::warn!("{text}; what is stored stays readable and writable"),
-            (Some(_), None) => log::info!("GitHub answers again"),
+            (Some(_), None) => log::info!("what is new on GitHub is taken over again"),
             (Some(_), Some(_)) | (None, None) => {}
         }
     }

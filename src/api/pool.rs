@@ -84,7 +84,10 @@ impl Pool {
                 current.number += 1;
                 (current.answered, current.slept) = (false, slept());
                 // Its end waits for a look-up of a name that may still be under way.
-                std::thread::spawn(move || drop(old));
+                let ends = std::thread::Builder::new().name("gistfs-old".into());
+                if let Err(error) = ends.spawn(move || drop(old)) {
+                    log::debug!("no thread for the end of a connection: {error}");
+                }
             }
             Err(error) => log::warn!("connections cannot be made anew: {error}"),
         }

@@ -163,8 +163,8 @@ fn print(status: &Status, clock: &Clock) {
         println!("  limited until {}: {}", clock.until(&waiting.until), plain(&waiting.why));
     }
     if let Some(trouble) = &report.trouble {
-        let who = if status.mounted == Mounted::Yes { "GitHub" } else { "state" };
-        println!("  {who}: {}", plain(trouble));
+        let here = status.mounted != Mounted::Yes || trouble.starts_with("local state");
+        println!("  {}: {}", if here { "state" } else { "GitHub" }, plain(trouble));
     }
     if let Some(held) = &report.held {
         println!("  {held}");
@@ -178,9 +178,9 @@ fn print_what_is_here(status: &Status, clock: &Clock) {
         println!("  everything is on GitHub");
     }
     print_owing(&report.owing, clock);
-    let pending = report.owing.iter().filter(|gist| gist.is_pending()).count();
-    if let Some(pace) = report.pace.as_ref().filter(|_| pending > 1) {
-        println!("  all {pending} that are pending can be sent by {}", clock.until(&pace.all));
+    let going = report.owing.iter().filter(|gist| gist.goes_by_itself()).count();
+    if let Some(pace) = report.pace.as_ref().filter(|_| going > 1) {
+        println!("  all {going} that go by themselves can be sent by {}", clock.until(&pace.all));
     }
     for conflict in &report.conflicts {
         let title = quoted(&conflict.title);

@@ -31,16 +31,18 @@ pub(super) fn sync(args: &SyncArgs) -> Result<ExitCode, Failure> {
     };
     drop(bar);
     let mut exit = ExitCode::SUCCESS;
+    let mut failed = None;
     for reply in all {
-        if let Some(error) = reply.error {
-            return Err(Failure::new(Exit::Failed, error, "see gistfs status"));
-        }
+        failed = failed.or(reply.error);
         if !reply.left.is_empty() {
             print_left(&reply.left, reply.waiting.as_ref());
             exit = Exit::Failed.into();
         }
     }
-    Ok(exit)
+    match failed {
+        Some(error) => Err(Failure::new(Exit::Failed, error, "see gistfs status")),
+        None => Ok(exit),
+    }
 }
 
 fn nothing_to_sync(mountpoint: &Path) -> Failure {

@@ -1,6 +1,7 @@
 //! The door to a running mount: a socket in the runtime directory. One JSON line asks, one answers;
 //! whoever wants to see how it goes gets lines `{"progress": …}` before the answer.
 
+use std::cell::Cell;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -23,6 +24,12 @@ use crate::sync::{Progress, Syncer};
 
 /// The longest line either side sends.
 const LONGEST_LINE: u64 = 16 << 20;
+
+/// How long a mount waits for whoever asked to read what it says.
+const LOOKS_AWAY: Duration = Duration::from_secs(1);
+
+/// How long whoever asks waits for an answer that takes no time.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What can be asked of a running mount.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -115,7 +122,7 @@ pub struct Status {
 impl Reply {
     /// What is left after sending, and why no more could go, if that was for want of time only.
     pub(super) fn left(left: Vec<Owing>, syncer: &Syncer) -> Self {
-        let waits = left.iter().any(Owing::is_pending);
+        let waits = left.iter().any(Owing::goes_by_itself);
         let (waiting, held) = (syncer.waiting(), syncer.held_deletions(Time::now()));
         Self { waiting: waiting.filter(|_| waits), held, left, ..Self::default() }
     }
@@ -132,14 +139,33 @@ impl Reply {
 /// The open door; closed and removed when dropped.
 pub struct Control {
     path: PathBuf,
+    /// Tells our socket from that of the next mount, which may have taken its place.
+    number: Option<(u64, u64)>,
+}
+
+impl Control {
+    /// The door whose socket is at `path` now.
+    fn at(path: PathBuf) -> Self {
+        let number = number_of(&path);
+        Self { path, number }
+    }
 }
 
 impl Drop for Control {
     fn drop(&mut self) {
+        if self.number.is_none() || number_of(&self.path) != self.number {
+            return;
+        }
         if let Err(error) = std::fs::remove_file(&self.path) {
             log::debug!("{}: {error}", self.path.display());
         }
     }
+}
+
+/// The device and the number of a file on it.
+fn number_of(path: &Path) -> Option<(u64, u64)> {
+    let data = std::fs::symlink_metadata(path).ok()?;
+    Some((data.dev(), data.ino()))
 }
 
 /// Where the door of a mount will be.
@@ -191,7 +217,7 @@ impl Control {
             events: Mutex::new(events.clone()),
         };
         let door = Arc::new(door);
-        let control = Self { path };
+        let control = Self::at(path);
         std::thread::Builder::new()
             .name("gistfs-control".into())
             .spawn(move || {
@@ -213,8 +239,8 @@ impl Control {
 /// Whoever asked, and waits for the answer.
 pub(crate) struct Asker {
     stream: UnixStream,
-    /// Wants to see how it goes.
-    follows: bool,
+    /// Wants to see how it goes, and still reads.
+    follows: Cell<bool>,
 }
 
 impl Asker {
@@ -225,10 +251,11 @@ impl Asker {
     }
 
     pub(super) fn see(&self, progress: &Progress) {
-        if self.follows
+        if self.follows.get()
             && let Err(error) = write_line(&self.stream, &Told { progress: progress.clone() })
         {
-            log::trace!("whoever asked looks away: {error}");
+            log::debug!("whoever asked looks away: {error}");
+            self.follows.set(false);
         }
     }
 
@@ -251,6 +278,10 @@ struct Door {
 
 impl Door {
     fn serve(&self, stream: UnixStream) {
+        // Who does not read what was asked for holds up no mount, and no end of one.
+        if let Err(error) = stream.set_write_timeout(Some(LOOKS_AWAY)) {
+            log::debug!("whoever asks may keep us waiting: {error}");
+        }
         let (ask, follows) = match read_line::<Ask>(&mut BufReader::new(&stream)) {
             Ok(Some(ask)) => {
                 let follows = matches!(ask, Ask::FollowSync(_) | Ask::FollowUnmount(_));
@@ -258,11 +289,11 @@ impl Door {
             }
             Ok(None) => return,
             Err(error) => {
-                let asker = Asker { stream, follows: false };
+                let asker = Asker { stream, follows: Cell::new(false) };
                 return asker.hear(&Reply::failed(format!("that is no question: {error}")));
             }
         };
-        let asker = Asker { stream, follows };
+        let asker = Asker { stream, follows: Cell::new(follows) };
         match ask {
             Ask::Status => {
                 asker.hear(&Reply { status: Some(self.status()), ..Reply::default() });
@@ -326,13 +357,26 @@ pub fn ask(
     ask_socket(&directory()?.join(socket_name(mountpoint)), question, see)
 }
 
-/// Asks every mount of this user.
+/// Asks every mount of this user. One that cannot be talked to answers with that error.
 pub fn ask_all(question: &Ask, see: &mut dyn FnMut(&Progress)) -> std::io::Result<Vec<Reply>> {
+    ask_all_in(&directory()?, question, see)
+}
+
+fn ask_all_in(
+    directory: &Path,
+    question: &Ask,
+    see: &mut dyn FnMut(&Progress),
+) -> std::io::Result<Vec<Reply>> {
     let mut replies = Vec::new();
-    for entry in std::fs::read_dir(directory()?)? {
+    for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "sock") {
-            replies.extend(ask_socket(&path, question, see)?);
+            let reply = ask_socket(&path, question, see);
+            replies.extend(reply.unwrap_or_else(|error| {
+                let why = format!("cannot talk to the mount at {}: {error}", path.display());
+                log::warn!("{why}");
+                Some(Reply::failed(why))
+            }));
         }
     }
     Ok(replies)
@@ -349,6 +393,14 @@ fn ask_socket(
         Err(error) if matches!(error.kind(), ConnectionRefused | NotFound) => return Ok(None),
         Err(error) => return Err(error),
     };
+    match question {
+        Ask::Status | Ask::GiveWay => stream.set_read_timeout(Some(PATIENCE))?,
+        Ask::Sync(_)
+        | Ask::FollowSync(_)
+        | Ask::Unmount(_)
+        | Ask::FollowUnmount(_)
+        | Ask::Trash(_) => {}
+    }
     write_line(&stream, question)?;
     let mut reader = BufReader::new(&stream);
     let reply = loop {
@@ -414,4 +466,61 @@ fn directory() -> std::io::Result<PathBuf> {
         return Err(std::io::Error::other(format!("{} is not ours alone", path.display())));
     }
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_mount_removes_its_own_socket_and_not_the_next_ones() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.sock");
+        let _first = UnixListener::bind(&path).unwrap();
+        drop(Control::at(path.clone()));
+        assert!(!path.exists());
+        let _first = UnixListener::bind(&path).unwrap();
+        let ending = Control::at(path.clone());
+        std::fs::remove_file(&path).unwrap();
+        let _second = UnixListener::bind(&path).unwrap();
+        drop(ending);
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn who_asks_and_does_not_read_is_told_nothing_more() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_write_timeout(Some(Duration::from_millis(10))).unwrap();
+        let asker = Asker { stream: ours, follows: Cell::new(true) };
+        let progress = Progress { title: Some("x".repeat(100_000)), ..Progress::default() };
+        let mut told = 0;
+        while asker.follows.get() {
+            asker.see(&progress);
+            told += 1;
+            assert!(told < 1000, "it never looks away");
+        }
+        drop(theirs);
+    }
+
+    #[test]
+    fn of_several_mounts_a_silent_one_is_given_up_and_the_others_are_heard() {
+        let directory = tempfile::tempdir().unwrap();
+        let bind = |name| UnixListener::bind(directory.path().join(name)).unwrap();
+        let (_silent, good) = (bind("a.sock"), bind("b.sock"));
+        drop(bind("dead.sock"));
+        let answers = std::thread::spawn(move || {
+            let (stream, _) = good.accept().unwrap();
+            let asked = read_line::<Ask>(&mut BufReader::new(&stream)).unwrap();
+            assert!(matches!(asked, Some(Ask::Status)));
+            let mountpoint = Some("/mnt".to_owned());
+            write_line(&stream, &Reply { mountpoint, ..Reply::default() }).unwrap();
+        });
+        let began = std::time::Instant::now();
+        let mut heard = ask_all_in(directory.path(), &Ask::Status, &mut |_| {}).unwrap();
+        assert!(began.elapsed() < PATIENCE * 2);
+        answers.join().unwrap();
+        heard.sort_by_key(|reply| reply.error.is_some());
+        assert_eq!((heard.len(), heard[0].mountpoint.as_deref()), (2, Some("/mnt")));
+        assert!(heard[1].error.as_ref().is_some_and(|why| why.contains("a.sock")), "{heard:?}");
+    }
 }

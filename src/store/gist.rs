@@ -204,6 +204,8 @@ pub struct Upload {
     pub first_since_push: Option<Time>,
     /// Failed tries since the last success.
     pub tries: u32,
+    /// Those of them that were not for lack of a network: the back-off grows with them.
+    pub failed: u32,
     /// Not to be tried before.
     pub not_before: Option<Time>,
     /// GitHub refused and retrying cannot mend it: waits for a change or for `gistfs sync`.

@@ -259,6 +259,9 @@ impl Syncer {
 
     /// The body as the API has it, which could not be had by its raw address.
     fn inline(&self, source: &Source, raw: ApiError, flight: &Flight) -> Result<Bytes, Error> {
+        if let Some(limited) = self.limited(self.now()) {
+            return Err(limited);
+        }
         let told = self.api.get(&source.id, None);
         if !told.as_ref().is_err_and(ApiError::is_network) {
             self.bodies.hears(flight);

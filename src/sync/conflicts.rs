@@ -36,7 +36,7 @@ impl Syncer {
     }
 }
 
-fn conflicts_of(gist: &Gist) -> impl Iterator<Item = Conflict> {
+pub(super) fn conflicts_of(gist: &Gist) -> impl Iterator<Item = Conflict> {
     let files = gist.files.keys().filter(|name| conflict_of(name).is_some());
     let file = |name: &FileName| (Some(name.to_string()), None);
     let description = gist.their_description.iter().map(|theirs| (None, Some(theirs.clone())));

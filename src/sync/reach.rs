@@ -131,8 +131,7 @@ impl Reach {
     fn note<T>(&self, asks: Asks, result: Result<T, ApiError>) -> Result<T, ApiError> {
         match &result {
             Err(error) if error.is_network() => self.failed(asks, error),
-            // A login page in a hotel: neither GitHub nor nothing.
-            Err(ApiError::Nonsense { .. }) => {}
+            Err(ApiError::Nonsense { .. }) => self.puzzled(),
             Ok(_) | Err(_) => self.answered(),
         }
         result
@@ -163,6 +162,13 @@ impl Reach {
             log::warn!("{words}; what is stored stays readable and writable");
         }
         self.turn(false);
+    }
+
+    /// A login page in a hotel: neither GitHub nor nothing. A try it was all the same.
+    fn puzzled(&self) {
+        if let Some(trouble) = &mut self.state().trouble {
+            trouble.last = (self.clock)();
+        }
     }
 
     fn answered(&self) {
@@ -380,6 +386,24 @@ mod tests {
         world.fails(ApiError::Server(503));
         assert!(world.reach.account().is_err());
         assert_eq!((world.reach.trouble(), world.retry()), (None, None));
+    }
+
+    #[test]
+    fn answers_that_make_no_sense_are_asked_for_ever_more_rarely_too() {
+        let world = World::new(60);
+        world.fails(unreachable());
+        assert!(world.reach.account().is_err());
+        let mut asked = 0;
+        let mut at = 0;
+        while at < 300 {
+            at = world.retry().unwrap();
+            world.at(at);
+            world.fails(ApiError::Nonsense { host: "h".into(), detail: "a login page".into() });
+            assert!(world.reach.account().is_err());
+            asked += 1;
+            assert!(asked < 20, "{asked} requests in {at} s");
+        }
+        assert!(world.reach.account().is_ok() && world.retry().is_none());
     }
 
     #[test]

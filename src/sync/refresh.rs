@@ -31,9 +31,10 @@ impl Syncer {
         let known: Vec<(GistKey, GistId)> = self.known_gists();
         let mut seen = HashSet::new();
         let mut newest = self.newest()?;
-        let mut pages = Vec::new();
+        let mut read = Vec::new();
+        let mut pages = Pages::default();
         let mut from = self.list(None);
-        for _ in 0..MOST_PAGES {
+        loop {
             let address = address(&from);
             let stored = self.store.page(&address)?;
             let etag = stored.as_ref().and_then(|page| page.etag.clone());
@@ -53,20 +54,19 @@ impl Syncer {
             };
             seen.extend(page.ids.iter().cloned());
             let next = page.next.clone();
-            pages.push((address, page));
-            match next {
-                Some(next) => from = PageAddress::Next(next),
+            read.push((address, page));
+            match pages.turn(next)? {
+                Some(next) => from = next,
                 None => {
                     self.settle_deletions(&seen, now)?;
                     self.drop_missing(&known, &seen, now)?;
-                    self.store.set_pages(&pages)?;
+                    self.store.set_pages(&read)?;
                     self.store.set_setting(NEWEST, &newest.unwrap_or_default().0.to_string())?;
                     self.shared().listed = Some(now);
                     return Ok(());
                 }
             }
         }
-        Err(Error::Nonsense("the list of gists does not end".into()))
     }
 
     /// Asks for what was updated since the newest change a list has shown.
@@ -86,19 +86,20 @@ impl Syncer {
         });
         let mut first = None;
         let mut all = true;
-        for number in 0..MOST_PAGES {
+        let mut pages = Pages::default();
+        loop {
             let answer = self.api.list(&PageRequest { from, etag: etag.take() });
             let page = match answer.map_err(|error| self.heard(error))? {
                 Fetched::NotModified => return Ok(()),
                 Fetched::New(page) => page,
             };
-            if number == 0 {
+            if pages.0.is_empty() {
                 first = page.etag;
             }
             shown = page.gists.iter().map(|gist| gist.updated_at).fold(shown, Time::max);
             all &= self.take_listed(page.gists, now)?;
-            match page.next {
-                Some(next) => from = PageAddress::Next(next),
+            match pages.turn(page.next)? {
+                Some(next) => from = next,
                 None => break,
             }
         }
@@ -205,21 +206,31 @@ impl Syncer {
 
     /// Whether the lists still show the gist.
     pub(super) fn is_listed(&self, id: &GistId) -> Result<bool, ApiError> {
+        Ok(self.find_listed(|gist| Ok((gist.id == *id).then_some(())))?.is_some())
+    }
+
+    /// What `is_it` finds in the first gist of the lists that has it; they are read as far as that.
+    pub(super) fn find_listed<T>(
+        &self,
+        is_it: impl Fn(Snapshot) -> Result<Option<T>, ApiError>,
+    ) -> Result<Option<T>, ApiError> {
         let mut from = self.list(None);
-        for _ in 0..MOST_PAGES {
+        let mut pages = Pages::default();
+        loop {
             let page = match self.api.list(&PageRequest { from, etag: None })? {
-                Fetched::NotModified => return Ok(false),
+                Fetched::NotModified => return Ok(None),
                 Fetched::New(page) => page,
             };
-            if page.gists.iter().any(|gist| gist.id == *id) {
-                return Ok(true);
+            for snapshot in page.gists {
+                if let Some(found) = is_it(snapshot)? {
+                    return Ok(Some(found));
+                }
             }
-            match page.next {
-                Some(next) => from = PageAddress::Next(next),
-                None => break,
+            match pages.turn(page.next)? {
+                Some(next) => from = next,
+                None => return Ok(None),
             }
         }
-        Ok(false)
     }
 
     /// Gists no page showed: each is asked for, because pages shift while they are read.
@@ -246,6 +257,25 @@ impl Syncer {
             }
         }
         Ok(())
+    }
+}
+
+/// The addresses of the pages of a list that were shown so far, the first one's apart.
+#[derive(Default)]
+struct Pages(HashSet<String>);
+
+impl Pages {
+    /// The next page after one that names it so; `None` after the last. A list that leads in circles
+    /// or does not end makes no sense.
+    fn turn(&mut self, next: Option<String>) -> Result<Option<PageAddress>, ApiError> {
+        let Some(next) = next else { return Ok(None) };
+        if self.0.len() >= MOST_PAGES || !self.0.insert(next.clone()) {
+            return Err(ApiError::Nonsense {
+                host: "GitHub".into(),
+                detail: "the list of gists does not end".into(),
+            });
+        }
+        Ok(Some(PageAddress::Next(next)))
     }
 }
 

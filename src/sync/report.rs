@@ -7,9 +7,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::Syncer;
-use super::conflicts::Conflict;
+use super::conflicts::{Conflict, conflicts_of};
 use super::due::due;
-use super::hold::HeldDeletions;
+use super::hold::{self, HeldDeletions};
 use super::owed::{self, Change, OwedFile};
 use super::plan::{Class, Hold, Outside, Plan, Step, plan};
 use super::standing::Standing;
@@ -19,7 +19,7 @@ use crate::api::{GistApi, Quota};
 use crate::error::Error;
 use crate::model::Time;
 use crate::store::Peek;
-use crate::store::gist::{Gist, GistKey};
+use crate::store::gist::Gist;
 
 /// How an account stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,6 +128,17 @@ impl Owing {
     pub fn is_pending(&self) -> bool {
         self.state.is_pending()
     }
+
+    /// The same, or its last try failed and it is tried again without the user doing anything.
+    pub fn goes_by_itself(&self) -> bool {
+        let passes = matches!(self.state, Standing::Error(_)) && self.advice.is_none();
+        self.is_pending() || passes
+    }
+
+    /// Whether GitHub is to have it and has not.
+    pub fn is_missing(&self) -> bool {
+        !matches!(self.state, Standing::Clean | Standing::Local(_))
+    }
 }
 
 impl From<Quota> for QuotaReport {
@@ -215,13 +226,16 @@ impl Syncer {
         let barrier = self.barrier(now, false);
         differing.sort_by_key(|gist| std::cmp::Reverse((owed::last_change(gist), gist.key)));
         let not_before = barrier.as_ref().map(|barrier| barrier.until).max(self.api.retry_at());
-        report.owing =
-            differing.iter().map(|gist| self.owing(gist, not_before.unwrap_or(now))).collect();
+        report.held = self.held_deletions(now);
+        let held = report.held.as_ref();
+        report.owing = differing
+            .iter()
+            .map(|gist| self.owing(gist, not_before.unwrap_or(now), held))
+            .collect();
         report.waiting = barrier.filter(|barrier| barrier.is_long(now)).as_ref().map(Waiting::from);
         report.conflicts = self.conflicts();
-        report.held = self.held_deletions(now);
         report.quota = self.api.quota().map(QuotaReport::from);
-        let pending = report.owing.iter().filter(|gist| gist.is_pending()).count();
+        let pending = report.owing.iter().filter(|gist| gist.goes_by_itself()).count();
         report.pace = self.pace_report(now, not_before.unwrap_or(now), pending);
         report.trouble = self.api.trouble().or_else(|| self.shared().trouble.clone());
         report
@@ -233,19 +247,13 @@ impl Syncer {
         self.barrier(now, true).filter(|barrier| barrier.is_long(now)).as_ref().map(Waiting::from)
     }
 
-    /// How one gist stands; `None` if there is no such one.
-    pub fn standing(&self, key: GistKey) -> Option<Standing> {
-        let gist = self.store.get(key)?;
-        let uploading = self.shared().uploading == Some(key);
-        Some(standing(&gist, &self.plan(&gist, false), uploading))
-    }
-
-    fn owing(&self, gist: &Gist, not_before: Time) -> Owing {
+    fn owing(&self, gist: &Gist, not_before: Time, held: Option<&HeldDeletions>) -> Owing {
         let plan = self.plan(gist, false);
         let uploading = self.shared().uploading == Some(gist.key);
         let state = standing(gist, &plan, uploading);
         let sendable = !uploading && plan.step != Step::Nothing && !self.options.read_only;
         let next = due(gist, self.options.write_back).filter(|_| sendable);
+        let next = next.map(|next| hold::not_before(gist, next, held));
         let mut owing = owing(gist, &plan, state, next.map(|next| next.max(not_before)));
         if self.options.read_only && owing.is_pending() {
             owing.advice = Some("mount it so that it can be written".into());
@@ -278,6 +286,9 @@ pub fn of_state(directory: &Path) -> Result<Report, Error> {
     for gist in &peek.gists {
         report.gists += usize::from(!gist.removed);
         scratch_of(gist, &mut report.scratch);
+        if !gist.removed {
+            report.conflicts.extend(conflicts_of(gist));
+        }
         if gist.differs() {
             differing.push(gist);
         }

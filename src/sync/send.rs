@@ -7,9 +7,7 @@ use super::Syncer;
 use super::plan::{Body, Change, Plan, Step, expected};
 use super::upload::Failure;
 use crate::api::retry::Repeatable;
-use crate::api::{
-    ApiError, Fetched, FileChange, GistApi, NewGist, PageAddress, PageRequest, Patch,
-};
+use crate::api::{ApiError, FileChange, GistApi, NewGist, Patch};
 use crate::error::Error;
 use crate::model::{BlobId, FileName, Snapshot, Time};
 use crate::store::gist::{Attempt, Gist, GistKey};
@@ -115,12 +113,15 @@ impl Syncer {
     /// A request that certainly was not acted on leaves things as `before`: maybe in doubt about an
     /// earlier one.
     fn take_back_attempt(&self, before: &Gist, error: &ApiError) -> Result<(), Failure> {
-        if error.outcome_unknown() {
-            return Ok(());
-        }
+        let now = self.now();
         let taken = self.store.update(before.key, |gist| {
-            gist.attempt.clone_from(&before.attempt);
-            gist.wrote = before.wrote;
+            if error.outcome_unknown() {
+                // It may have been acted on as late as now.
+                gist.wrote = Some(now);
+            } else {
+                gist.attempt.clone_from(&before.attempt);
+                gist.wrote = before.wrote;
+            }
             Ok(())
         });
         taken.map_err(Failure::Ours)
@@ -130,34 +131,18 @@ impl Syncer {
     pub(super) fn look_for_lost_create(&self, gist: &Gist, now: Time) -> Result<(), Failure> {
         let mut doubts = self.doubtful_creates();
         doubts.retain(|doubt| doubt.key == gist.key);
-        let mut from = PageAddress::Own { since: None };
-        loop {
-            let request = PageRequest { from, etag: None };
-            let page = match self.api.list(&request) {
-                Ok(Fetched::New(page)) => page,
-                Ok(Fetched::NotModified) => break,
-                Err(error) => return Err(Failure::Theirs(error, Repeatable::Yes)),
-            };
-            for snapshot in page.gists {
-                if self.store.find(&snapshot.id).is_some() {
-                    continue;
-                }
-                let made = self.made_by_us(&doubts, &snapshot);
-                let made = made.map_err(|error| Failure::Theirs(error, Repeatable::Yes))?;
-                if let Some((key, made)) = made {
-                    log::info!("{}: found the gist whose creation was not answered", made.id);
-                    return self.adopt(key, made, now).map_err(Failure::Ours);
-                }
-            }
-            match page.next {
-                Some(next) => from = PageAddress::Next(next),
-                None => break,
-            }
+        let made = |other: Snapshot| match self.store.find(&other.id) {
+            Some(_) => Ok(None),
+            None => self.made_by_us(&doubts, &other),
+        };
+        let found = self.find_listed(made);
+        if let Some((key, made)) = found.map_err(|error| Failure::Theirs(error, Repeatable::Yes))? {
+            log::info!("{}: found the gist whose creation was not answered", made.id);
+            return self.adopt(key, made, now).map_err(Failure::Ours);
         }
         if self.reads_may_lag(gist.key, now) {
             // The list may not show it yet: only a later look can tell that it was not made.
-            // Asked again soon and not ever more rarely: the time until it can tell is known.
-            return Err(Failure::Ours(Error::Conflict(
+            return Err(Failure::NotKnown(Error::Conflict(
                 "whether GitHub made it is not known yet, because its answer was lost".into(),
             )));
         }

@@ -133,14 +133,14 @@ impl Syncer {
                 Err(unmerged) => unmerged,
             };
             if let Some(name) = unmerged.busy.first() {
-                let why = format!("{name} changed on GitHub and is open for writing here");
+                let why = format!("{name:?} changed on GitHub and is open for writing here");
                 return Err(Failure::Ours(self.postpone(key, why)));
             }
             let Some(gist) = self.store.get(key) else { return Ok(()) };
             match self.put_together(&gist, &remote, &unmerged.needs) {
                 Ok(more) => texts.extend(more),
                 Err(error) => {
-                    let why = format!("{} changed here and on GitHub: {error}", gist.description);
+                    let why = format!("{:?} changed here and on GitHub: {error}", gist.description);
                     return Err(Failure::Ours(self.postpone(key, why)));
                 }
             }
@@ -187,7 +187,7 @@ impl Syncer {
     pub(super) fn gone_on_github(&self, key: GistKey, now: Time) -> Result<(), Error> {
         let Some(gist) = self.store.get(key) else { return Ok(()) };
         if gist.files.values().any(|file| file.writers > 0) {
-            let why = format!("{} was deleted on GitHub and is open here", gist.description);
+            let why = format!("{:?} was deleted on GitHub and is open here", gist.description);
             return Err(self.postpone(key, why));
         }
         let taken_back = !gist.removed && may_be_deleted(&gist);
@@ -207,7 +207,10 @@ impl Syncer {
                 .map(|(name, blob)| (name.clone(), blob))
                 .collect();
             let anew = |gist: &mut Gist| {
-                log::warn!("{}: deleted on GitHub, edited here; it is made anew", gist.description);
+                log::warn!(
+                    "{:?}: deleted on GitHub, edited here; it is made anew",
+                    gist.description
+                );
                 drop_lost(gist, &lost);
                 gist.shed_all_that_is_stored(now, |blob| self.store.blobs.contains(blob));
                 gist.base = None;

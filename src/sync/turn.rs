@@ -150,6 +150,14 @@ impl Syncer {
         shared.limit.as_mut().map(|limit| limit.until(now)).filter(|until| *until > now)
     }
 
+    /// What whoever wants something of GitHub now is told while a limit is in force.
+    pub(super) fn limited(&self, now: Time) -> Option<Error> {
+        let mut shared = self.shared();
+        let limit = shared.limit.as_mut()?;
+        let until = limit.until(now);
+        (until > now).then(|| Error::Limited(format!("{}; until {until}", limit.words)))
+    }
+
     /// Whether background requests must leave the last tenth of the quota to the user.
     pub(super) fn spares_quota(&self, now: Time) -> bool {
         let quota = self.api.quota();
@@ -181,25 +189,31 @@ impl Syncer {
         let (now, seed) = (self.now(), self.seed());
         let kept = {
             let mut shared = self.shared();
-            let before = shared.limit.as_ref();
-            let times = before
-                .filter(|limit| now.since(limit.until) < SAME_LIMIT)
-                .map_or(0, |limit| limit.times);
-            // At least a second: an answer that says "now" must not make us hammer.
-            let wait = retry::wait(times, Repeatable::Yes, error, seed).unwrap_or_default();
-            let until = now.after(wait.max(Duration::from_secs(1)));
-            let level = if times == 0 { log::Level::Warn } else { log::Level::Debug };
+            let before = shared.limit.as_mut().map(|limit| (limit.until(now), limit.times));
+            // Requests that were under way meet the limit that is known already.
+            let in_force = before.filter(|(until, _)| now < *until);
+            let earlier = match (in_force, before) {
+                (Some((_, times)), _) => times.saturating_sub(1),
+                (None, Some((until, times))) if now.since(until) < SAME_LIMIT => times,
+                (None, Some(_) | None) => 0,
+            };
+            // An answer that says "now" must not make us hammer.
+            let floor = Duration::from_secs(1 << earlier.min(6));
+            let wait = retry::wait(earlier, Repeatable::Yes, error, seed).unwrap_or_default();
+            let until = now.after(wait.max(floor)).max(in_force.map_or(now, |(until, _)| until));
+            let known = earlier > 0 || in_force.is_some();
+            let level = if known { log::Level::Debug } else { log::Level::Warn };
             log::log!(level, "GitHub's rate limit: {words}; nothing is sent before {until}");
-            let (words, times) = (words.to_owned(), times.saturating_add(1));
+            let (words, times) = (words.to_owned(), earlier.saturating_add(1));
             let limit = Limit { since: now, until, words, times };
             shared.limit.insert(limit).to_text()
         };
         self.keep(LIMITED, &kept);
     }
 
-    /// A change went through: no limit is in force.
-    pub(super) fn limit_is_over(&self) {
-        if self.shared().limit.take().is_some() {
+    /// A change that `left` then went through: no limit noted before that is in force.
+    pub(super) fn limit_is_over(&self, left: Time) {
+        if self.shared().limit.take_if(|limit| limit.since < left).is_some() {
             log::info!("GitHub takes changes again");
             self.keep(LIMITED, "");
         }

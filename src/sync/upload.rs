@@ -19,6 +19,10 @@ use crate::store::gist::{Gist, GistKey};
 /// How long a program waits for GitHub's answer to its own change.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The first pause after trouble on our side, and the longest.
+const SOON: Duration = Duration::from_secs(5);
+const SELDOM: Duration = Duration::from_secs(300);
+
 /// Requests one push may take before it lets others have their turn.
 const STEPS: usize = 64;
 
@@ -157,7 +161,7 @@ impl Syncer {
         self.shared().uploading = None;
         let left = done?;
         self.store.note(key, |gist| {
-            gist.upload.tries = 0;
+            (gist.upload.tries, gist.upload.failed) = (0, 0);
             gist.upload.not_before = None;
             if !gist.differs() {
                 gist.upload.first_change = None;
@@ -245,8 +249,9 @@ impl Syncer {
                 }
             }
             self.count_change();
+            let left = self.now();
             self.send(&gist, &plan, now)?;
-            self.limit_is_over();
+            self.limit_is_over(left);
             if !plan.more
                 && plan.held.is_empty()
                 && !self.store.look(key, Gist::differs).unwrap_or(false)
@@ -258,10 +263,12 @@ impl Syncer {
         Ok(Left::new())
     }
 
-    /// Asks something cheap, to learn whether there is a network again.
+    /// Asks something cheap, to learn whether there is a network again that leads to GitHub.
     fn probe(&self) -> Result<(), Failure> {
         match self.api.account() {
-            Err(error) if error.is_network() => Err(Failure::Theirs(error, Repeatable::Yes)),
+            Err(error) if error.is_network() || matches!(error, ApiError::Nonsense { .. }) => {
+                Err(Failure::Theirs(error, Repeatable::Yes))
+            }
             Ok(_) | Err(_) => Ok(()),
         }
     }
@@ -300,8 +307,11 @@ impl Syncer {
     }
 
     /// Notes a failed push with the gist and tells the error to raise.
-    fn record_failure(&self, key: GistKey, failure: Failure) -> Error {
-        let mut unknown = false;
+    pub(super) fn record_failure(&self, key: GistKey, failure: Failure) -> Error {
+        let failed = self.store.look(key, |gist| gist.upload.failed).unwrap_or(0);
+        let cut = self.api.trouble().is_some();
+        // A network that is not there says nothing about how often the gist itself fails.
+        let counts;
         let (error, wait) = match failure {
             Failure::NotNow(barrier) => {
                 self.store.note(key, |gist| gist.upload.settled = false);
@@ -312,30 +322,35 @@ impl Syncer {
                 self.store.note(key, |gist| gist.upload.settled = false);
                 return self.heard(error);
             }
-            Failure::Ours(error) => (error, Some(Duration::from_secs(5))),
+            Failure::Ours(error @ Error::Limited(_)) => {
+                // Met while a body was fetched.
+                self.store.note(key, |gist| gist.upload.settled = false);
+                return error;
+            }
+            Failure::NotKnown(error) => {
+                counts = false;
+                (error, Some(SOON))
+            }
+            Failure::Ours(error) => {
+                counts = !(cut && matches!(error, Error::Unreachable(_) | Error::TimedOut(_)));
+                let wait = SOON.saturating_mul(2_u32.saturating_pow(failed)).min(SELDOM);
+                (error, Some(wait))
+            }
             Failure::Theirs(error, repeatable) => {
-                let tries = self.store.look(key, |gist| gist.upload.tries).unwrap_or(0);
-                let wait = retry::wait(tries, repeatable, &error, self.seed());
-                unknown = error.outcome_unknown();
+                // A login page in GitHub's place is no network either.
+                let nobody = error.is_network() || matches!(error, ApiError::Nonsense { .. });
+                counts = !(cut && nobody);
+                let wait = retry::wait(failed, repeatable, &error, self.seed());
                 // No back-off of its own: it is due when the network is there again.
-                let cut = error.is_network() && self.api.trouble().is_some();
-                let wait = if cut { Some(Duration::ZERO) } else { wait };
+                let wait = if counts { wait } else { Some(Duration::ZERO) };
                 (Error::from(error), wait)
             }
         };
         let now = self.now();
-        if unknown {
-            let noted = self.store.update(key, |gist| {
-                gist.wrote = Some(now);
-                Ok(())
-            });
-            if let Err(error) = noted {
-                log::warn!("{error}");
-            }
-        }
         let until = wait.map(|wait| now.after(wait));
         self.store.note(key, |gist| {
             gist.upload.tries = gist.upload.tries.saturating_add(1);
+            gist.upload.failed = gist.upload.failed.saturating_add(u32::from(counts));
             gist.upload.not_before = until;
             gist.upload.settled = false;
             gist.upload.refused = until.is_none();
@@ -397,12 +412,20 @@ pub(super) enum Failure {
     NotNow(Barrier),
     Theirs(ApiError, Repeatable),
     Ours(Error),
+    /// Only a later look can tell what came of an earlier request. It is known when that will be, so
+    /// it is not asked ever more rarely.
+    NotKnown(Error),
 }
 
 impl Failure {
     /// Whether nothing was wrong but the time.
     fn is_not_now(&self) -> bool {
-        matches!(self, Self::NotNow(_) | Self::Theirs(ApiError::Limited { .. }, _))
+        matches!(
+            self,
+            Self::NotNow(_)
+                | Self::Theirs(ApiError::Limited { .. }, _)
+                | Self::Ours(Error::Limited(_))
+        )
     }
 }
 
@@ -411,7 +434,7 @@ impl From<Failure> for Error {
         match failure {
             Failure::NotNow(barrier) => Self::Limited(barrier.why.to_string()),
             Failure::Theirs(error, _) => error.into(),
-            Failure::Ours(error) => error,
+            Failure::Ours(error) | Failure::NotKnown(error) => error,
         }
     }
 }

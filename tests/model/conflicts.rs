@@ -51,6 +51,9 @@ fn the_same_line_changed_here_and_elsewhere_ends_in_two_files_and_is_reported() 
     let conflicts = mount.fs().syncer().report().conflicts;
     assert_eq!(conflicts.len(), 1);
     assert_eq!(conflicts[0].file.as_ref(), Some(&files[0].0));
+    let state = mount.fs().syncer().store().directory().to_owned();
+    let unmounted = gistfs::sync::report::of_state(&state).expect("a state that can be read");
+    assert_eq!(unmounted.conflicts, conflicts);
     mount.unlink("g", &files[0].0).expect("settled by a person");
     assert_eq!(mount.fs().syncer().report().conflicts, []);
 }

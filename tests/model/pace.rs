@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use gistfs::api::{ApiError, FileChange};
 use gistfs::model::Time;
+use gistfs::sync::report::Owing;
 use gistfs::sync::standing::Standing;
 
 use crate::github::{Sent, name};
@@ -242,6 +243,27 @@ fn who_asks_waits_for_the_pace_and_sees_how_it_goes() {
     assert_eq!((last.done, last.total), (90, 90));
     assert!(seen.is_sorted_by_key(|progress| progress.done));
     assert_eq!(seen[0].title.as_deref(), Some("gist 089"), "the newest first");
+}
+
+#[test]
+fn what_failed_and_is_tried_again_by_itself_is_counted_with_what_is_to_go() {
+    let mount = with_gists(3);
+    (0..3).for_each(|number| edit(&mount, number, "new\n"));
+    mount.github.fail_next(ApiError::Server(502), false);
+    mount.github.fail_next(ApiError::Refused { status: 422, message: "no".into() }, false);
+    mount.pass(SECOND * 10);
+    mount.clock.pass(SECOND);
+    run(&mount, || mount.github.sent_at().len() == 2);
+    let report = mount.fs().syncer().report();
+    let told = |gist: &Owing| (gist.is_pending(), gist.goes_by_itself(), gist.is_missing());
+    let by_title: BTreeMap<&str, _> =
+        report.owing.iter().map(|gist| (gist.title.as_str(), told(gist))).collect();
+    assert_eq!(by_title["gist 002"], (false, true, true), "{report:?}");
+    assert_eq!(by_title["gist 001"], (false, false, true), "{report:?}");
+    assert_eq!(by_title["gist 000"], (true, true, true), "{report:?}");
+    let pace = report.pace.expect("a pace");
+    let time = |text: &str| Time::parse(text).expect("a time");
+    assert_eq!(time(&pace.all).since(time(&pace.next)), SECOND, "two are to go");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use gistfs::api::ApiError;
 use gistfs::fs::Wait;
+use gistfs::sync::report::Owing;
 use gistfs::sync::trash::{TrashAsk, TrashItem, TrashReply, TrashState};
 use gistfs::tree::Ino;
 
@@ -79,6 +80,10 @@ fn many_deletions_are_held_for_a_minute_and_then_go_by_themselves() {
     for _ in 0..5 {
         mount.pass(SECOND * 11);
         assert_eq!((mount.deletions(), mount.states()), (0, vec![TrashState::Held; 12]));
+        let report = mount.fs().syncer().report();
+        let until = report.held.expect("they are held").until;
+        let late = |gist: &Owing| gist.next.as_ref().is_some_and(|next| *next > until);
+        assert!(report.owing.iter().all(late), "{:?}", report.owing);
     }
     mount.pass(SECOND * 6);
     assert_eq!((mount.deletions(), mount.states()), (12, vec![TrashState::Deleted; 12]));

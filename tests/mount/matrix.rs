@@ -205,7 +205,12 @@ impl Row {
         }
         self.good();
         self.expected.insert("list/a".into(), "theirs\n".into());
-        if self.world.status()["trouble"].to_string().contains("rate limit") && self.is_untold() {
+        if self.is_untold() {
+            wait_until("the limit is told", || {
+                let status = self.world.status();
+                status["waiting"]["why"].to_string().contains("rate limit")
+                    && status["trouble"].is_null()
+            });
             self.words.insert("list", "minute".into());
             return;
         }
