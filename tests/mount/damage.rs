@@ -73,7 +73,10 @@ fn a_damaged_database_is_set_aside_and_what_was_unsent_is_sent() {
 #[test]
 fn without_the_network_a_mount_with_damaged_state_shows_what_is_unsent_and_the_rest_later() {
     let (mut world, id) = owing();
-    fs::write(account(&world).join("state.db"), "noise ".repeat(1000)).expect("it is written");
+    // The log too: with that whole, and every page still in it, the database mends itself.
+    for file in ["state.db", "state.db-wal"] {
+        fs::write(account(&world).join(file), "noise ".repeat(1000)).expect("it is written");
+    }
     world.server.inject(gistfs::demo::Fault {
         times: usize::MAX,
         ..gistfs::demo::Fault::once(gistfs::demo::FaultKind::Drop)
