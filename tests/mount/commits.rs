@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use gistfs::demo::{Limits, ServerOptions};
 
+use crate::mounted::is_alive;
 use crate::truth::{Op, Tree, difference, name, read_tree};
 use crate::world::{AMPLE, World, said, wait_until};
 
@@ -110,7 +111,8 @@ impl Run {
                         if out.status.success() {
                             break;
                         }
-                        if !died {
+                        // What is not sent yet may just not be released yet.
+                        if !died && !is_alive(self.world.mounted().pid()) {
                             self.revive(&[self.truth.clone()]);
                             died = true;
                         }
