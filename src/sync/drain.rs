@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,7 @@ use super::report::{Owing, Waiting, title_of};
 use super::turn::Patience;
 use crate::error::Error;
 use crate::model::Time;
-use crate::store::gist::{Gist, GistKey};
+use crate::store::gist::{Gist, GistKey, LocalFile};
 
 /// How far [`Syncer::drain_telling`] has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub struct Progress {
     /// What it waits for, if it does.
     pub waiting: Option<Waiting>,
 }
+
+/// How long a file that is open for writing is waited for: the kernel's release follows a close soon.
+const RELEASED: Duration = Duration::from_secs(1);
 
 impl Syncer {
     /// Sends everything that can be sent until `until`, refusals and back-offs forgotten, and
@@ -65,6 +69,9 @@ impl Syncer {
             return;
         }
         self.bury_local();
+        if !even_open {
+            self.wait_for_releases(until.min(self.now().after(RELEASED)));
+        }
         let mut progress = Progress::default();
         // A second round: a file moved between gists leaves its old one after it arrived.
         for round in 0..2 {
@@ -101,6 +108,20 @@ impl Syncer {
         }
         progress.title = None;
         drop(told.send(progress));
+    }
+
+    /// Waits until nobody writes any more. Who has just closed a file has not always released it yet.
+    fn wait_for_releases(&self, until: Time) {
+        let written = || {
+            let mut found = false;
+            self.store.look_at_busy(|gist| {
+                found |= gist.files.values().any(LocalFile::is_being_written);
+            });
+            found
+        };
+        while self.now() < until && written() {
+            (self.sleep)(Duration::from_millis(20));
+        }
     }
 
     /// The gists that differ from GitHub, the most recently changed first.

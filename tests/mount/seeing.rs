@@ -252,3 +252,15 @@ fn a_question_as_older_versions_ask_it_gets_one_line_for_an_answer() {
     assert_eq!(told.last(), Some(&json!({"left": []})));
     assert!(ask("what?")[0]["error"].as_str().is_some_and(|e| e.contains("no question")));
 }
+
+#[test]
+fn a_sync_right_after_a_close_sends_what_was_closed() {
+    let (world, id) = World::notes(&[("a.txt", "alpha\n")]);
+    for round in 0..20 {
+        let text = format!("{round}\n");
+        world.write("Notes/a.txt", &text);
+        let out = world.gistfs(&["sync"]).arg(world.point()).output().expect("gistfs runs");
+        assert!(out.status.success(), "{}", said(&out));
+        assert_eq!(world.texts(&id)["a.txt"], text);
+    }
+}
