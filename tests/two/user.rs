@@ -116,8 +116,10 @@ impl<'a> User<'a> {
             (20..50, Some(file)) => self.rewrite(&file, false),
             (50..68, Some(file)) => self.rewrite(&file, true),
             (68..74, Some(file)) => {
-                let text = self.token() + "\n";
-                self.replace(&file, &text, false)
+                let token = self.token();
+                let done = self.replace(&file, &format!("{token}\n"), false);
+                self.forget_unless(&done, &token);
+                done
             }
             (74..82, Some(file)) => {
                 let new = gist.join(NAMES[self.pick(NAMES.len())]);
@@ -140,7 +142,9 @@ impl<'a> User<'a> {
                 std::fs::create_dir(&gist)?;
                 self.made += 1;
                 // The title is its first line too.
-                std::fs::write(gist.join("a.md"), title + "\n")
+                let done = std::fs::write(gist.join("a.md"), format!("{title}\n"));
+                self.forget_unless(&done, &title);
+                done
             }
             (_, _) => {
                 let new = gist.join(NAMES[self.pick(NAMES.len())]);
