@@ -50,6 +50,53 @@ impl fmt::Display for GistId {
     }
 }
 
+/// A commit of a gist: hex digits, as the API spells them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct CommitId(Arc<str>);
+
+impl CommitId {
+    /// Accepts 7 to 64 hex digits, or `None`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let hex = text.chars().all(|c| c.is_ascii_hexdigit() && !c.is_ascii_uppercase());
+        ((7..=64).contains(&text.len()) && hex).then(|| Self(text.into()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first seven digits, as git shows them.
+    pub fn short(&self) -> &str {
+        self.0.get(..7).unwrap_or(&self.0)
+    }
+}
+
+impl TryFrom<String> for CommitId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text).ok_or_else(|| format!("{text:?} is no commit"))
+    }
+}
+
+impl fmt::Display for CommitId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The number of a comment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CommentId(pub u64);
+
+impl fmt::Display for CommentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// The name of a file in a gist exactly as the API spells it; any text but the empty one.
 ///
 /// It may hold what no path can (`/`, NUL, 300 bytes): what the user sees instead is the
