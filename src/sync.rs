@@ -30,6 +30,7 @@ pub mod hold;
 pub mod lines;
 mod lost;
 pub mod merge;
+mod others;
 mod overwritten;
 pub mod owed;
 pub mod plan;
@@ -141,6 +142,7 @@ pub struct Syncer {
     clock: Clock,
     sleep: Sleep,
     bodies: Bodies,
+    others: others::Others,
     watcher: OnceLock<Weak<dyn Watcher>>,
     /// Held by whoever changes something on GitHub: one at a time. Before every other lock.
     mutation: Mutex<()>,
@@ -208,6 +210,7 @@ impl Syncer {
             clock,
             sleep: Arc::new(std::thread::sleep),
             bodies,
+            others: others::Others::default(),
             watcher: OnceLock::new(),
             mutation: Mutex::default(),
             burying: Mutex::default(),

@@ -12,7 +12,8 @@ use bytes::Bytes;
 use super::content::{Fh, cut};
 use super::{Attr, GistFs, Kind, Listed, OpenMode, RenameMode, SetAttr, Stale, Wait, lock};
 use crate::error::Error;
-use crate::model::{BlobId, Time};
+use crate::model::{BlobId, GistId, Snapshot, Time};
+use crate::store::gist::GistKey;
 use crate::sync::bodies::Source;
 use crate::tree::hidden::{Hidden, Shape, Whose};
 use crate::tree::names::LONGEST;
@@ -78,6 +79,21 @@ pub(super) trait Stream: Send + Sync {
 
 /// An entry of a directory here.
 pub(super) type Entry = (Arc<str>, Hidden);
+
+/// A gist that a hidden place is about.
+pub(super) struct About {
+    /// What GitHub last told of it; `None`: it is not there yet.
+    pub(super) snapshot: Option<Arc<Snapshot>>,
+    /// Its key, if it is one of this mount's own.
+    pub(super) key: Option<GistKey>,
+}
+
+impl About {
+    /// GitHub's id. What has none yet has no history, no comments and no stars either.
+    pub(super) fn id(&self) -> Option<&GistId> {
+        self.snapshot.as_ref().map(|snapshot| &snapshot.id)
+    }
+}
 
 /// One kind of hidden place. What a kind does not offer stays as it is here.
 pub(super) trait Room {
@@ -164,6 +180,25 @@ fn room(place: &Hidden) -> &dyn Room {
 }
 
 impl GistFs {
+    /// The gist that `whose` names.
+    pub(super) fn about(&self, whose: &Whose, wait: Wait) -> Result<About, Error> {
+        match whose {
+            Whose::Own(key) => {
+                let base =
+                    self.store.look(*key, |gist| gist.base.clone()).ok_or(Error::NotFound)?;
+                Ok(About { snapshot: base, key: Some(*key) })
+            }
+            Whose::Other(id) => {
+                let snapshot = match (self.syncer.known_other(id), wait) {
+                    (Some(known), _) => known,
+                    (None, Wait::No) => return Err(Error::WouldWait),
+                    (None, Wait::Yes) => self.syncer.ask_other(id)?,
+                };
+                Ok(About { snapshot: Some(snapshot), key: None })
+            }
+        }
+    }
+
     /// The hidden place a number stands for.
     pub(super) fn hidden_place(tree: &Tree, ino: Ino) -> Option<Hidden> {
         match tree.place(ino)? {
