@@ -11,7 +11,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::error::Error;
-use crate::model::{BlobId, FileName, GistId, RemoteFile, Snapshot, Time};
+use crate::model::{BlobId, CommitId, FileName, GistId, RemoteFile, Snapshot, Time};
+
+use self::social::SocialApi;
 
 pub mod absent;
 pub mod github;
@@ -22,6 +24,7 @@ mod network;
 pub mod pace;
 mod pool;
 pub mod retry;
+pub mod social;
 mod status;
 pub mod token;
 mod wire;
@@ -41,7 +44,7 @@ pub trait GistApi: Send + Sync {
     fn get(&self, id: &GistId, etag: Option<&str>) -> Result<Fetched<FullGist>, ApiError>;
 
     /// The gist as it was after one of its commits; only the files and their bodies count.
-    fn revision(&self, id: &GistId, commit: &str) -> Result<FullGist, ApiError>;
+    fn revision(&self, id: &GistId, commit: &CommitId) -> Result<FullGist, ApiError>;
 
     /// A body from its `raw_url`, which is another origin: no token goes there.
     ///
@@ -61,6 +64,12 @@ pub trait GistApi: Send + Sync {
 
     /// The quota as the newest answer told it; `None` where the host has no limit or none is known.
     fn quota(&self) -> Option<Quota>;
+}
+
+/// All of the Gist API.
+pub trait Api: GistApi {
+    /// What there is around a gist's files. Who has nothing of it lends [`absent::Absent`].
+    fn social(&self) -> &dyn SocialApi;
 }
 
 /// The user behind a token.
@@ -116,6 +125,16 @@ pub enum PageAddress {
         /// Only gists whose `updated_at` is later.
         since: Option<Time>,
     },
+    /// The first page of the gists that the token's user has starred.
+    Starred {
+        /// Only gists whose `updated_at` is later.
+        since: Option<Time>,
+    },
+    /// The first page of everybody's public gists; GitHub shows no more than 3,000 in all.
+    Public {
+        /// Only gists whose `updated_at` is later.
+        since: Option<Time>,
+    },
     /// What a `Link` header named, within the API's origin.
     Next(String),
 }
@@ -139,7 +158,7 @@ pub struct FullGist {
     /// Bodies that came with it: complete, and proved by their blob id. Others must be fetched.
     pub bodies: BTreeMap<BlobId, Bytes>,
     /// The commits the answer names, newest first. GitHub may cut the list.
-    pub history: Vec<String>,
+    pub history: Vec<CommitId>,
 }
 
 /// What a new gist consists of.

@@ -42,6 +42,12 @@ pub enum Error {
     /// The file would pass the largest size a gist can hold.
     #[error("the file would be too large for a gist")]
     TooLarge,
+    /// The names are in places between which nothing can be renamed: copy it.
+    #[error("cannot be moved between these places")]
+    CrossDevice,
+    /// Nothing has come yet: ask again. What a signal does to a read that waits.
+    #[error("nothing has come yet")]
+    Interrupted,
     /// An argument makes no sense.
     #[error("invalid argument")]
     Invalid,
@@ -94,6 +100,9 @@ impl Error {
             Self::InvalidName => libc::EILSEQ,
             Self::NameTooLong => libc::ENAMETOOLONG,
             Self::TooLarge => libc::EFBIG,
+            Self::CrossDevice => libc::EXDEV,
+            // Read calls that wait are begun again by every program, and can be killed meanwhile.
+            Self::Interrupted => libc::EINTR,
             Self::Invalid => libc::EINVAL,
             Self::Unsupported => libc::EOPNOTSUPP,
             Self::WouldWait => libc::EAGAIN,
@@ -139,6 +148,8 @@ impl Error {
             | Self::InvalidName
             | Self::NameTooLong
             | Self::TooLarge
+            | Self::CrossDevice
+            | Self::Interrupted
             | Self::Invalid
             | Self::Unsupported
             | Self::WouldWait => false,

@@ -10,9 +10,10 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use self::hidden::HiddenHandle;
 use self::open::{Handle, OpenFile};
 use crate::error::Error;
 use crate::model::{FileName, Time};
@@ -25,6 +26,7 @@ use crate::tree::{Ino, Place, Tree};
 mod attr;
 mod content;
 mod follow;
+mod hidden;
 mod namespace;
 mod open;
 mod record;
@@ -104,6 +106,8 @@ pub struct GistFs {
     opened: Mutex<HashMap<Ino, (Arc<OpenFile>, u32)>>,
     /// A leaf like `opened`.
     handles: Mutex<HashMap<Fh, Arc<Handle>>>,
+    /// A leaf like `opened`.
+    hidden_handles: Mutex<HashMap<Fh, Arc<HiddenHandle>>>,
     next_handle: AtomicU64,
     /// The descriptions that directory names were made of. Under the tree's lock only.
     titles: Mutex<HashMap<GistKey, String>>,
@@ -128,6 +132,7 @@ impl GistFs {
             clock,
             opened: Mutex::default(),
             handles: Mutex::default(),
+            hidden_handles: Mutex::default(),
             next_handle: AtomicU64::new(1),
             titles: Mutex::default(),
             root: Mutex::new(Meta::at(now)),
@@ -222,22 +227,33 @@ impl GistFs {
             }
             Place::Root => Ok(()),
             Place::File(..) => Err(Error::NotDirectory),
-            Place::Gone => Err(Error::NotFound),
+            Place::Hidden(_) | Place::Gone => Err(Error::NotFound),
         }
     }
 
     /// Finds `name` in a directory; the kernel is then owed one FORGET.
-    pub fn lookup(&self, parent: Ino, name: &OsStr) -> Result<Attr, Error> {
-        let Some(name) = name.to_str() else { return Err(Error::NotFound) };
+    ///
+    /// `None`: there is no such name, and the kernel will be told if one comes. In a hidden
+    /// directory nobody would tell it: there that is [`Error::NotFound`].
+    pub fn lookup(&self, parent: Ino, name: &OsStr, wait: Wait) -> Result<Option<Attr>, Error> {
+        let mut tree = self.tree();
+        if let Some(place) = Self::hidden_place(&tree, parent) {
+            drop(tree);
+            return self.hidden_lookup(parent, &place, name, wait).map(Some);
+        }
+        let Some(name) = name.to_str() else { return Ok(None) };
         if name.len() > LONGEST {
             return Err(Error::NameTooLong);
         }
-        let mut tree = self.tree();
         self.learn_directory(&mut tree, parent)?;
-        let ino = tree.child(parent, name).ok_or(Error::NotFound)?;
-        let attr = self.attr(&tree, ino)?;
-        tree.remember(ino);
-        Ok(attr)
+        if let Some(ino) = tree.child(parent, name) {
+            let attr = self.attr(&tree, ino)?;
+            tree.remember(ino);
+            return Ok(Some(attr));
+        }
+        let Some(place) = Self::hidden_door(&tree, parent, name) else { return Ok(None) };
+        drop(tree);
+        self.enter(parent, name, &place, wait).map(Some)
     }
 
     /// Takes back `count` of the times the kernel was told of `ino`.
@@ -248,15 +264,21 @@ impl GistFs {
     /// Lists a directory behind the cookie `after` (0 from the start) until `take` says it is full.
     ///
     /// With `plus` every entry comes with its attributes and owes the kernel one FORGET, `.` and
-    /// `..` excepted. An entry whose number `take` refused is not counted.
+    /// `..` excepted. An entry whose number `take` refused is not counted. Nothing was handed to
+    /// `take` when the answer is [`Error::WouldWait`].
     pub fn readdir(
         &self,
         ino: Ino,
         after: u64,
         plus: bool,
+        wait: Wait,
         mut take: impl FnMut(Listed<'_>) -> bool,
     ) -> Result<(), Error> {
         let mut tree = self.tree();
+        if let Some(place) = Self::hidden_place(&tree, ino) {
+            drop(tree);
+            return self.hidden_readdir(ino, &place, (after, plus), wait, &mut take);
+        }
         self.learn_directory(&mut tree, ino)?;
         for (cookie, name, dot) in [(1, ".", ino), (2, "..", tree.parent(ino))] {
             if after < cookie {
@@ -287,6 +309,9 @@ impl GistFs {
     /// Where a scratch link points.
     pub fn readlink(&self, ino: Ino) -> Result<String, Error> {
         let tree = self.tree();
+        if let Some(place) = Self::hidden_place(&tree, ino) {
+            return Self::hidden_target(&place);
+        }
         let Some(Place::File(key, name)) = tree.place(ino) else { return Err(Error::Invalid) };
         let look = |gist: &Gist| match &gist.files.get(name)?.content {
             Content::Link(target) => Some(target.clone()),
@@ -297,6 +322,16 @@ impl GistFs {
 
     fn writable(&self) -> Result<(), Error> {
         self.options.read_only.map_or(Ok(()), |why| Err(Error::ReadOnly(why)))
+    }
+
+    fn new_handle(&self) -> Fh {
+        Fh(self.next_handle.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn tell_stale(&self, stale: Stale) {
+        if let Some(invalidate) = self.invalidate.get() {
+            invalidate(stale);
+        }
     }
 
     fn opened_file(&self, ino: Ino) -> Option<Arc<OpenFile>> {

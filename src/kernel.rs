@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use fuser::{
@@ -18,7 +18,7 @@ use self::convert::{
     fh, file_attr, file_type, ino, new_node, nothing, open_flags, open_mode, time_or_now,
 };
 use crate::error::Error;
-use crate::fs::{Attr, Fallocate, GistFs, RenameMode, SetAttr, Wait};
+use crate::fs::{Attr, Fallocate, GistFs, Listed, RenameMode, SetAttr, Wait};
 
 mod convert;
 
@@ -70,6 +70,39 @@ impl Kernel {
         }
     }
 
+    /// Answers with the entries of a directory behind `offset`.
+    fn list<L: Listing>(&self, number: INodeNo, offset: u64, mut reply: L) {
+        let start = Instant::now();
+        let what = move || format!("{} {number} behind {offset}", L::NAME);
+        let listed = self.read_directory(number, offset, Wait::No, &mut reply);
+        if !matches!(listed, Err(Error::WouldWait)) {
+            return reply.send(logged(what, start, listed));
+        }
+        let kernel = Self::new(Arc::clone(&self.fs));
+        let spawned = std::thread::Builder::new().name("gistfs-wait".into()).spawn(move || {
+            let listed = kernel.read_directory(number, offset, Wait::Yes, &mut reply);
+            reply.send(logged(what, start, listed));
+        });
+        if let Err(error) = spawned {
+            log::error!("cannot start a thread to wait for the network: {error}");
+        }
+    }
+
+    fn read_directory<L: Listing>(
+        &self,
+        number: INodeNo,
+        offset: u64,
+        wait: Wait,
+        reply: &mut L,
+    ) -> Result<(), Error> {
+        let reply = Mutex::new(reply);
+        let read = |fs: &GistFs, wait| {
+            let mut reply = reply.lock().unwrap_or_else(PoisonError::into_inner);
+            fs.readdir(ino(number), offset, L::PLUS, wait, |entry| reply.take(&entry))
+        };
+        run(&self.fs, &read, wait)
+    }
+
     /// Does what never waits.
     fn at_once<T>(
         &self,
@@ -78,6 +111,54 @@ impl Kernel {
     ) -> Result<T, Errno> {
         let start = Instant::now();
         logged(what, start, run(&self.fs, &|fs: &GistFs, _| work(fs), Wait::No))
+    }
+}
+
+/// A reply that is filled with the entries of a directory.
+trait Listing: Send + 'static {
+    /// The operation, for the log.
+    const NAME: &'static str;
+    /// Whether entries come with all that `stat` tells of them.
+    const PLUS: bool;
+
+    /// Takes one more; true if there is no room for it.
+    fn take(&mut self, entry: &Listed<'_>) -> bool;
+
+    /// Sends what was taken, or the error.
+    fn send(self, result: Result<(), Errno>);
+}
+
+impl Listing for ReplyDirectory {
+    const NAME: &'static str = "readdir";
+    const PLUS: bool = false;
+
+    fn take(&mut self, entry: &Listed<'_>) -> bool {
+        self.add(INodeNo(entry.ino.0), entry.cookie, file_type(entry.kind), entry.name)
+    }
+
+    fn send(self, result: Result<(), Errno>) {
+        match result {
+            Ok(()) => self.ok(),
+            Err(errno) => self.error(errno),
+        }
+    }
+}
+
+impl Listing for ReplyDirectoryPlus {
+    const NAME: &'static str = "readdirplus";
+    const PLUS: bool = true;
+
+    fn take(&mut self, entry: &Listed<'_>) -> bool {
+        let Some(attr) = &entry.attr else { return false };
+        let (number, lasts) = (INodeNo(entry.ino.0), lasts(attr));
+        self.add(number, entry.cookie, entry.name, lasts, &file_attr(attr), GENERATION)
+    }
+
+    fn send(self, result: Result<(), Errno>) {
+        match result {
+            Ok(()) => self.ok(),
+            Err(errno) => self.error(errno),
+        }
     }
 }
 
@@ -106,9 +187,21 @@ fn logged<T>(
     result.map_err(|error| Errno::from_i32(error.errno()))
 }
 
+/// How long the kernel may believe what it is told of a node.
+fn lasts(attr: &Attr) -> &'static Duration {
+    if attr.steady { &TTL } else { &Duration::ZERO }
+}
+
+fn reply_attr(reply: ReplyAttr, result: Result<Attr, Errno>) {
+    match result {
+        Ok(attr) => reply.attr(lasts(&attr), &file_attr(&attr)),
+        Err(errno) => reply.error(errno),
+    }
+}
+
 fn reply_entry(reply: ReplyEntry, result: Result<Attr, Errno>) {
     match result {
-        Ok(attr) => reply.entry(&TTL, &file_attr(&attr), GENERATION),
+        Ok(attr) => reply.entry(lasts(&attr), &file_attr(&attr), GENERATION),
         Err(errno) => reply.error(errno),
     }
 }
@@ -141,18 +234,23 @@ impl Filesystem for Kernel {
     }
 
     fn lookup(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let found = self.at_once(
-            || format!("lookup {name:?} in {parent}"),
-            |fs| match fs.lookup(ino(parent), name) {
-                Ok(attr) => Ok(Some(attr)),
-                Err(Error::NotFound) => Ok(None),
-                Err(error) => Err(error),
-            },
-        );
-        match found {
-            Ok(Some(attr)) => reply.entry(&TTL, &file_attr(&attr), GENERATION),
+        let send = move |found| match found {
+            Ok(Some(attr)) => reply_entry(reply, Ok(attr)),
             Ok(None) => reply.entry(&NEGATIVE_TTL, &nothing(), GENERATION),
             Err(errno) => reply.error(errno),
+        };
+        let start = Instant::now();
+        // Only what is asked of GitHub needs a copy of the name.
+        match run(&self.fs, &|fs: &GistFs, wait| fs.lookup(ino(parent), name, wait), Wait::No) {
+            Err(Error::WouldWait) => {
+                let (name, shown) = (name.to_owned(), name.to_owned());
+                self.answer(
+                    move || format!("lookup {shown:?} in {parent}"),
+                    move |fs, wait| fs.lookup(ino(parent), &name, wait),
+                    send,
+                );
+            }
+            found => send(logged(|| format!("lookup {name:?} in {parent}"), start, found)),
         }
     }
 
@@ -167,10 +265,11 @@ impl Filesystem for Kernel {
         _fh: Option<FileHandle>,
         reply: ReplyAttr,
     ) {
-        match self.at_once(|| format!("getattr {number}"), |fs| fs.getattr(ino(number))) {
-            Ok(attr) => reply.attr(&TTL, &file_attr(&attr)),
-            Err(errno) => reply.error(errno),
-        }
+        self.answer(
+            move || format!("getattr {number}"),
+            move |fs, wait| fs.getattr(ino(number), wait),
+            move |result| reply_attr(reply, result),
+        );
     }
 
     fn setattr(
@@ -184,7 +283,7 @@ impl Filesystem for Kernel {
         atime: Option<TimeOrNow>,
         mtime: Option<TimeOrNow>,
         _ctime: Option<SystemTime>,
-        _fh: Option<FileHandle>,
+        handle: Option<FileHandle>,
         _crtime: Option<SystemTime>,
         _chgtime: Option<SystemTime>,
         _bkuptime: Option<SystemTime>,
@@ -195,11 +294,8 @@ impl Filesystem for Kernel {
         let set = SetAttr { mode, uid, gid, size, atime, mtime };
         self.answer(
             move || format!("setattr {number} {set:?}"),
-            move |fs, wait| fs.setattr(ino(number), &set, wait),
-            move |result| match result {
-                Ok(attr) => reply.attr(&TTL, &file_attr(&attr)),
-                Err(errno) => reply.error(errno),
-            },
+            move |fs, wait| fs.setattr(ino(number), &set, handle.map(fh), wait),
+            move |result| reply_attr(reply, result),
         );
     }
 
@@ -324,7 +420,7 @@ impl Filesystem for Kernel {
     fn open(&self, _request: &Request, number: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let mode = open_mode(flags);
         match self.at_once(|| format!("open {number} {mode:?}"), |fs| fs.open(ino(number), mode)) {
-            Ok(handle) => reply.opened(FileHandle(handle.0), open_flags(mode)),
+            Ok(handle) => reply.opened(FileHandle(handle.0), open_flags(handle, mode)),
             Err(errno) => reply.error(errno),
         }
     }
@@ -347,11 +443,11 @@ impl Filesystem for Kernel {
         );
         match made {
             Ok((attr, handle)) => reply.created(
-                &TTL,
+                lasts(&attr),
                 &file_attr(&attr),
                 GENERATION,
                 FileHandle(handle.0),
-                open_flags(open),
+                open_flags(handle, open),
             ),
             Err(errno) => reply.error(errno),
         }
@@ -467,16 +563,9 @@ impl Filesystem for Kernel {
         number: INodeNo,
         _handle: FileHandle,
         offset: u64,
-        mut reply: ReplyDirectory,
+        reply: ReplyDirectory,
     ) {
-        let start = Instant::now();
-        let listed = self.fs.readdir(ino(number), offset, false, |entry| {
-            reply.add(INodeNo(entry.ino.0), entry.cookie, file_type(entry.kind), entry.name)
-        });
-        match logged(|| format!("readdir {number} behind {offset}"), start, listed) {
-            Ok(()) => reply.ok(),
-            Err(errno) => reply.error(errno),
-        }
+        self.list(number, offset, reply);
     }
 
     fn readdirplus(
@@ -485,18 +574,9 @@ impl Filesystem for Kernel {
         number: INodeNo,
         _handle: FileHandle,
         offset: u64,
-        mut reply: ReplyDirectoryPlus,
+        reply: ReplyDirectoryPlus,
     ) {
-        let start = Instant::now();
-        let listed = self.fs.readdir(ino(number), offset, true, |entry| {
-            let Some(attr) = &entry.attr else { return false };
-            let number = INodeNo(entry.ino.0);
-            reply.add(number, entry.cookie, entry.name, &TTL, &file_attr(attr), GENERATION)
-        });
-        match logged(|| format!("readdirplus {number} behind {offset}"), start, listed) {
-            Ok(()) => reply.ok(),
-            Err(errno) => reply.error(errno),
-        }
+        self.list(number, offset, reply);
     }
 
     fn fsyncdir(

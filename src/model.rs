@@ -50,6 +50,61 @@ impl fmt::Display for GistId {
     }
 }
 
+/// A commit of a gist: hex digits, as the API spells them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct CommitId(Arc<str>);
+
+impl CommitId {
+    /// Accepts 7 to 64 hex digits, or `None`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let hex = text.chars().all(|c| c.is_ascii_hexdigit() && !c.is_ascii_uppercase());
+        ((7..=64).contains(&text.len()) && hex).then(|| Self(text.into()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first seven digits, as git shows them.
+    pub fn short(&self) -> &str {
+        self.0.get(..7).unwrap_or(&self.0)
+    }
+}
+
+impl TryFrom<String> for CommitId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text).ok_or_else(|| format!("{text:?} is no commit"))
+    }
+}
+
+impl fmt::Display for CommitId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The number of a comment on a gist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CommentId(pub u64);
+
+impl CommentId {
+    /// Accepts decimal digits without a sign or zeros before them, or `None`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let id = Self(text.parse().ok()?);
+        (id.to_string() == text).then_some(id)
+    }
+}
+
+impl fmt::Display for CommentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// The name of a file in a gist exactly as the API spells it; any text but the empty one.
 ///
 /// It may hold what no path can (`/`, NUL, 300 bytes): what the user sees instead is the
@@ -365,6 +420,21 @@ mod tests {
             assert_eq!(GistId::parse(bad), None, "{bad}");
         }
         assert_eq!(GistId::parse("42").map(|id| id.short().to_owned()).as_deref(), Some("42"));
+    }
+
+    #[test]
+    fn a_commit_is_hex_digits_and_a_comment_a_number_written_one_way() {
+        let long = "0123456789abcdef0123456789abcdef01234567";
+        let commit = CommitId::parse(long).expect("a commit");
+        assert_eq!((commit.as_str(), commit.short()), (long, "0123456"));
+        assert_eq!(CommitId::parse("0123456").as_ref().map(CommitId::short), Some("0123456"));
+        for wrong in ["", "012345", "012345g", "ABCDEF0", "../../x", "012345é", &"0".repeat(65)] {
+            assert_eq!(CommitId::parse(wrong), None, "{wrong}");
+        }
+        assert_eq!(CommentId::parse("42"), Some(CommentId(42)));
+        for wrong in ["", "+42", "042", "4 2", "-1", "18446744073709551616"] {
+            assert_eq!(CommentId::parse(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

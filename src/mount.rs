@@ -10,7 +10,7 @@ use fuser::{INodeNo, MountOption, Notifier, Session, SessionACL};
 
 use self::control::{Asker, Reply};
 use crate::api::github::GitHub;
-use crate::api::{ApiError, GistApi};
+use crate::api::{Api, ApiError};
 use crate::config::Config;
 use crate::error::Error;
 use crate::exit::{Exit, Failure};
@@ -88,7 +88,7 @@ impl Mount {
             delete_limit: config.delete_limit,
             ..SyncOptions::default()
         };
-        let api: Arc<dyn GistApi> = Arc::new(api);
+        let api: Arc<dyn Api> = Arc::new(api);
         let syncer = Arc::new(Syncer::new(Arc::new(store), api, options));
         if !syncer.was_listed().map_err(unusable_state)?
             && let Err(error) = syncer.refresh_all(Time::now())

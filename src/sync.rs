@@ -13,7 +13,7 @@ pub use self::drain::Progress;
 use self::queue::Queue;
 use self::reach::Reach;
 use self::turn::Limit;
-use crate::api::GistApi;
+use crate::api::Api;
 use crate::api::pace::Pace;
 use crate::error::Error;
 use crate::model::{FileName, GistId, Time};
@@ -30,6 +30,7 @@ pub mod hold;
 pub mod lines;
 mod lost;
 pub mod merge;
+mod others;
 mod overwritten;
 pub mod owed;
 pub mod plan;
@@ -43,6 +44,7 @@ mod rounds_tests;
 #[cfg(test)]
 mod sample;
 mod send;
+pub mod social;
 pub mod standing;
 mod take;
 mod texts;
@@ -141,6 +143,7 @@ pub struct Syncer {
     clock: Clock,
     sleep: Sleep,
     bodies: Bodies,
+    others: others::Others,
     watcher: OnceLock<Weak<dyn Watcher>>,
     /// Held by whoever changes something on GitHub: one at a time. Before every other lock.
     mutation: Mutex<()>,
@@ -196,7 +199,7 @@ enum Refresh {
 
 impl Syncer {
     /// Joins a store and an API. Nothing runs until [`Syncer::start`].
-    pub fn new(store: Arc<Store>, api: Arc<dyn GistApi>, options: Options) -> Self {
+    pub fn new(store: Arc<Store>, api: Arc<dyn Api>, options: Options) -> Self {
         let bodies = Bodies::new(options.parallel);
         let clock: Clock = Arc::new(Time::now);
         let api = Reach::new(api, Arc::clone(&clock), options.refresh);
@@ -208,6 +211,7 @@ impl Syncer {
             clock,
             sleep: Arc::new(std::thread::sleep),
             bodies,
+            others: others::Others::default(),
             watcher: OnceLock::new(),
             mutation: Mutex::default(),
             burying: Mutex::default(),

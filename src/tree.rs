@@ -10,7 +10,10 @@ use std::sync::Arc;
 use crate::model::FileName;
 use crate::store::gist::GistKey;
 
+pub mod hidden;
 pub mod names;
+
+use self::hidden::Hidden;
 
 /// The number the kernel knows a file or directory by.
 ///
@@ -34,6 +37,8 @@ pub enum Place {
     Gist(GistKey),
     /// A file in a gist.
     File(GistKey, FileName),
+    /// What no listing shows.
+    Hidden(Hidden),
     /// Something that lost its name and is still open or remembered.
     Gone,
 }
@@ -79,6 +84,8 @@ pub struct Tree {
     nodes: HashMap<Ino, Node>,
     root: Directory,
     gists: HashMap<GistKey, GistNode>,
+    /// Hidden places that have a number, by directory and name.
+    hidden: HashMap<(Ino, Arc<str>), Ino>,
     next: u64,
 }
 
@@ -89,6 +96,7 @@ impl Default for Tree {
             nodes: HashMap::from([(Ino::ROOT, root)]),
             root: Directory::default(),
             gists: HashMap::new(),
+            hidden: HashMap::new(),
             // Smaller numbers are cookies for `.` and `..` in listings.
             next: 16,
         }
@@ -136,8 +144,36 @@ impl Tree {
         match self.place(ino)? {
             Place::Root => Some(&self.root),
             Place::Gist(key) => self.gists.get(key).map(|gist| &gist.names),
-            Place::File(..) | Place::Gone => None,
+            Place::File(..) | Place::Hidden(_) | Place::Gone => None,
         }
+    }
+
+    /// The number of a hidden place, given when it is first asked for. A name that stands for
+    /// another place than before gets a new one.
+    pub fn hidden(&mut self, parent: Ino, name: &str, place: &Hidden) -> Ino {
+        let known = self.hidden_child(parent, name);
+        if let Some(ino) = known
+            && self.place(ino) == Some(&Place::Hidden(place.clone()))
+        {
+            return ino;
+        }
+        self.lose_hidden(parent, name);
+        let shown: Arc<str> = name.into();
+        let ino = self.add(Place::Hidden(place.clone()), parent, Arc::clone(&shown));
+        self.hidden.insert((parent, shown), ino);
+        ino
+    }
+
+    /// The number of a hidden place, if it has one.
+    pub fn hidden_child(&self, parent: Ino, name: &str) -> Option<Ino> {
+        self.hidden.get(&(parent, name.into())).copied()
+    }
+
+    /// Takes the name of a hidden place away; the number stays with whoever holds it.
+    pub fn lose_hidden(&mut self, parent: Ino, name: &str) -> Option<Ino> {
+        let ino = self.hidden.remove(&(parent, name.into()))?;
+        self.lose(ino);
+        Some(ino)
     }
 
     /// How many gists there are.
@@ -278,7 +314,7 @@ impl Tree {
     pub fn name_of(&self, directory: Ino, shown: &str) -> Option<&FileName> {
         match self.place(self.child(directory, shown)?)? {
             Place::File(_, name) => Some(name),
-            Place::Root | Place::Gist(_) | Place::Gone => None,
+            Place::Root | Place::Gist(_) | Place::Hidden(_) | Place::Gone => None,
         }
     }
 
@@ -303,11 +339,20 @@ impl Tree {
         if ino == Ino::ROOT {
             return;
         }
-        if let Some(node) = self.nodes.get_mut(&ino) {
-            node.lookups = node.lookups.saturating_sub(count);
-            if node.lookups == 0 && node.place == Place::Gone {
+        let Some(node) = self.nodes.get_mut(&ino) else { return };
+        node.lookups = node.lookups.saturating_sub(count);
+        if node.lookups > 0 {
+            return;
+        }
+        match node.place {
+            Place::Gone => drop(self.nodes.remove(&ino)),
+            // Made anew when it is next asked for: there is no end of them.
+            Place::Hidden(_) => {
+                let name = (node.parent, Arc::clone(&node.shown));
+                self.hidden.remove(&name);
                 self.nodes.remove(&ino);
             }
+            Place::Root | Place::Gist(_) | Place::File(..) => {}
         }
     }
 }

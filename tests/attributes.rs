@@ -60,7 +60,7 @@ impl World {
     }
 
     fn stat(&self, ino: Ino) -> Attr {
-        self.fs.getattr(ino).unwrap()
+        self.fs.getattr(ino, Wait::No).unwrap()
     }
 }
 
@@ -89,7 +89,7 @@ fn what_is_renamed_over_while_open_has_no_name_and_a_new_ctime() {
     assert_eq!((orphan.nlink, world.stat(new).nlink), (0, 1));
     assert!(orphan.ctime > before.ctime && orphan.mtime == before.mtime);
     let set = SetAttr { mode: Some(0o640), size: Some(3), ..SetAttr::default() };
-    let changed = world.fs.setattr(old, &set, Wait::No).unwrap();
+    let changed = world.fs.setattr(old, &set, None, Wait::No).unwrap();
     assert_eq!((changed.mode, changed.size, changed.nlink), (0o640, 3, 0));
     assert_eq!(&*world.fs.read(fh, 0, 9, Wait::No).unwrap(), b"\0\0\0");
 }

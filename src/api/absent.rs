@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 
+use super::social::{Comment, Commit, Fork, Sheet, SheetRequest, Single, SocialApi};
 use super::{
-    Account, ApiError, Fetched, FullGist, GistApi, NewGist, Page, PageRequest, Patch, Quota,
+    Account, Api, ApiError, Fetched, FullGist, GistApi, NewGist, Page, PageRequest, Patch, Quota,
 };
-use crate::model::{GistId, RemoteFile};
+use crate::model::{CommentId, CommitId, GistId, RemoteFile, Snapshot};
 
 /// Answers every question with [`ApiError::Unreachable`].
 pub struct Absent;
@@ -28,7 +29,7 @@ impl GistApi for Absent {
         nobody()
     }
 
-    fn revision(&self, _: &GistId, _: &str) -> Result<FullGist, ApiError> {
+    fn revision(&self, _: &GistId, _: &CommitId) -> Result<FullGist, ApiError> {
         nobody()
     }
 
@@ -50,5 +51,62 @@ impl GistApi for Absent {
 
     fn quota(&self) -> Option<Quota> {
         None
+    }
+}
+
+impl Api for Absent {
+    fn social(&self) -> &dyn SocialApi {
+        self
+    }
+}
+
+impl SocialApi for Absent {
+    fn is_starred(&self, _: &GistId) -> Result<bool, ApiError> {
+        nobody()
+    }
+
+    fn star(&self, _: &GistId, _: bool) -> Result<(), ApiError> {
+        nobody()
+    }
+
+    fn fork(&self, _: &GistId) -> Result<Snapshot, ApiError> {
+        nobody()
+    }
+
+    fn forks(&self, _: &GistId, _: &SheetRequest) -> Result<Fetched<Sheet<Fork>>, ApiError> {
+        nobody()
+    }
+
+    fn commits(&self, _: &GistId, _: &SheetRequest) -> Result<Fetched<Sheet<Commit>>, ApiError> {
+        nobody()
+    }
+
+    fn comments(&self, _: &GistId, _: &SheetRequest) -> Result<Fetched<Sheet<Comment>>, ApiError> {
+        nobody()
+    }
+
+    fn comment(
+        &self,
+        _: &GistId,
+        _: CommentId,
+        _: Option<&str>,
+    ) -> Result<Fetched<Single<Comment>>, ApiError> {
+        nobody()
+    }
+
+    fn add_comment(&self, _: &GistId, _: &str) -> Result<Comment, ApiError> {
+        nobody()
+    }
+
+    fn edit_comment(&self, _: &GistId, _: CommentId, _: &str) -> Result<Comment, ApiError> {
+        nobody()
+    }
+
+    fn delete_comment(&self, _: &GistId, _: CommentId) -> Result<(), ApiError> {
+        nobody()
+    }
+
+    fn gist_json(&self, _: &GistId, _: Option<&str>) -> Result<Fetched<Single<Bytes>>, ApiError> {
+        nobody()
     }
 }

@@ -9,13 +9,16 @@ pub use super::http::{SetupError, Timeouts};
 
 use super::host::{Endpoint, authority};
 use super::http::{Answer, Call, Http};
+use super::social::SocialApi;
 use super::token::Token;
 use super::wire::{self, Told};
 use super::{
-    Account, ApiError, Fetched, FullGist, GistApi, NewGist, Page, PageAddress, PageRequest, Patch,
-    Quota, link, status,
+    Account, Api, ApiError, Fetched, FullGist, GistApi, NewGist, Page, PageAddress, PageRequest,
+    Patch, Quota, link, status,
 };
-use crate::model::{GistId, RemoteFile, Time};
+use crate::model::{CommitId, GistId, RemoteFile, Time};
+
+mod social;
 
 /// The most bytes of a page: a hundred gists of three hundred files stay well below.
 const MOST_OF_A_LIST: u64 = 16 << 20;
@@ -88,11 +91,22 @@ impl GitHub {
                 Ok(first(&["gists"], *since))
             }
             PageAddress::User { login, since } => Ok(first(&["users", login, "gists"], *since)),
-            PageAddress::Next(link) => match endpoint.api().join(link) {
-                Ok(url) if endpoint.covers(&url) => Ok(url),
-                Ok(url) => Err(self.nonsense(format!("its next page is at {}", authority(&url)))),
-                Err(_) => Err(self.nonsense("its next page has no address".into())),
-            },
+            PageAddress::Starred { since } => {
+                self.signed_in()?;
+                Ok(first(&["gists", "starred"], *since))
+            }
+            PageAddress::Public { since } => Ok(first(&["gists", "public"], *since)),
+            PageAddress::Next(link) => self.next_url(link),
+        }
+    }
+
+    /// Where a `Link` header leads, if the token may go there.
+    fn next_url(&self, link: &str) -> Result<Url, ApiError> {
+        let endpoint = self.endpoint();
+        match endpoint.api().join(link) {
+            Ok(url) if endpoint.covers(&url) => Ok(url),
+            Ok(url) => Err(self.nonsense(format!("its next page is at {}", authority(&url)))),
+            Err(_) => Err(self.nonsense("its next page has no address".into())),
         }
     }
 
@@ -137,6 +151,14 @@ impl GitHub {
         }
     }
 
+    /// Not any 2xx says that it is done: a hotel's login page is 200 too.
+    fn done(&self, answer: &Answer) -> Result<(), ApiError> {
+        match answer.status {
+            StatusCode::NO_CONTENT => Ok(()),
+            other => Err(self.nonsense(format!("{other} where nothing is to be told"))),
+        }
+    }
+
     fn nonsense(&self, detail: String) -> ApiError {
         ApiError::Nonsense { host: authority(self.endpoint().api()), detail }
     }
@@ -165,9 +187,8 @@ impl GistApi for GitHub {
         for told in told {
             gists.extend(self.completed(told)?.map(|gist| gist.snapshot));
         }
-        let links = answer.headers.get_all(LINK).iter().filter_map(|link| link.to_str().ok());
-        let next = links.filter_map(link::next).next();
-        Ok(Fetched::New(Page { gists, next, etag: etag(&answer.headers).filter(|_| all) }))
+        let (next, etag) = (next(&answer.headers), etag(&answer.headers).filter(|_| all));
+        Ok(Fetched::New(Page { gists, next, etag }))
     }
 
     fn get(&self, id: &GistId, etag: Option<&str>) -> Result<Fetched<FullGist>, ApiError> {
@@ -179,8 +200,8 @@ impl GistApi for GitHub {
         self.full(&answer, Some(id)).map(Fetched::New)
     }
 
-    fn revision(&self, id: &GistId, commit: &str) -> Result<FullGist, ApiError> {
-        let url = self.endpoint().address(&["gists", id.as_str(), commit]);
+    fn revision(&self, id: &GistId, commit: &CommitId) -> Result<FullGist, ApiError> {
+        let url = self.endpoint().address(&["gists", id.as_str(), commit.as_str()]);
         self.full(&self.read(url, None, MOST_OF_A_GIST)?, Some(id))
     }
 
@@ -202,12 +223,7 @@ impl GistApi for GitHub {
 
     fn delete(&self, id: &GistId) -> Result<(), ApiError> {
         let url = self.endpoint().address(&["gists", id.as_str()]);
-        let answer = self.write(Method::DELETE, url, None)?;
-        // Not any 2xx: a hotel's login page is 200 too, and the gist would still be there.
-        match answer.status {
-            StatusCode::NO_CONTENT => Ok(()),
-            other => Err(self.nonsense(format!("{other} to a deletion"))),
-        }
+        self.done(&self.write(Method::DELETE, url, None)?)
     }
 
     fn quota(&self) -> Option<Quota> {
@@ -225,6 +241,18 @@ fn incomplete(told: Told) -> FullGist {
         gist.snapshot.truncated = true;
     }
     gist
+}
+
+impl Api for GitHub {
+    fn social(&self) -> &dyn SocialApi {
+        self
+    }
+}
+
+/// Where the next page is, as the answer says it.
+fn next(headers: &HeaderMap) -> Option<String> {
+    let links = headers.get_all(LINK).iter().filter_map(|link| link.to_str().ok());
+    links.filter_map(link::next).next()
 }
 
 fn etag(headers: &HeaderMap) -> Option<String> {

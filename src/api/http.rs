@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use reqwest::blocking::{Client, ClientBuilder, RequestBuilder, Response};
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH,
-    LOCATION,
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    IF_NONE_MATCH, LOCATION,
 };
 use reqwest::{Method, StatusCode, Url, redirect};
 
@@ -248,6 +248,9 @@ impl Http {
             let mut request = request(&lent.client).timeout(within);
             if let Some(body) = body {
                 request = request.header(CONTENT_TYPE, "application/json").body(body);
+            } else if call.method != Method::DELETE {
+                // Without it GitHub answers 411 to a request that could have a body.
+                request = request.header(CONTENT_LENGTH, 0);
             }
             let result = exchange(&host, &label, request, most, &|| {}, within);
             noted(&self.api, &lent, result)?

@@ -17,6 +17,7 @@ use super::{FileChange, FullGist, NewGist, Patch};
 use crate::model::{BlobId, FileName, GistId, RemoteFile, Snapshot, Time};
 
 mod bounded;
+pub(super) mod social;
 
 /// A gist as read, and what could not be read of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,7 +211,7 @@ impl Gist {
             html_url: self.html_url.unwrap_or_default(),
             git_url: self.git_pull_url.unwrap_or_default(),
             truncated,
-            revision: history.first().cloned(),
+            revision: history.first().map(ToString::to_string),
             etag: None,
             files,
         };

@@ -1,6 +1,6 @@
 //! Attributes: what `stat` and `df` tell, and what `chmod` and its like change.
 
-use super::{GistFs, Wait, lock};
+use super::{Fh, GistFs, Wait, lock};
 use crate::error::Error;
 use crate::model::{BlobId, Time};
 use crate::store::gist::{Content, Gist, LocalFile, Meta};
@@ -40,6 +40,8 @@ pub struct Attr {
     pub mtime: Time,
     /// Last change of content or attributes.
     pub ctime: Time,
+    /// Whether the kernel is told when any of this changes, or what the name stands for.
+    pub steady: bool,
 }
 
 /// What `chmod`, `chown`, `utimens` and `truncate` change.
@@ -74,8 +76,15 @@ pub struct Room {
 
 impl GistFs {
     /// What `stat` tells of `ino`.
-    pub fn getattr(&self, ino: Ino) -> Result<Attr, Error> {
-        self.attr(&self.tree(), ino)
+    pub fn getattr(&self, ino: Ino, wait: Wait) -> Result<Attr, Error> {
+        let tree = self.tree();
+        match Self::hidden_place(&tree, ino) {
+            Some(place) => {
+                drop(tree);
+                self.hidden_getattr(ino, &place, wait)
+            }
+            None => self.attr(&tree, ino),
+        }
     }
 
     pub(super) fn attr(&self, tree: &Tree, ino: Ino) -> Result<Attr, Error> {
@@ -102,6 +111,7 @@ impl GistFs {
                 }
                 Ok(attr)
             }
+            Place::Hidden(_) => Err(Error::Invalid),
             Place::Gone => {
                 let open = self.opened_file(ino).ok_or(Error::Replaced)?;
                 let live = open.live();
@@ -144,11 +154,23 @@ impl GistFs {
             atime: meta.atime,
             mtime: meta.mtime,
             ctime: meta.ctime,
+            steady: true,
         }
     }
 
-    /// Changes attributes; a size may need the body, and so the network.
-    pub fn setattr(&self, ino: Ino, set: &SetAttr, wait: Wait) -> Result<Attr, Error> {
+    /// Changes attributes; a size may need the body, and so the network. `fh`: it is asked for by
+    /// way of that handle.
+    pub fn setattr(
+        &self,
+        ino: Ino,
+        set: &SetAttr,
+        fh: Option<Fh>,
+        wait: Wait,
+    ) -> Result<Attr, Error> {
+        let hidden = Self::hidden_place(&self.tree(), ino);
+        if let Some(place) = hidden {
+            return self.hidden_setattr(ino, &place, set, fh, wait);
+        }
         self.writable()?;
         if let Some(size) = set.size {
             self.truncate(ino, size, wait)?;
@@ -173,7 +195,7 @@ impl GistFs {
                 change(&mut gist.files.get_mut(name).ok_or(Error::NotFound)?.meta);
                 Ok(())
             })?,
-            Place::Gone => {}
+            Place::Hidden(_) | Place::Gone => {}
         }
         if let Some(open) = self.opened_file(ino) {
             open.change_meta(change);

@@ -2,7 +2,6 @@
 
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use tempfile::NamedTempFile;
@@ -19,6 +18,21 @@ use crate::tree::{Ino, Place, Tree};
 /// [`GistFs::create`], never given again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fh(pub u64);
+
+impl Fh {
+    /// Set in the handles of hidden files.
+    const HIDDEN: u64 = 1 << 63;
+
+    pub(super) fn hidden(self) -> Self {
+        Self(self.0 | Self::HIDDEN)
+    }
+
+    /// Whether what is read by it must not stay in the kernel, and goes on behind the size that
+    /// `stat` told.
+    pub fn is_hidden(self) -> bool {
+        self.0 & Self::HIDDEN != 0
+    }
+}
 
 /// What an `open` is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +59,10 @@ impl GistFs {
             self.writable()?;
         }
         let tree = self.tree();
+        if let Some(place) = Self::hidden_place(&tree, ino) {
+            drop(tree);
+            return self.hidden_open(ino, &place, mode);
+        }
         self.open_in(&tree, ino, mode)
     }
 
@@ -61,7 +79,7 @@ impl GistFs {
                 }
             });
         }
-        let fh = Fh(self.next_handle.fetch_add(1, Ordering::Relaxed));
+        let fh = self.new_handle();
         lock(&self.handles).insert(fh, Arc::new(Handle::new(open, mode.reads, mode.writes)));
         Ok(fh)
     }
@@ -75,7 +93,7 @@ impl GistFs {
         }
         let (key, name) = match place {
             Place::Root | Place::Gist(_) => return Err(Error::IsDirectory),
-            Place::Gone => return Err(Error::Replaced),
+            Place::Hidden(_) | Place::Gone => return Err(Error::Replaced),
             Place::File(key, name) => (*key, name),
         };
         let look = |gist: &Gist| {
@@ -110,6 +128,9 @@ impl GistFs {
 
     /// Up to `size` bytes at `offset`; fewer only at the end of the file.
     pub fn read(&self, fh: Fh, offset: u64, size: u32, wait: Wait) -> Result<Bytes, Error> {
+        if fh.is_hidden() {
+            return self.hidden_read(fh, offset, size, wait);
+        }
         let handle = self.handle(fh)?;
         if !handle.reads && !handle.writes {
             return Err(Error::BadHandle);
@@ -161,12 +182,41 @@ impl GistFs {
         let tree = self.tree();
         match tree.place(ino)? {
             Place::File(key, _) => self.store.look(*key, |gist| Source::of(gist, blob)).flatten(),
-            Place::Root | Place::Gist(_) | Place::Gone => None,
+            Place::Root | Place::Gist(_) | Place::Hidden(_) | Place::Gone => None,
+        }
+    }
+
+    /// Part of a body that is nobody's open file.
+    pub(super) fn body_part(
+        &self,
+        (blob, whole): (BlobId, u64),
+        source: Option<&Source>,
+        offset: u64,
+        size: u32,
+        wait: Wait,
+    ) -> Result<Bytes, Error> {
+        if offset >= whole {
+            return Ok(Bytes::new());
+        }
+        if self.store.fits_memory(whole) {
+            if let Some(body) = self.store.body(blob)? {
+                return Ok(cut(&body, offset, size));
+            }
+        } else if let Some(file) = self.store.blobs.open_checked(blob)? {
+            return read_at(&file, offset, size);
+        }
+        let source = source.ok_or_else(|| Error::Nonsense(format!("body {blob} is not stored")))?;
+        match wait {
+            Wait::No => Err(Error::WouldWait),
+            Wait::Yes => Ok(cut(&self.syncer.body(source)?, offset, size)),
         }
     }
 
     /// Writes all of `data` at `offset`; a gap reads as zeroes.
     pub fn write(&self, fh: Fh, offset: u64, data: &[u8], wait: Wait) -> Result<u32, Error> {
+        if fh.is_hidden() {
+            return self.hidden_write(fh, |_| offset, data, wait);
+        }
         let handle = self.handle(fh)?;
         self.write_to(&handle, data, wait, |_| offset).map(|_| data.len() as u32)
     }
@@ -174,13 +224,14 @@ impl GistFs {
     /// Writes all of `data` at the end. `believed` is where the kernel takes the end to be: it may not
     /// have heard yet that the file changed elsewhere.
     pub fn append(&self, fh: Fh, believed: u64, data: &[u8], wait: Wait) -> Result<u32, Error> {
+        if fh.is_hidden() {
+            return self.hidden_write(fh, |end| end, data, wait);
+        }
         let handle = self.handle(fh)?;
         let begin = self.write_to(&handle, data, wait, |size| size)?;
-        if begin.is_some_and(|begin| begin != believed)
-            && let Some(invalidate) = self.invalidate.get()
-        {
+        if begin.is_some_and(|begin| begin != believed) {
             // The kernel has the new bytes in another place.
-            invalidate(Stale::Node(handle.open.ino));
+            self.tell_stale(Stale::Node(handle.open.ino));
         }
         Ok(data.len() as u32)
     }
@@ -306,6 +357,9 @@ impl GistFs {
         mode: Fallocate,
         wait: Wait,
     ) -> Result<(), Error> {
+        if fh.is_hidden() {
+            return Err(Error::Unsupported);
+        }
         let handle = self.handle(fh)?;
         if !handle.writes {
             return Err(Error::BadHandle);
@@ -321,7 +375,7 @@ impl GistFs {
     }
 }
 
-fn cut(body: &Bytes, offset: u64, size: u32) -> Bytes {
+pub(super) fn cut(body: &Bytes, offset: u64, size: u32) -> Bytes {
     let length = body.len() as u64;
     let start = offset.min(length);
     let end = start.saturating_add(u64::from(size)).min(length);

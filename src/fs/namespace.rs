@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use super::content::{Fh, OpenMode};
+use super::hidden::READ_ONLY;
 use super::{Attr, GistFs, Wait, lock};
 use crate::error::Error;
 use crate::model::FileName;
@@ -45,6 +46,7 @@ impl GistFs {
             Place::Gist(key) => Ok(*key),
             Place::Root => Err(ROOT_FILES),
             Place::File(..) => Err(Error::NotDirectory),
+            Place::Hidden(_) => Err(READ_ONLY),
             Place::Gone => Err(Error::NotFound),
         }
     }
@@ -58,6 +60,10 @@ impl GistFs {
         mode: OpenMode,
     ) -> Result<(Attr, Fh), Error> {
         let mut tree = self.tree();
+        if let Some(place) = Self::hidden_place(&tree, parent) {
+            drop(tree);
+            return self.hidden_create(parent, &place, name, mode);
+        }
         let ino = self.make(&mut tree, parent, name, new, None)?;
         let fh = self.open_in(&tree, ino, mode)?;
         tree.remember(ino);
@@ -67,6 +73,10 @@ impl GistFs {
     /// Makes an empty file.
     pub fn mknod(&self, parent: Ino, name: &OsStr, new: NewNode) -> Result<Attr, Error> {
         let mut tree = self.tree();
+        if let Some(place) = Self::hidden_place(&tree, parent) {
+            drop(tree);
+            return self.hidden_make(parent, &place, name).map(|(attr, _)| attr);
+        }
         let ino = self.make(&mut tree, parent, name, new, None)?;
         tree.remember(ino);
         self.attr(&tree, ino)
@@ -140,6 +150,7 @@ impl GistFs {
         match tree.place(parent).ok_or(Error::NotFound)? {
             Place::Root => {}
             Place::Gist(_) => return Err(FLAT),
+            Place::Hidden(_) => return Err(READ_ONLY),
             Place::File(..) => return Err(Error::NotDirectory),
             Place::Gone => return Err(Error::NotFound),
         }
@@ -171,6 +182,10 @@ impl GistFs {
         self.may_push(wait)?;
         let key = {
             let mut tree = self.tree();
+            if let Some(place) = Self::hidden_place(&tree, parent) {
+                drop(tree);
+                return self.hidden_unlink(parent, &place, name, wait);
+            }
             if tree.place(parent) == Some(&Place::Root) {
                 let shown = name.to_str().ok_or(Error::NotFound)?;
                 return Err(match tree.child(parent, shown) {
@@ -210,6 +225,10 @@ impl GistFs {
         let key = {
             let mut tree = self.tree();
             let shown = name.to_str().ok_or(Error::NotFound)?;
+            let hidden = Self::hidden_place(&tree, parent).is_some();
+            if hidden || Self::hidden_door(&tree, parent, shown).is_some() {
+                return Err(READ_ONLY);
+            }
             if let Some(Place::Gist(key)) = tree.place(parent) {
                 let key = *key;
                 self.learn(&mut tree, key);
@@ -217,7 +236,9 @@ impl GistFs {
             let ino = tree.child(parent, shown).ok_or(Error::NotFound)?;
             let key = match tree.place(ino).ok_or(Error::NotFound)? {
                 Place::Gist(key) => *key,
-                Place::Root | Place::File(..) | Place::Gone => return Err(Error::NotDirectory),
+                Place::Root | Place::File(..) | Place::Hidden(_) | Place::Gone => {
+                    return Err(Error::NotDirectory);
+                }
             };
             self.drop_empty(&mut tree, key)?;
             key

@@ -17,6 +17,9 @@ impl GistFs {
     ///
     /// With write-through it also returns GitHub's answer, and may need to wait for it.
     pub fn flush(&self, fh: Fh, wait: Wait) -> Result<(), Error> {
+        if fh.is_hidden() {
+            return self.hidden_flush(fh, wait);
+        }
         let handle = self.handle(fh)?;
         if !handle.open.live().dirty {
             return Ok(());
@@ -32,7 +35,7 @@ impl GistFs {
         let place = self.tree().place(handle.open.ino).cloned();
         match place {
             Some(Place::File(key, name)) => self.push_through(key, Some(&name)),
-            Some(Place::Root | Place::Gist(_) | Place::Gone) | None => Ok(()),
+            Some(Place::Root | Place::Gist(_) | Place::Hidden(_) | Place::Gone) | None => Ok(()),
         }
     }
 
@@ -118,6 +121,10 @@ impl GistFs {
 
     /// Records what was written and makes it survive a power cut. Sends nothing.
     pub fn fsync(&self, fh: Fh) -> Result<(), Error> {
+        if fh.is_hidden() {
+            // It is saved when it is closed.
+            return Ok(());
+        }
         let handle = self.handle(fh)?;
         self.record(&handle.open)?;
         let blob = match &*handle.open.body() {
@@ -134,6 +141,9 @@ impl GistFs {
 
     /// Ends an `open`. The last writable one starts the clock for the upload.
     pub fn release(&self, fh: Fh) -> Result<(), Error> {
+        if fh.is_hidden() {
+            return self.hidden_release(fh);
+        }
         let Some(handle) = lock(&self.handles).remove(&fh) else { return Err(Error::BadHandle) };
         let recorded = if handle.writes { self.record(&handle.open) } else { Ok(()) };
         let ino = handle.open.ino;

@@ -37,6 +37,16 @@ impl GistFs {
         wait: Wait,
     ) -> Result<(), Error> {
         self.writable()?;
+        let hidden = [parent, new_parent].map(|ino| Self::hidden_place(&self.tree(), ino));
+        if let [Some(place), _] | [None, Some(place)] = &hidden {
+            if parent != new_parent {
+                return Err(Error::CrossDevice);
+            }
+            if mode == RenameMode::Exchange {
+                return Err(Error::Invalid);
+            }
+            return self.hidden_rename((parent, place), (name, new_name), mode, wait);
+        }
         self.may_push(wait)?;
         let pushes = loop {
             match self.rename_now(parent, name, new_parent, new_name, mode)? {
@@ -91,7 +101,7 @@ impl GistFs {
                 }
                 self.rename_file(&mut tree, (key, &old), (target, &new), mode)
             }
-            Some(Place::Root | Place::Gone) | None => Err(Error::NotFound),
+            Some(Place::Root | Place::Hidden(_) | Place::Gone) | None => Err(Error::NotFound),
         }
     }
 
@@ -109,7 +119,7 @@ impl GistFs {
         }
         let there = match tree.child(Ino::ROOT, name.as_str()).and_then(|ino| tree.place(ino)) {
             Some(Place::Gist(other)) => Some(*other),
-            Some(Place::Root | Place::File(..) | Place::Gone) | None => None,
+            Some(Place::Root | Place::File(..) | Place::Hidden(_) | Place::Gone) | None => None,
         };
         match (mode, there) {
             (_, Some(same)) if same == key && mode != RenameMode::NoReplace => {

@@ -105,9 +105,12 @@ pub(super) fn open_mode(flags: OpenFlags) -> OpenMode {
 }
 
 /// What the kernel may do with an open file: keep its pages, since it is told when they change;
-/// and spare the flush of what cannot have been written.
-pub(super) fn open_flags(mode: OpenMode) -> FopenFlags {
-    let mut flags = FopenFlags::FOPEN_KEEP_CACHE;
+/// and spare the flush of what cannot have been written. Of a hidden file it keeps nothing.
+pub(super) fn open_flags(fh: Fh, mode: OpenMode) -> FopenFlags {
+    let mut flags = match fh.is_hidden() {
+        true => FopenFlags::FOPEN_DIRECT_IO,
+        false => FopenFlags::FOPEN_KEEP_CACHE,
+    };
     if !mode.writes {
         flags |= FopenFlags::FOPEN_NOFLUSH;
     }
@@ -162,6 +165,7 @@ mod tests {
             atime: Time(0),
             mtime: Time(0),
             ctime: Time(0),
+            steady: true,
         };
         let told = file_attr(&attr);
         assert_eq!((told.blocks, told.perm, told.ino), (2, 0o644, INodeNo(17)));

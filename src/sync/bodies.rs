@@ -156,7 +156,7 @@ impl Syncer {
     }
 
     /// Whoever asks for another body just now need not wait in vain too, unless something came.
-    fn waited_in_vain(&self, since: Instant, error: &Error) {
+    pub(super) fn waited_in_vain(&self, since: Instant, error: &Error) {
         let (Error::Unreachable(_) | Error::TimedOut(_)) = error else { return };
         if self.api.hush().is_none() && self.api.trouble().is_none() {
             log::warn!("a body does not come: {error}");

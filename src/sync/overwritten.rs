@@ -12,7 +12,7 @@ use super::merge::{Lines, Triple};
 use super::{GistChange, Syncer};
 use crate::api::{ApiError, FullGist, GistApi};
 use crate::error::Error;
-use crate::model::{BlobId, FileName, RemoteFile, Snapshot, Time};
+use crate::model::{BlobId, CommitId, FileName, RemoteFile, Snapshot, Time};
 use crate::store::gist::{Attempt, Content, Gist, GistKey, LocalFile};
 
 /// So many commits are looked at; more come to pass only where several machines write in a loop.
@@ -50,7 +50,8 @@ impl Syncer {
             Ok(Some(foreign)) => foreign,
             Ok(None) => return,
             Err(error) => {
-                let revisions = unknown.join(" ");
+                let revisions: Vec<&str> = unknown.iter().map(CommitId::as_str).collect();
+                let revisions = revisions.join(" ");
                 log::warn!(
                     "{id}: changed on GitHub just before our change, and cannot be compared: {error}; it is in the history as {revisions}"
                 );
@@ -79,7 +80,11 @@ impl Syncer {
     }
 
     /// The newest of these commits that no request of ours made.
-    fn foreign(&self, gist: &Gist, commits: &[String]) -> Result<Option<Arc<Snapshot>>, ApiError> {
+    fn foreign(
+        &self,
+        gist: &Gist,
+        commits: &[CommitId],
+    ) -> Result<Option<Arc<Snapshot>>, ApiError> {
         let Some(base) = &gist.base else { return Ok(None) };
         for commit in commits.iter().take(MOST_COMMITS) {
             let full = self.api.revision(&base.id, commit)?;
@@ -166,9 +171,9 @@ impl Overwritten {
 }
 
 /// The commits between the one we knew and ours, newest first.
-fn commits_between<'a>(base: &Snapshot, history: &'a [String]) -> &'a [String] {
-    let known = base.revision.as_ref();
-    let at = known.and_then(|known| history.iter().position(|commit| commit == known));
+fn commits_between<'a>(base: &Snapshot, history: &'a [CommitId]) -> &'a [CommitId] {
+    let known = base.revision.as_deref();
+    let at = known.and_then(|known| history.iter().position(|commit| commit.as_str() == known));
     at.and_then(|at| history.get(1..at)).unwrap_or_default()
 }
 

@@ -8,10 +8,12 @@ use bytes::Bytes;
 
 use super::Clock;
 use crate::api::{
-    Account, ApiError, Fetched, FullGist, GistApi, NewGist, Page, PageRequest, Patch, Quota,
+    Account, Api, ApiError, Fetched, FullGist, GistApi, NewGist, Page, PageRequest, Patch, Quota,
 };
 use crate::error::Error;
-use crate::model::{GistId, RemoteFile, Time};
+use crate::model::{CommitId, GistId, RemoteFile, Time};
+
+mod social;
 
 /// The first pause between two tries while there is no network.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -24,7 +26,7 @@ const DETOUR: Duration = Duration::from_secs(30);
 
 /// A [`GistApi`] that remembers how it went.
 pub(super) struct Reach {
-    api: Arc<dyn GistApi>,
+    api: Arc<dyn Api>,
     clock: Clock,
     longest: Duration,
     /// A leaf: held to look and to note, never across a request.
@@ -63,7 +65,7 @@ enum Asks {
 
 impl Reach {
     /// What `api` offers; while there is no network, at least every `refresh` is tried again.
-    pub(super) fn new(api: Arc<dyn GistApi>, clock: Clock, refresh: Duration) -> Self {
+    pub(super) fn new(api: Arc<dyn Api>, clock: Clock, refresh: Duration) -> Self {
         let longest = refresh.min(LONGEST).max(SHORTEST);
         Self { api, clock, longest, state: Mutex::default(), turned: OnceLock::new() }
     }
@@ -208,7 +210,7 @@ impl GistApi for Reach {
         self.note(Asks::Reads, self.api.get(id, etag))
     }
 
-    fn revision(&self, id: &GistId, commit: &str) -> Result<FullGist, ApiError> {
+    fn revision(&self, id: &GistId, commit: &CommitId) -> Result<FullGist, ApiError> {
         self.note(Asks::Reads, self.api.revision(id, commit))
     }
 
@@ -254,6 +256,8 @@ mod tests {
     use std::collections::VecDeque;
     use std::sync::atomic::{AtomicI64, Ordering};
 
+    use crate::api::absent::Absent;
+    use crate::api::social::SocialApi;
     use crate::model::{BlobId, FileName};
 
     /// Answers every request with the next of its results, then well.
@@ -283,7 +287,7 @@ mod tests {
             self.next(Some(Fetched::NotModified))
         }
 
-        fn revision(&self, _: &GistId, _: &str) -> Result<FullGist, ApiError> {
+        fn revision(&self, _: &GistId, _: &CommitId) -> Result<FullGist, ApiError> {
             self.next(None)
         }
 
@@ -308,6 +312,12 @@ mod tests {
         }
     }
 
+    impl Api for Canned {
+        fn social(&self) -> &dyn SocialApi {
+            &Absent
+        }
+    }
+
     struct World {
         api: Arc<Canned>,
         now: Arc<AtomicI64>,
@@ -320,7 +330,7 @@ mod tests {
             let (api, now) = (Arc::new(Canned::default()), Arc::new(AtomicI64::new(0)));
             let seconds = Arc::clone(&now);
             let clock: Clock = Arc::new(move || Time::new(seconds.load(Ordering::Relaxed), 0));
-            let canned: Arc<dyn GistApi> = Arc::clone(&api) as _;
+            let canned: Arc<dyn Api> = Arc::clone(&api) as _;
             let reach = Reach::new(canned, clock, Duration::from_secs(refresh));
             let turns = Arc::new(Mutex::default());
             let heard: Arc<Mutex<Vec<bool>>> = Arc::clone(&turns);

@@ -293,6 +293,8 @@ fn address(page: &PageAddress) -> String {
     match page {
         PageAddress::Own { .. } => "own".into(),
         PageAddress::User { login, .. } => format!("user {login}"),
+        PageAddress::Starred { .. } => "starred".into(),
+        PageAddress::Public { .. } => "public".into(),
         PageAddress::Next(url) => url.clone(),
     }
 }

@@ -7,9 +7,13 @@ use tempfile::TempDir;
 use super::bodies::Source;
 use super::upload::Failure;
 use super::*;
+use crate::api::absent::Absent;
 use crate::api::retry::Repeatable;
-use crate::api::{Account, ApiError, Fetched, FullGist, NewGist, Page, PageRequest, Patch, Quota};
-use crate::model::RemoteFile;
+use crate::api::social::SocialApi;
+use crate::api::{
+    Account, ApiError, Fetched, FullGist, GistApi, NewGist, Page, PageRequest, Patch, Quota,
+};
+use crate::model::{CommitId, RemoteFile};
 
 /// Answers lists with the next of its errors, then well and empty.
 #[derive(Default)]
@@ -51,7 +55,7 @@ impl GistApi for Canned {
         Err(self.errors.lock().unwrap().pop_front().unwrap_or(ApiError::NotFound))
     }
 
-    fn revision(&self, _: &GistId, _: &str) -> Result<FullGist, ApiError> {
+    fn revision(&self, _: &GistId, _: &CommitId) -> Result<FullGist, ApiError> {
         Err(ApiError::NotFound)
     }
 
@@ -73,6 +77,12 @@ impl GistApi for Canned {
 
     fn quota(&self) -> Option<Quota> {
         *self.quota.lock().unwrap()
+    }
+}
+
+impl Api for Canned {
+    fn social(&self) -> &dyn SocialApi {
+        &Absent
     }
 }
 

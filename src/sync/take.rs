@@ -11,7 +11,7 @@ use super::{GistChange, Syncer};
 use crate::api::retry::Repeatable;
 use crate::api::{ApiError, Fetched, FullGist, GistApi};
 use crate::error::Error;
-use crate::model::{BlobId, FileName, Snapshot, Time};
+use crate::model::{BlobId, CommitId, FileName, Snapshot, Time};
 use crate::store::gist::{Attempt, Gist, GistKey, LocalFile};
 use crate::store::shed::Shed;
 
@@ -66,14 +66,16 @@ impl Syncer {
         key: GistKey,
         base: &Snapshot,
         seen: &Snapshot,
-        history: Option<&[String]>,
+        history: Option<&[CommitId]>,
         now: Time,
     ) -> bool {
         if !self.reads_may_lag(key, now) {
             return false;
         }
         match (&base.revision, history) {
-            (Some(known), Some(history)) if history.first() == Some(known) => {
+            (Some(known), Some(history))
+                if history.first().is_some_and(|newest| newest.as_str() == known) =>
+            {
                 // A description makes no commit. Unless the commit itself was the newest we knew,
                 // only the second can tell.
                 let by_commit = self.store.look(key, |gist| gist.upload.by_commit) == Some(true);
@@ -81,7 +83,9 @@ impl Syncer {
                 let stale = since.is_lt() || (since.is_eq() && !by_commit);
                 stale && !seen.same_content(base)
             }
-            (Some(known), Some(history)) if !history.is_empty() => !history.contains(known),
+            (Some(known), Some(history)) if !history.is_empty() => {
+                !history.iter().any(|commit| commit.as_str() == known)
+            }
             // A list tells no revision. Within one second it cannot tell before from after.
             (Some(_) | None, _) => {
                 seen.updated_at < base.updated_at

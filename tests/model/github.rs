@@ -9,11 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use gistfs::api::absent::Absent;
+use gistfs::api::social::SocialApi;
 use gistfs::api::{
-    Account, ApiError, Fetched, FileChange, FullGist, GistApi, NewGist, Page, PageAddress,
+    Account, Api, ApiError, Fetched, FileChange, FullGist, GistApi, NewGist, Page, PageAddress,
     PageRequest, Patch, Quota,
 };
-use gistfs::model::{BlobId, FileName, GistId, RemoteFile, Snapshot, Time};
+use gistfs::model::{BlobId, CommitId, FileName, GistId, RemoteFile, Snapshot, Time};
 use gistfs::store::scratch;
 
 /// A clock that moves only when told to; GitHub and the mount under test share it.
@@ -592,7 +594,11 @@ impl Remote {
         snapshot.revision = self.history.first().cloned();
         snapshot.etag = Some(format!("\"{}\"", self.etag));
         let bodies = self.files.values().map(|body| (BlobId::of(body), body.clone())).collect();
-        FullGist { snapshot, bodies, history: self.history.clone() }
+        FullGist {
+            snapshot,
+            bodies,
+            history: self.history.iter().filter_map(|id| CommitId::parse(id)).collect(),
+        }
     }
 }
 
@@ -606,6 +612,12 @@ fn missing_files() -> ApiError {
     ApiError::Refused { status: 422, message: "Validation Failed (missing_field: files)".into() }
 }
 
+impl Api for FakeGitHub {
+    fn social(&self) -> &dyn SocialApi {
+        &Absent
+    }
+}
+
 impl GistApi for FakeGitHub {
     fn account(&self) -> Result<Account, ApiError> {
         Ok(Account { login: "me".into(), scopes: Some(vec!["gist".into()]) })
@@ -617,6 +629,9 @@ impl GistApi for FakeGitHub {
             PageAddress::User { login, since } => {
                 assert_eq!(login, "me");
                 (*since, 0)
+            }
+            PageAddress::Starred { .. } | PageAddress::Public { .. } => {
+                return Err(ApiError::NotFound);
             }
             PageAddress::Next(address) => {
                 let numbers: Vec<i64> =
@@ -670,11 +685,11 @@ impl GistApi for FakeGitHub {
         Ok(Fetched::New(full))
     }
 
-    fn revision(&self, id: &GistId, commit: &str) -> Result<FullGist, ApiError> {
+    fn revision(&self, id: &GistId, commit: &CommitId) -> Result<FullGist, ApiError> {
         let mut world = self.world();
         world.counts.revisions += 1;
         let gist = world.gists.get(id).ok_or(ApiError::NotFound)?;
-        let files = gist.versions.get(commit).cloned().ok_or(ApiError::NotFound)?;
+        let files = gist.versions.get(commit.as_str()).cloned().ok_or(ApiError::NotFound)?;
         Ok(Remote { files, ..gist.clone() }.full(id))
     }
 

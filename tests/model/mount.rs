@@ -176,7 +176,8 @@ impl Mount {
 
     /// What a name stands for. The kernel forgets it at once.
     pub(crate) fn attr(&self, directory: Ino, name: &str) -> Result<Attr, Error> {
-        let attr = self.fs().lookup(directory, OsStr::new(name))?;
+        let attr = self.fs().lookup(directory, OsStr::new(name), Wait::No)?;
+        let attr = attr.ok_or(Error::NotFound)?;
         self.fs().forget(attr.ino, 1);
         Ok(attr)
     }
@@ -200,7 +201,8 @@ impl Mount {
 
     /// Opens a file; the number is the kernel's until [`Mount::close`].
     pub(crate) fn open(&self, gist: &str, name: &str, mode: OpenMode) -> Result<(Ino, Fh), Error> {
-        let attr = self.fs().lookup(self.dir(gist)?, OsStr::new(name))?;
+        let attr = self.fs().lookup(self.dir(gist)?, OsStr::new(name), Wait::No)?;
+        let attr = attr.ok_or(Error::NotFound)?;
         match self.fs().open(attr.ino, mode) {
             Ok(fh) => Ok((attr.ino, fh)),
             Err(error) => {
@@ -254,7 +256,7 @@ impl Mount {
         let file = match self.open(gist, name, WRITE) {
             Ok(file) => {
                 let cut = SetAttr { size: Some(0), ..SetAttr::default() };
-                self.fs().setattr(file.0, &cut, Wait::Yes)?;
+                self.fs().setattr(file.0, &cut, None, Wait::Yes)?;
                 file
             }
             Err(Error::NotFound) => self.create(gist, name)?,
@@ -308,7 +310,7 @@ impl Mount {
         loop {
             let mut got = 0;
             // Two at a time, as a kernel with a tiny buffer would.
-            self.fs().readdir(directory, after, plus, |entry| {
+            self.fs().readdir(directory, after, plus, Wait::No, |entry| {
                 if got == 2 {
                     return true;
                 }
@@ -337,7 +339,8 @@ impl Mount {
         let mut seen = Seen::new();
         let words = |error: Error| error.to_string();
         for (gist, ino, attr) in self.names(Ino::ROOT, true).map_err(words)? {
-            let (got, found) = (self.fs().getattr(ino).ok(), self.attr(Ino::ROOT, &gist).ok());
+            let (got, found) =
+                (self.fs().getattr(ino, Wait::No).ok(), self.attr(Ino::ROOT, &gist).ok());
             let Some(attr) = attr.filter(|attr| Some(attr) == got.as_ref() && attr.ino == ino)
             else {
                 return Err(format!("{gist}: listed {attr:?}, stat {got:?}"));
@@ -356,7 +359,7 @@ impl Mount {
                 return Err(format!("{gist} is listed twice"));
             }
         }
-        let links = self.fs().getattr(Ino::ROOT).map_err(words)?.nlink as usize;
+        let links = self.fs().getattr(Ino::ROOT, Wait::No).map_err(words)?.nlink as usize;
         if links == 2 + seen.len() { Ok(seen) } else { Err(format!("the root has {links} links")) }
     }
 
@@ -369,7 +372,7 @@ impl Mount {
         read: bool,
     ) -> Result<SeenFile, String> {
         let words = |error: Error| format!("{gist}/{name}: {error}");
-        let attr = self.fs().getattr(file).map_err(words)?;
+        let attr = self.fs().getattr(file, Wait::No).map_err(words)?;
         let found = self.attr(parent, name).map_err(words)?;
         if attr != found {
             return Err(format!("{gist}/{name}: stat {attr:?}, found {found:?}"));

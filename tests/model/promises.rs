@@ -134,12 +134,12 @@ fn a_file_deleted_while_open_can_be_read_and_written_until_it_is_closed() {
     mount.unlink("g", "a").expect("deleted");
     assert_eq!(mount.read(file.1).expect("read"), b"one\n");
     mount.write(file.1, 4, b"two\n").expect("written");
-    let attr = mount.fs().getattr(file.0).expect("fstat works");
+    let attr = mount.fs().getattr(file.0, Wait::No).expect("fstat works");
     assert_eq!((attr.nlink, attr.size), (0, 8));
     mount.settle();
     assert_eq!(mount.read(file.1).expect("read"), b"one\ntwo\n");
     mount.close(file).expect("closed");
-    assert!(matches!(mount.fs().getattr(file.0), Err(Error::Replaced)));
+    assert!(matches!(mount.fs().getattr(file.0, Wait::No), Err(Error::Replaced)));
     mount.settle();
     assert_eq!(mount.github.texts("g").into_keys().collect::<Vec<_>>(), ["b"]);
 }
@@ -198,7 +198,7 @@ fn holes_read_as_zeroes() {
     assert_eq!((body.len(), body[0], &body[5000..]), (5003, b'x', &b"end"[..]));
     assert!(body[1..5000].iter().all(|byte| *byte == 0));
     let cut = SetAttr { size: Some(6000), ..SetAttr::default() };
-    mount.fs().setattr(file.0, &cut, Wait::Yes).expect("extended");
+    mount.fs().setattr(file.0, &cut, None, Wait::Yes).expect("extended");
     assert_eq!(mount.read(file.1).expect("read")[5003..], [0; 997]);
     mount.close(file).expect("closed");
 }
@@ -526,7 +526,10 @@ fn a_node_that_was_replaced_under_a_reader_sends_whoever_comes_by_its_path_to_th
     mount.close(reader).expect("closed");
     let again = mount.fs().open(reader.0, READ).expect_err("it is gone");
     assert_eq!(again.errno(), libc::ESTALE);
-    assert_eq!(mount.fs().getattr(reader.0).expect_err("it is gone").errno(), libc::ESTALE);
+    assert_eq!(
+        mount.fs().getattr(reader.0, Wait::No).expect_err("it is gone").errno(),
+        libc::ESTALE
+    );
     assert_eq!(mount.text("g", "a.txt"), "theirs\n");
 }
 

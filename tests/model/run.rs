@@ -378,7 +378,7 @@ impl Run {
 
     fn cut(&self, ino: Ino, size: u16) -> Result<(), Error> {
         let set = SetAttr { size: Some(u64::from(size)), ..SetAttr::default() };
-        self.mount.fs().setattr(ino, &set, Wait::Yes).map(drop)
+        self.mount.fs().setattr(ino, &set, None, Wait::Yes).map(drop)
     }
 
     fn save(&mut self, gist: &str, name: &str, bytes: &[u8]) -> Verdict {
@@ -423,7 +423,7 @@ impl Run {
             Err(_) if self.is_lost(file) => return Ok(()),
             Err(error) => return Err(format!("an open file cannot be read: {error}")),
         }
-        let attr = self.mount.fs().getattr(ino).map_err(|error| error.to_string())?;
+        let attr = self.mount.fs().getattr(ino, Wait::No).map_err(|error| error.to_string())?;
         let size = self.reference.body(file).live.len() as u64;
         ensure!(attr.size == size, "an open file's size is {}, not {size}", attr.size);
         Ok(())
@@ -464,7 +464,7 @@ impl Run {
         let Some(gist) = self.gist(gist) else { return Ok(()) };
         let name = self.name(&gist, name);
         let Ok(attr) = self.mount.stat(&gist, &name) else { return Ok(()) };
-        let set = self.mount.fs().setattr(attr.ino, set, Wait::Yes);
+        let set = self.mount.fs().setattr(attr.ino, set, None, Wait::Yes);
         ensure!(set.is_ok_and(|attr| holds(&attr)), "the attribute was not set");
         let attr = self.mount.stat(&gist, &name).map_err(|error| error.to_string())?;
         ensure!(holds(&attr), "the attribute did not stay");

@@ -7,6 +7,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::{File, Gist, Told, Version};
+use crate::model::CommitId;
 
 /// The most gists of a page; a hundred are asked for.
 const MOST_GISTS: usize = 1000;
@@ -22,7 +23,7 @@ pub(super) struct Gists(pub(super) Vec<Told>, pub(super) bool);
 pub(super) struct Files(pub(super) BTreeMap<String, Option<File>>);
 
 /// The commits of a gist, newest first.
-pub(super) struct History(pub(super) Vec<String>);
+pub(super) struct History(pub(super) Vec<CommitId>);
 
 impl<'de> Deserialize<'de> for Gists {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
@@ -90,9 +91,8 @@ impl<'de> Deserialize<'de> for History {
                 let mut commits = Vec::new();
                 while let Some(version) = list.next_element::<Option<Version>>()? {
                     let version = version.and_then(|version| version.version);
-                    let id = |id: &String| id.bytes().all(|byte| byte.is_ascii_hexdigit());
                     if commits.len() < MOST_COMMITS {
-                        commits.extend(version.filter(id));
+                        commits.extend(version.as_deref().and_then(CommitId::parse));
                     }
                 }
                 Ok(History(commits))

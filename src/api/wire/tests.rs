@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::model::CommitId;
 
 const ABC: &str = "f2ba8f84ab5c1bce84a7b441cb1959cfc7093b7f";
 
@@ -106,10 +107,10 @@ fn missing_and_null_are_both_normal() {
     let inner = read(&json!({
         "id": "1", "owner": { "login": null }, "description": null,
         "files": { "gone": null, "": { "raw_url": raw(ABC, ""), "size": 3 } },
-        "history": [null, { "version": null }, { "version": "zz/.." }, { "version": "ab12" }]
+        "history": [null, { "version": null }, { "version": "zz/.." }, { "version": "ab12cd3" }]
     }));
     assert!(inner.gist.snapshot.files.is_empty() && inner.unknown.is_empty());
-    assert_eq!(inner.gist.history, ["ab12"]);
+    assert_eq!(inner.gist.history, [CommitId::parse("ab12cd3").unwrap()]);
 }
 
 #[test]

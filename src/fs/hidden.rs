@@ -1,0 +1,604 @@
+//! Places that no listing shows: what the operations mean there.
+//!
+//! Each kind of place is a [`Room`] in a module of its own. What a room holds comes from GitHub or
+//! is made when it is asked for, so unlike the gists' own files it may take the network to answer
+//! `lookup` and `stat`, and the kernel is told to believe nothing for long.
+
+use std::ffi::OsStr;
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+
+use bytes::Bytes;
+
+use super::content::{Fh, cut};
+use super::{Attr, GistFs, Kind, Listed, OpenMode, RenameMode, SetAttr, Stale, Wait, lock};
+use crate::error::Error;
+use crate::model::{BlobId, GistId, Snapshot, Time};
+use crate::store::gist::GistKey;
+use crate::sync::bodies::Source;
+use crate::tree::hidden::{Hidden, Shape, Whose};
+use crate::tree::names::LONGEST;
+use crate::tree::{Ino, Place, Tree};
+
+mod comments;
+mod control;
+mod history;
+mod mount;
+mod views;
+
+/// The most bytes that can be written to a file here: GitHub takes comments of 65,535 characters,
+/// and nothing else comes near.
+const LARGEST: u64 = 1 << 20;
+
+/// What a hidden place looks like from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Face {
+    pub(super) kind: Kind,
+    /// Bytes. Of what must be asked for first it may be 0, as in `/proc`: it is read to its end all
+    /// the same.
+    pub(super) size: u64,
+    /// Whether it can be written, or entries be made in it.
+    pub(super) writable: bool,
+    /// When it last changed.
+    pub(super) mtime: Time,
+}
+
+impl Face {
+    /// A directory nothing can be made in.
+    pub(super) fn directory(mtime: Time) -> Self {
+        Self { kind: Kind::Directory, size: 0, writable: false, mtime }
+    }
+
+    /// A file nobody can write.
+    pub(super) fn file(size: u64, mtime: Time) -> Self {
+        Self { kind: Kind::File, size, writable: false, mtime }
+    }
+
+    /// The same, open to its owner's writing.
+    pub(super) fn writable(self) -> Self {
+        Self { writable: true, ..self }
+    }
+}
+
+/// What a file here holds.
+#[derive(Clone)]
+pub(super) enum Content {
+    /// All of it.
+    Bytes(Bytes),
+    /// A body that the store has, or that is fetched when it is read.
+    Body { blob: BlobId, size: u64, source: Option<Source> },
+    /// What goes on: read in order, wherever the reader believes to be.
+    Stream(Arc<dyn Stream>),
+}
+
+/// Something that is read as it happens.
+pub(super) trait Stream: Send + Sync {
+    /// Up to `size` bytes that were not read yet. [`Error::WouldWait`] if there are none and nobody
+    /// may wait; [`Error::Interrupted`] if there still are none after a second.
+    fn read(&self, size: u32, wait: Wait) -> Result<Bytes, Error>;
+}
+
+/// An entry of a directory here.
+pub(super) type Entry = (Arc<str>, Hidden);
+
+/// A gist that a hidden place is about.
+pub(super) struct About {
+    /// What GitHub last told of it; `None`: it is not there yet.
+    pub(super) snapshot: Option<Arc<Snapshot>>,
+    /// Its key, if it is one of this mount's own.
+    pub(super) key: Option<GistKey>,
+}
+
+impl About {
+    /// GitHub's id. What has none yet has no history, no comments and no stars either.
+    pub(super) fn id(&self) -> Option<&GistId> {
+        self.snapshot.as_ref().map(|snapshot| &snapshot.id)
+    }
+}
+
+/// One kind of hidden place. What a kind does not offer stays as it is here.
+pub(super) trait Room {
+    /// What `stat` tells.
+    fn face(&self, fs: &GistFs, wait: Wait) -> Result<Face, Error>;
+
+    /// The entry called `name`; [`Error::NotFound`] if there is none.
+    fn child(&self, _fs: &GistFs, _name: &str, _wait: Wait) -> Result<Hidden, Error> {
+        Err(Error::NotDirectory)
+    }
+
+    /// Some entries behind the first `from`; none only at the end.
+    fn list(&self, _fs: &GistFs, _from: usize, _wait: Wait) -> Result<Vec<Entry>, Error> {
+        Err(Error::NotDirectory)
+    }
+
+    /// What a symbolic link says.
+    fn target(&self) -> Option<&str> {
+        None
+    }
+
+    /// What a file holds, as of now.
+    fn content(&self, _fs: &GistFs, _wait: Wait) -> Result<Content, Error> {
+        Err(Error::IsDirectory)
+    }
+
+    /// Whether the file can be opened for writing.
+    fn may_write(&self, _fs: &GistFs) -> Result<(), Error> {
+        Err(READ_ONLY)
+    }
+
+    /// Somebody closed the file after writing `bytes`, which are all of it now.
+    fn save(&self, _fs: &GistFs, _bytes: Bytes, _wait: Wait) -> Result<(), Error> {
+        Err(READ_ONLY)
+    }
+
+    /// Makes the file `name` in this directory.
+    fn create(&self, _fs: &GistFs, _name: &str) -> Result<Hidden, Error> {
+        Err(READ_ONLY)
+    }
+
+    /// Removes the file `name` from this directory.
+    fn unlink(&self, _fs: &GistFs, _name: &str, _wait: Wait) -> Result<(), Error> {
+        Err(READ_ONLY)
+    }
+
+    /// Renames a file of this directory to another name in it.
+    fn rename(&self, _fs: &GistFs, _old: &str, _new: &str, _wait: Wait) -> Result<(), Error> {
+        Err(READ_ONLY)
+    }
+}
+
+/// What is refused in a place that is there for reading.
+pub(super) const READ_ONLY: Error = Error::ReadOnly("gistfs shows this for reading");
+
+/// One `open` of a hidden file.
+pub(super) struct HiddenHandle {
+    ino: Ino,
+    place: Hidden,
+    mode: OpenMode,
+    /// Held across the network by whoever fills or saves it; nobody else waits for this handle.
+    state: Mutex<State>,
+}
+
+/// What a handle knows of the file.
+#[derive(Default)]
+struct State {
+    /// As it was when it was first read: one reader sees one version.
+    read: Option<Content>,
+    /// What was written, over what was there.
+    written: Option<Vec<u8>>,
+    /// Whether `written` was not saved yet.
+    dirty: bool,
+}
+
+fn room(place: &Hidden) -> &dyn Room {
+    match place {
+        Hidden::Control(place) => place,
+        Hidden::History(place) => place,
+        Hidden::Comments(place) => place,
+        Hidden::View(place) => place,
+        Hidden::Mount(place) => place,
+    }
+}
+
+impl GistFs {
+    /// The gist that `whose` names.
+    pub(super) fn about(&self, whose: &Whose, wait: Wait) -> Result<About, Error> {
+        match whose {
+            Whose::Own(key) => {
+                let base =
+                    self.store.look(*key, |gist| gist.base.clone()).ok_or(Error::NotFound)?;
+                Ok(About { snapshot: base, key: Some(*key) })
+            }
+            Whose::Other(id) => {
+                let snapshot = match (self.syncer.known_other(id), wait) {
+                    (Some(known), _) => known,
+                    (None, Wait::No) => return Err(Error::WouldWait),
+                    (None, Wait::Yes) => self.syncer.ask_other(id)?,
+                };
+                Ok(About { snapshot: Some(snapshot), key: None })
+            }
+        }
+    }
+
+    /// The hidden place a number stands for.
+    pub(super) fn hidden_place(tree: &Tree, ino: Ino) -> Option<Hidden> {
+        match tree.place(ino)? {
+            Place::Hidden(place) => Some(place.clone()),
+            Place::Root | Place::Gist(_) | Place::File(..) | Place::Gone => None,
+        }
+    }
+
+    /// The hidden place called `name` in the root or a gist's directory.
+    pub(super) fn hidden_door(tree: &Tree, parent: Ino, name: &str) -> Option<Hidden> {
+        if !name.starts_with('.') {
+            return None;
+        }
+        match tree.place(parent)? {
+            Place::Root => Hidden::at_root(name),
+            Place::Gist(key) => Hidden::in_gist(Whose::Own(*key), name),
+            Place::File(..) | Place::Hidden(_) | Place::Gone => None,
+        }
+    }
+
+    /// Finds `name` in a hidden directory.
+    pub(super) fn hidden_lookup(
+        &self,
+        parent: Ino,
+        place: &Hidden,
+        name: &OsStr,
+        wait: Wait,
+    ) -> Result<Attr, Error> {
+        let name = name.to_str().ok_or(Error::NotFound)?;
+        if name.len() > LONGEST {
+            return Err(Error::NameTooLong);
+        }
+        let child = room(place).child(self, name, wait)?;
+        self.enter(parent, name, &child, wait)
+    }
+
+    /// Gives a hidden place its number and tells of it; the kernel is then owed one FORGET.
+    pub(super) fn enter(
+        &self,
+        parent: Ino,
+        name: &str,
+        place: &Hidden,
+        wait: Wait,
+    ) -> Result<Attr, Error> {
+        let face = room(place).face(self, wait)?;
+        let mut tree = self.tree();
+        let ino = tree.hidden(parent, name, place);
+        tree.remember(ino);
+        Ok(self.hidden_attr(ino, &face))
+    }
+
+    pub(super) fn hidden_getattr(
+        &self,
+        ino: Ino,
+        place: &Hidden,
+        wait: Wait,
+    ) -> Result<Attr, Error> {
+        let face = room(place).face(self, wait)?;
+        Ok(self.hidden_attr(ino, &face))
+    }
+
+    fn hidden_attr(&self, ino: Ino, face: &Face) -> Attr {
+        let (mode, nlink) = match face.kind {
+            Kind::Directory => (0o500, 2),
+            Kind::File => (0o400, 1),
+            Kind::Link => (0o777, 1),
+        };
+        let write = if face.writable && self.options.read_only.is_none() { 0o200 } else { 0 };
+        let mode =
+            if face.kind == Kind::Link { mode } else { (mode | write) & !self.options.umask };
+        Attr {
+            ino,
+            kind: face.kind,
+            size: face.size,
+            mode,
+            nlink,
+            uid: self.options.uid,
+            gid: self.options.gid,
+            atime: face.mtime,
+            mtime: face.mtime,
+            ctime: face.mtime,
+            steady: false,
+        }
+    }
+
+    /// Lists a hidden directory, as [`GistFs::readdir`] does.
+    pub(super) fn hidden_readdir(
+        &self,
+        ino: Ino,
+        place: &Hidden,
+        (after, plus): (u64, bool),
+        wait: Wait,
+        take: &mut dyn FnMut(Listed<'_>) -> bool,
+    ) -> Result<(), Error> {
+        let room = room(place);
+        let parent = self.tree().parent(ino);
+        // Asked for first: nothing may be handed out before all that can fail is done.
+        let from = usize::try_from(after.saturating_sub(2)).unwrap_or(usize::MAX);
+        let entries = room.list(self, from, wait)?;
+        for (cookie, name, dot) in [(1, ".", ino), (2, "..", parent)] {
+            if after < cookie {
+                let attr = if plus { Some(self.getattr(dot, wait)?) } else { None };
+                if take(Listed { ino: dot, cookie, name, kind: Kind::Directory, attr }) {
+                    return Ok(());
+                }
+            }
+        }
+        if entries.is_empty() {
+            // The kernel keeps what it was told; next time it shall ask again.
+            self.tell_stale(Stale::Node(ino));
+        }
+        for (at, (name, entry)) in entries.iter().enumerate() {
+            let cookie = (from + at) as u64 + 3;
+            let kind = kind_of(entry);
+            let attr = plus.then(|| {
+                // What is not known in full yet is asked for when somebody wants to know.
+                let unknown = Face { kind, size: 0, writable: false, mtime: self.now() };
+                let face = self::room(entry).face(self, Wait::No).unwrap_or(unknown);
+                let number = self.tree().hidden(ino, name, entry);
+                self.hidden_attr(number, &face)
+            });
+            let number = attr.map_or(UNKNOWN, |attr| attr.ino);
+            if take(Listed { ino: number, cookie, name, kind, attr }) {
+                break;
+            }
+            if attr.is_some() {
+                self.tree().remember(number);
+            }
+        }
+        Ok(())
+    }
+
+    /// What a hidden symbolic link says.
+    pub(super) fn hidden_target(place: &Hidden) -> Result<String, Error> {
+        room(place).target().map(str::to_owned).ok_or(Error::Invalid)
+    }
+
+    pub(super) fn hidden_open(
+        &self,
+        ino: Ino,
+        place: &Hidden,
+        mode: OpenMode,
+    ) -> Result<Fh, Error> {
+        if mode.writes {
+            self.writable()?;
+            room(place).may_write(self)?;
+        }
+        let fh = self.new_handle().hidden();
+        let handle = HiddenHandle { ino, place: place.clone(), mode, state: Mutex::default() };
+        lock(&self.hidden_handles).insert(fh, Arc::new(handle));
+        Ok(fh)
+    }
+
+    /// Makes a file in a hidden directory and opens it.
+    pub(super) fn hidden_create(
+        &self,
+        parent: Ino,
+        place: &Hidden,
+        name: &OsStr,
+        mode: OpenMode,
+    ) -> Result<(Attr, Fh), Error> {
+        let (attr, made) = self.hidden_make(parent, place, name)?;
+        Ok((attr, self.hidden_open(attr.ino, &made, mode)?))
+    }
+
+    /// Makes a file in a hidden directory.
+    pub(super) fn hidden_make(
+        &self,
+        parent: Ino,
+        place: &Hidden,
+        name: &OsStr,
+    ) -> Result<(Attr, Hidden), Error> {
+        self.writable()?;
+        let name = name.to_str().ok_or(Error::InvalidName)?;
+        if name.len() > LONGEST {
+            return Err(Error::NameTooLong);
+        }
+        let made = room(place).create(self, name)?;
+        Ok((self.enter(parent, name, &made, Wait::No)?, made))
+    }
+
+    pub(super) fn hidden_unlink(
+        &self,
+        parent: Ino,
+        place: &Hidden,
+        name: &OsStr,
+        wait: Wait,
+    ) -> Result<(), Error> {
+        self.writable()?;
+        let name = name.to_str().ok_or(Error::NotFound)?;
+        room(place).unlink(self, name, wait)?;
+        self.tree().lose_hidden(parent, name);
+        Ok(())
+    }
+
+    /// Renames within one hidden directory; whatever else is asked for would be a move.
+    pub(super) fn hidden_rename(
+        &self,
+        (parent, place): (Ino, &Hidden),
+        (old, new): (&OsStr, &OsStr),
+        mode: RenameMode,
+        wait: Wait,
+    ) -> Result<(), Error> {
+        self.writable()?;
+        let old = old.to_str().ok_or(Error::NotFound)?;
+        let new = new.to_str().ok_or(Error::InvalidName)?;
+        if new.len() > LONGEST {
+            return Err(Error::NameTooLong);
+        }
+        if mode == RenameMode::NoReplace && room(place).child(self, new, wait).is_ok() {
+            return Err(Error::Exists);
+        }
+        room(place).rename(self, old, new, wait)?;
+        let mut tree = self.tree();
+        tree.lose_hidden(parent, old);
+        tree.lose_hidden(parent, new);
+        Ok(())
+    }
+
+    /// Cuts or extends a hidden file, by an open handle or without one; other attributes are not
+    /// its own to change, and nobody is told off for trying.
+    pub(super) fn hidden_setattr(
+        &self,
+        ino: Ino,
+        place: &Hidden,
+        set: &SetAttr,
+        fh: Option<Fh>,
+        wait: Wait,
+    ) -> Result<Attr, Error> {
+        self.writable()?;
+        if let Some(size) = set.size {
+            if size > LARGEST {
+                return Err(Error::TooLarge);
+            }
+            match fh {
+                Some(fh) => self.hidden_handle(fh)?.cut(self, size, wait)?,
+                None => {
+                    room(place).may_write(self)?;
+                    let mode = OpenMode { reads: false, writes: true };
+                    let whole = Mutex::default();
+                    let handle = HiddenHandle { ino, place: place.clone(), mode, state: whole };
+                    handle.cut(self, size, wait)?;
+                    handle.save(self, wait)?;
+                }
+            }
+        }
+        self.hidden_getattr(ino, place, wait)
+    }
+
+    pub(super) fn hidden_handle(&self, fh: Fh) -> Result<Arc<HiddenHandle>, Error> {
+        lock(&self.hidden_handles).get(&fh).map(Arc::clone).ok_or(Error::BadHandle)
+    }
+
+    pub(super) fn hidden_read(
+        &self,
+        fh: Fh,
+        offset: u64,
+        size: u32,
+        wait: Wait,
+    ) -> Result<Bytes, Error> {
+        self.hidden_handle(fh)?.read(self, offset, size, wait)
+    }
+
+    pub(super) fn hidden_write(
+        &self,
+        fh: Fh,
+        place: impl Fn(u64) -> u64,
+        data: &[u8],
+        wait: Wait,
+    ) -> Result<u32, Error> {
+        self.hidden_handle(fh)?.write(self, place, data, wait)
+    }
+
+    pub(super) fn hidden_flush(&self, fh: Fh, wait: Wait) -> Result<(), Error> {
+        self.hidden_handle(fh)?.save(self, wait)
+    }
+
+    pub(super) fn hidden_release(&self, fh: Fh) -> Result<(), Error> {
+        let handle = lock(&self.hidden_handles).remove(&fh).ok_or(Error::BadHandle)?;
+        if lock(&handle.state).dirty {
+            log::warn!("{:?}: what was written is dropped; close said why", handle.place);
+        }
+        Ok(())
+    }
+}
+
+/// The inode number of an entry whose number nobody needs.
+const UNKNOWN: Ino = Ino(0xffff_ffff);
+
+/// What an entry is, as its place alone tells.
+fn kind_of(place: &Hidden) -> Kind {
+    match place.shape() {
+        Shape::Directory => Kind::Directory,
+        Shape::File => Kind::File,
+        Shape::Link => Kind::Link,
+    }
+}
+
+impl HiddenHandle {
+    /// What the handle knows; somebody else may be asking GitHub for more of it.
+    fn state(&self, wait: Wait) -> Result<MutexGuard<'_, State>, Error> {
+        match wait {
+            Wait::Yes => Ok(lock(&self.state)),
+            Wait::No => match self.state.try_lock() {
+                Ok(state) => Ok(state),
+                Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => Err(Error::WouldWait),
+            },
+        }
+    }
+
+    fn read(&self, fs: &GistFs, offset: u64, size: u32, wait: Wait) -> Result<Bytes, Error> {
+        if !self.mode.reads {
+            return Err(Error::BadHandle);
+        }
+        let content = {
+            let mut state = self.state(wait)?;
+            if let Some(written) = &state.written {
+                return Ok(cut(&Bytes::copy_from_slice(written), offset, size));
+            }
+            match &state.read {
+                Some(content) => content.clone(),
+                None => {
+                    let content = room(&self.place).content(fs, wait)?;
+                    state.read.insert(content).clone()
+                }
+            }
+        };
+        match content {
+            Content::Bytes(bytes) => Ok(cut(&bytes, offset, size)),
+            Content::Body { blob, size: whole, source } => {
+                fs.body_part((blob, whole), source.as_ref(), offset, size, wait)
+            }
+            Content::Stream(stream) => stream.read(size, wait),
+        }
+    }
+
+    /// Runs `change` on what the file holds once all of it is here.
+    fn change(
+        &self,
+        fs: &GistFs,
+        anew: bool,
+        wait: Wait,
+        change: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if !self.mode.writes {
+            return Err(Error::BadHandle);
+        }
+        let mut state = self.state(wait)?;
+        let mut bytes = match state.written.take() {
+            Some(bytes) => bytes,
+            None if anew => Vec::new(),
+            None => match room(&self.place).content(fs, wait)? {
+                Content::Bytes(bytes) => bytes.to_vec(),
+                Content::Body { .. } | Content::Stream(_) => return Err(READ_ONLY),
+            },
+        };
+        let done = change(&mut bytes);
+        state.written = Some(bytes);
+        state.dirty |= done.is_ok();
+        done
+    }
+
+    fn write(
+        &self,
+        fs: &GistFs,
+        place: impl Fn(u64) -> u64,
+        data: &[u8],
+        wait: Wait,
+    ) -> Result<u32, Error> {
+        self.change(fs, false, wait, |bytes| {
+            let begin = place(bytes.len() as u64);
+            let end = begin.checked_add(data.len() as u64).filter(|end| *end <= LARGEST);
+            let (begin, end) = (begin as usize, end.ok_or(Error::TooLarge)? as usize);
+            if bytes.len() < end {
+                bytes.resize(end, 0);
+            }
+            bytes.get_mut(begin..end).ok_or(Error::TooLarge)?.copy_from_slice(data);
+            Ok(())
+        })?;
+        Ok(data.len() as u32)
+    }
+
+    fn cut(&self, fs: &GistFs, size: u64, wait: Wait) -> Result<(), Error> {
+        self.change(fs, size == 0, wait, |bytes| {
+            bytes.resize(size as usize, 0);
+            Ok(())
+        })
+    }
+
+    fn save(&self, fs: &GistFs, wait: Wait) -> Result<(), Error> {
+        let mut state = self.state(wait)?;
+        if !state.dirty {
+            return Ok(());
+        }
+        let bytes = state.written.clone().unwrap_or_default();
+        room(&self.place).save(fs, bytes.into(), wait)?;
+        state.dirty = false;
+        drop(state);
+        fs.tell_stale(Stale::Node(self.ino));
+        Ok(())
+    }
+}
