@@ -23,11 +23,13 @@ use crate::store::gist::{Gist, GistKey};
 
 mod alone;
 pub mod aside;
+mod asked;
 pub mod bodies;
 mod bury;
 pub mod conflicts;
 mod drain;
 pub mod due;
+mod forks;
 pub mod hold;
 pub mod lines;
 mod lost;
@@ -48,6 +50,7 @@ mod sample;
 mod send;
 pub mod social;
 pub mod standing;
+mod stars;
 mod take;
 mod texts;
 pub mod trash;
@@ -146,6 +149,8 @@ pub struct Syncer {
     sleep: Sleep,
     bodies: Bodies,
     others: others::Others,
+    stars: stars::Stars,
+    forks: forks::Forks,
     watcher: OnceLock<Weak<dyn Watcher>>,
     /// Held by whoever changes something on GitHub: one at a time. Before every other lock.
     mutation: Alone,
@@ -214,6 +219,8 @@ impl Syncer {
             sleep: Arc::new(std::thread::sleep),
             bodies,
             others: others::Others::default(),
+            stars: stars::Stars::default(),
+            forks: forks::Forks::default(),
             watcher: OnceLock::new(),
             mutation: Alone::default(),
             burying: Mutex::default(),
