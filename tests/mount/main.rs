@@ -7,6 +7,7 @@
 mod bytes;
 mod command;
 mod commits;
+mod control;
 mod crash;
 mod damage;
 mod editors;
@@ -35,3 +36,4 @@ mod trash;
 mod truth;
 mod unsent;
 mod world;
+mod xattr;
