@@ -6,10 +6,10 @@ use bytes::Bytes;
 use gistfs::api::github::GitHub;
 use gistfs::api::social::{Sheet, SheetAddress, SheetRequest, Single, SocialApi};
 use gistfs::api::{ApiError, Fetched, GistApi as _, PageAddress, PageRequest};
-use gistfs::demo::{Fault, FaultKind, Seed, Server};
+use gistfs::demo::{Fault, FaultKind, Seed, Server, ServerOptions};
 use gistfs::model::{CommentId, GistId, Time};
 
-use crate::github::{octo, pages, server, status};
+use crate::github::{octo, options, pages, server, status};
 use crate::scripted::{Scripted, answer};
 use crate::support::{AMPLE, TOKEN, client, id, is_nonsense, name, new};
 
@@ -140,12 +140,20 @@ fn a_comment_is_made_changed_and_removed() {
     assert_eq!(api.edit_comment(&gist, made.id, "x"), Err(ApiError::NotFound));
     let theirs = owner.add_comment(&gist, "mine").unwrap();
     assert_eq!(api.edit_comment(&gist, theirs.id, "x"), Err(ApiError::NotFound));
+    let longest = "\u{e9}".repeat(65_535);
+    assert_eq!(api.add_comment(&gist, &longest).unwrap().body, longest);
+}
+
+/// The rest of gistfs sends no such comments, so this is not in the record of what it asks.
+#[test]
+fn a_comment_that_cannot_be_is_refused() {
+    let server = Server::start(ServerOptions { record: None, ..options() }).unwrap();
+    let (api, gist) = (octo(&server), gist(&server));
     for bad in [" \n", &"x".repeat(65_536)] {
         let error = api.add_comment(&gist, bad).unwrap_err();
         assert!(matches!(error, ApiError::Refused { status: 422, .. }), "{error}");
     }
-    let longest = "\u{e9}".repeat(65_535);
-    assert_eq!(api.add_comment(&gist, &longest).unwrap().body, longest);
+    assert_eq!(all(&|page| api.comments(&gist, page)), []);
 }
 
 #[test]
