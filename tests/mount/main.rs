@@ -35,5 +35,6 @@ mod through;
 mod trash;
 mod truth;
 mod unsent;
+mod views;
 mod world;
 mod xattr;
