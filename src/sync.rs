@@ -26,6 +26,7 @@ mod bury;
 pub mod conflicts;
 mod drain;
 pub mod due;
+pub mod history;
 pub mod hold;
 pub mod lines;
 mod lost;
@@ -144,6 +145,7 @@ pub struct Syncer {
     sleep: Sleep,
     bodies: Bodies,
     others: others::Others,
+    history: history::History,
     watcher: OnceLock<Weak<dyn Watcher>>,
     /// Held by whoever changes something on GitHub: one at a time. Before every other lock.
     mutation: Mutex<()>,
@@ -212,6 +214,7 @@ impl Syncer {
             sleep: Arc::new(std::thread::sleep),
             bodies,
             others: others::Others::default(),
+            history: history::History::default(),
             watcher: OnceLock::new(),
             mutation: Mutex::default(),
             burying: Mutex::default(),
