@@ -42,6 +42,7 @@ pub(super) fn answer(site: &Site, arrival: &Arrival, overlapping: bool) -> Reply
         base64: arrival.header("accept").is_some_and(|accept| accept.contains("base64")),
         old_enterprise: switches.old_enterprise,
         null_files: switches.null_files.clone(),
+        ghosts: switches.ghosts.clone(),
     };
     let call = Call { site, arrival, caller, switches, style, overlapping };
     let reply = call.route().unwrap_or_else(|refusal| refusal);
