@@ -15,6 +15,7 @@ mod emulated;
 mod ends;
 mod full;
 mod gists;
+mod history;
 mod hostile;
 mod lost;
 mod matrix;
