@@ -487,7 +487,7 @@ impl Syncer {
 
     /// Whether an answer to a question asked at `began` may show `key` as it was before our last
     /// change: reads lag, and a change may have been made while the question was under way.
-    fn reads_may_lag(&self, key: GistKey, began: Time) -> bool {
+    pub(crate) fn reads_may_lag(&self, key: GistKey, began: Time) -> bool {
         let wrote = self.store.look(key, |gist| gist.wrote).flatten();
         wrote.is_some_and(|then| self.is_recent(then, began))
     }

@@ -13,7 +13,6 @@ use lru::LruCache;
 
 use self::commits::Commits;
 use super::Syncer;
-use super::social::SocialError;
 use crate::api::Fetched;
 use crate::api::social::{SheetAddress, SheetRequest};
 use crate::error::Error;
@@ -250,6 +249,9 @@ impl Syncer {
         let asked = Some((self.now(), mark(gist)));
         let mut known = self.history.known();
         let page = match answer {
+            Ok(Fetched::New(page)) if page.items.is_empty() && page.next.is_none() => {
+                return Err(Error::Nonsense(format!("{}: a history of no commits", gist.id)));
+            }
             Ok(Fetched::New(page)) => Some(page),
             Ok(Fetched::NotModified) if request.etag.is_some() => None,
             Ok(Fetched::NotModified) => {
@@ -257,10 +259,11 @@ impl Syncer {
                 return Err(Error::Nonsense(text));
             }
             Err(error) => {
-                if error.is_not_found() {
-                    known.change(&gist.id, |_| None);
+                if !error.is_not_found() {
+                    return Err(error.into());
                 }
-                return Err(told(error));
+                known.change(&gist.id, |_| None);
+                return Err(Error::NotFound);
             }
         };
         known.change(&gist.id, |listed| match (listed, page, request.from) {
@@ -296,7 +299,7 @@ impl Syncer {
             if let Some(known) = self.known_files(id, commit) {
                 return Ok(known);
             }
-            let full = self.gist_read(&|api| api.revision(id, commit)).map_err(told)?;
+            let full = self.gist_read(&|api| api.revision(id, commit))?;
             for (blob, body) in &full.bodies {
                 if let Err(error) = self.store.keep(*blob, body) {
                     log::warn!("{error}; the body is fetched again when it is read");
@@ -310,9 +313,4 @@ impl Syncer {
             Ok(revision)
         })
     }
-}
-
-/// What a program sees of it. What is not there is not refused: it may have been rewritten.
-fn told(error: SocialError) -> Error {
-    if error.is_not_found() { Error::NotFound } else { error.into() }
 }

@@ -109,11 +109,19 @@ impl GistFs {
             (Some(known), _) => Ok(known),
             (None, Wait::No) => Err(Error::WouldWait),
             (None, Wait::Yes) => match self.syncer.ask_revisions(gist, after) {
-                // Made a moment ago, or deleted: for now it has none.
-                Err(Error::NotFound) if about.key.is_some() => Ok(Vec::new()),
+                // Made a moment ago: not everybody at GitHub knows it yet.
+                Err(Error::NotFound) if self.is_just_made(about) => Ok(Vec::new()),
+                // Programs take ENOENT for the end of a directory.
+                Err(Error::NotFound) => {
+                    Err(Error::Denied(format!("GitHub knows nothing of {} (404)", gist.id)))
+                }
                 asked => asked,
             },
         }
+    }
+
+    fn is_just_made(&self, about: &About) -> bool {
+        about.key.is_some_and(|key| self.syncer.reads_may_lag(key, self.now()))
     }
 
     fn revision_called(&self, about: &About, name: &str, wait: Wait) -> Result<Revision, Error> {
