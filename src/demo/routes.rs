@@ -12,7 +12,7 @@ use super::reply::Reply;
 use super::requests::Origin;
 use super::site::{Arrival, Site};
 use super::switches::Switches;
-use super::{gists, lists, social};
+use super::{gists, graphql, lists, social};
 use crate::model::{BlobId, Time};
 
 /// The versions of the API that exist; the first is the default.
@@ -106,6 +106,7 @@ impl Call<'_> {
             ("GET", ["user"]) => Ok(Reply::json(200, &self.style.user(self.caller.known()?))),
             ("GET", ["users", login]) => self.user(login),
             ("GET", ["rate_limit"]) => self.rate_limit(),
+            ("POST", ["graphql"] | ["api", "graphql"]) => graphql::answer(self),
             ("GET", ["gists"]) => lists::own(self),
             ("GET", ["gists", "public"]) => Ok(lists::public(self)),
             ("GET", ["gists", "starred"]) => lists::starred(self),
