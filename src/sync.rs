@@ -30,6 +30,7 @@ pub mod conflicts;
 mod drain;
 pub mod due;
 mod forks;
+pub mod history;
 pub mod hold;
 pub mod lines;
 mod lost;
@@ -154,6 +155,7 @@ pub struct Syncer {
     others: others::Others,
     stars: stars::Stars,
     forks: forks::Forks,
+    history: history::History,
     watcher: OnceLock<Weak<dyn Watcher>>,
     /// Held by whoever changes something on GitHub: one at a time. Before every other lock.
     mutation: Alone,
@@ -224,6 +226,7 @@ impl Syncer {
             others: others::Others::default(),
             stars: stars::Stars::default(),
             forks: forks::Forks::default(),
+            history: history::History::default(),
             watcher: OnceLock::new(),
             mutation: Alone::default(),
             burying: Mutex::default(),
@@ -495,7 +498,7 @@ impl Syncer {
 
     /// Whether an answer to a question asked at `began` may show `key` as it was before our last
     /// change: reads lag, and a change may have been made while the question was under way.
-    fn reads_may_lag(&self, key: GistKey, began: Time) -> bool {
+    pub(crate) fn reads_may_lag(&self, key: GistKey, began: Time) -> bool {
         let wrote = self.store.look(key, |gist| gist.wrote).flatten();
         wrote.is_some_and(|then| self.is_recent(then, began))
     }

@@ -56,7 +56,7 @@ impl ControlPlace {
     /// What is in `.gist`, in the order of a listing.
     fn entries(&self) -> impl Iterator<Item = (&'static str, Hidden)> {
         let whose = || self.whose.clone();
-        let history = HistoryPlace { whose: whose(), commit: None, file: None };
+        let history = HistoryPlace { whose: whose(), revision: None, file: None };
         let comments = CommentPlace { whose: whose(), name: None };
         let value = move |value: Value| {
             (value.name(), Hidden::Control(Self { whose: whose(), value: Some(value) }))
