@@ -183,9 +183,8 @@ impl GistFs {
             })),
             Bearer::OtherFile(id, file) => {
                 let Some(value) = file_value(name) else { return Ok(None) };
-                let about = self.about(&Whose::Other(id.clone()), wait)?;
-                let remote = about.snapshot.as_ref().and_then(|snapshot| snapshot.files.get(file));
-                Ok(remote.and_then(|remote| told(remote, value)))
+                let gist = self.fresh_other(id, wait)?;
+                Ok(gist.files.get(file).and_then(|remote| told(remote, value)))
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::MetadataExt as _;
 
-use gistfs::demo::{Account, Fault, FaultKind, Limits, LoggedRequest, ServerOptions};
+use gistfs::demo::{Account, Fault, FaultKind, Limits, LoggedRequest, Seed, ServerOptions};
 use serde_json::{Value, json};
 
 use crate::outcome::shown;
@@ -422,6 +422,31 @@ fn a_gist_that_is_gone_has_no_values() {
     let script = "cd Notes/.gist; cat id > /dev/null; rm -r ../../Notes; cat id";
     fails_with(&world, script, "No such file or directory");
     fails_with(&world, "cat Notes/.gist/id", "No such file or directory");
+}
+
+#[test]
+fn somebody_else_s_gist_has_values_too_and_only_its_star_is_the_user_s_to_set() {
+    let (world, _) = notes();
+    let id = world.server.seed("hubot", Seed::new("Theirs", &[("a.txt", "a\n")]));
+    let values = format!("cd .by-id/{id}/.gist; cat description id owner visibility sync");
+    let (out, asked) = asking(&world, &values);
+    assert_eq!(out, format!("Theirs\n{id}\nhubot\nsecret\nclean\n"));
+    assert_eq!(asked, [format!("GET /gists/{id} 200")]);
+    let script = format!("cd .by-id/{id}/.gist; stat * > /dev/null; cat starred; echo 1 > starred");
+    let star = format!("/gists/{id}/star");
+    let sent = vec![format!("GET {star} 404"), format!("PUT {star} 204")];
+    assert_eq!(asking(&world, &script), ("0\n".to_owned(), sent));
+    for value in ["description", "visibility"] {
+        let script = format!("echo public > .by-id/{id}/.gist/{value}");
+        fails_with(&world, &script, "Permission denied");
+    }
+    assert!(world.log().contains("is somebody else's"));
+    fails_with(&world, &format!("echo x > .by-id/{id}/.gist/id"), "Operation not permitted");
+    assert_eq!(world.read(&format!(".by-id/{id}/.gist/forks")), "");
+    api(&world, "POST", &format!("/gists/{id}/forks"), "demo-token");
+    wait_until("the fork is seen", || {
+        world.read(&format!(".by-id/{id}/.gist/forks")).contains(" octo ")
+    });
 }
 
 #[test]

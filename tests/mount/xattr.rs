@@ -1,5 +1,6 @@
 //! `--xattr`: the values of `.gist` as extended attributes, by the programs for them.
 
+use gistfs::demo::Seed;
 use gistfs::model::BlobId;
 use serde_json::json;
 
@@ -88,6 +89,21 @@ fn listing_attributes_names_those_there_are_and_asks_nobody() {
     }
     assert_eq!(world.sh("getfattr . ; getfattr Notes/.gist; ls -l Notes > /dev/null"), "");
     assert_eq!(asked(&world), [""; 0]);
+}
+
+#[test]
+fn somebody_else_s_gist_and_its_files_have_attributes_and_its_star_can_be_set() {
+    let (world, _) = notes();
+    let id = world.server.seed("hubot", Seed::new("Theirs", &[("a.py", "a\n")]));
+    let gist = format!(".by-id/{id}");
+    assert_eq!(get(&world, "description", &gist), "Theirs");
+    assert_eq!(get(&world, "language", &format!("{gist}/a.py")), "Python");
+    assert_eq!(get(&world, "blob", &format!("{gist}/a.py")), BlobId::of(b"a\n").to_string());
+    assert_eq!(asked(&world), [format!("GET /gists/{id}")]);
+    world.sh(&format!("setfattr -n user.gist.starred -v 1 {gist}"));
+    assert_eq!(asked(&world)[1..], [format!("PUT /gists/{id}/star")]);
+    let script = format!("setfattr -n user.gist.description -v x {gist}");
+    fails_with(&world, &script, "Permission denied");
 }
 
 #[test]

@@ -177,7 +177,11 @@ impl GistFs {
     }
 
     /// Somebody's gist as it was some seconds ago at most, if GitHub answers.
-    fn fresh_other(&self, id: &GistId, wait: Wait) -> Result<Arc<Snapshot>, Error> {
+    pub(in crate::fs) fn fresh_other(
+        &self,
+        id: &GistId,
+        wait: Wait,
+    ) -> Result<Arc<Snapshot>, Error> {
         match self.syncer.believed_other(id, Belief::Fresh) {
             Some(believed) => believed,
             None => if_may(wait, || self.syncer.ask_other(id)),

@@ -59,11 +59,7 @@ impl GistFs {
             }
             Whose::Other(id) => match asked(id, value) {
                 Some(origin) => Ok(origin),
-                None => {
-                    let about = self.about(whose, wait)?;
-                    let snapshot = about.snapshot.as_deref();
-                    Ok(Origin::Known(snapshot.and_then(|snapshot| told(snapshot, value))))
-                }
+                None => Ok(Origin::Known(told(&*self.fresh_other(id, wait)?, value))),
             },
         }
     }
