@@ -31,11 +31,13 @@ mod namespace;
 mod open;
 mod record;
 mod rename;
+mod xattr;
 
 pub use self::attr::{Attr, Kind, Room, SetAttr};
 pub use self::content::{Fallocate, Fh, OpenMode};
 pub use self::namespace::NewNode;
 pub use self::rename::RenameMode;
+pub use self::xattr::Expect;
 pub use crate::sync::Clock;
 
 /// How the mount behaves.
@@ -57,6 +59,10 @@ pub struct Options {
     pub names_by_id: bool,
     /// The largest file, in bytes.
     pub largest: u64,
+    /// Gists and files have extended attributes.
+    pub xattr: bool,
+    /// Hidden places are listed.
+    pub show_hidden: bool,
 }
 
 /// Whether an operation may block until the network has answered.
@@ -277,6 +283,7 @@ impl GistFs {
         wait: Wait,
         mut take: impl FnMut(Listed<'_>) -> bool,
     ) -> Result<(), Error> {
+        let doors = self.shown_doors(ino, after, plus);
         let mut tree = self.tree();
         if let Some(place) = Self::hidden_place(&tree, ino) {
             drop(tree);
@@ -292,14 +299,18 @@ impl GistFs {
             }
         }
         let mut told = Vec::new();
-        for (child, name) in tree.entries(ino, after) {
+        let own = tree.entries(ino, after).filter_map(|(child, name)| {
             // A file that vanished between store and tree is about to vanish here too.
-            let Ok(attr) = self.attr(&tree, child) else { continue };
+            let attr = self.attr(&tree, child).ok()?;
             let (kind, attr) = (attr.kind, plus.then_some(attr));
-            if take(Listed { ino: child, cookie: child.0, name, kind, attr }) {
+            Some(Listed { ino: child, cookie: child.0, name, kind, attr })
+        });
+        for entry in doors.into_iter().chain(own) {
+            let number = entry.ino;
+            if take(entry) {
                 break;
             }
-            told.push(child);
+            told.push(number);
         }
         if plus {
             for child in told {

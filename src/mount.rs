@@ -232,6 +232,8 @@ fn fs_options(config: &Config, read_only: Option<&'static str>) -> Options {
         public: config.public,
         names_by_id: config.names_by_id,
         largest: LARGEST_FILE,
+        xattr: config.xattr,
+        show_hidden: config.show_hidden,
     }
 }
 

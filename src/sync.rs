@@ -23,11 +23,13 @@ use crate::store::gist::{Gist, GistKey};
 
 mod alone;
 pub mod aside;
+mod asked;
 pub mod bodies;
 mod bury;
 pub mod conflicts;
 mod drain;
 pub mod due;
+mod forks;
 pub mod history;
 pub mod hold;
 pub mod lines;
@@ -49,6 +51,7 @@ mod sample;
 mod send;
 pub mod social;
 pub mod standing;
+mod stars;
 mod take;
 mod texts;
 pub mod trash;
@@ -151,6 +154,8 @@ pub struct Syncer {
     bodies: Bodies,
     others: others::Others,
     history: history::History,
+    stars: stars::Stars,
+    forks: forks::Forks,
     watcher: OnceLock<Weak<dyn Watcher>>,
     /// Held by whoever changes something on GitHub: one at a time. Before every other lock.
     mutation: Alone,
@@ -220,6 +225,8 @@ impl Syncer {
             bodies,
             others: others::Others::default(),
             history: history::History::default(),
+            stars: stars::Stars::default(),
+            forks: forks::Forks::default(),
             watcher: OnceLock::new(),
             mutation: Alone::default(),
             burying: Mutex::default(),
