@@ -44,8 +44,10 @@ mod rounds_tests;
 #[cfg(test)]
 mod sample;
 mod send;
+pub mod show;
 pub mod social;
 pub mod standing;
+pub mod status;
 mod take;
 mod texts;
 pub mod trash;
