@@ -26,6 +26,8 @@ mod bury;
 pub mod conflicts;
 mod drain;
 pub mod due;
+pub mod errand;
+pub mod events;
 pub mod hold;
 pub mod lines;
 mod lost;
@@ -38,6 +40,7 @@ mod queue;
 mod reach;
 pub mod refresh;
 pub mod report;
+mod republish;
 pub mod restore;
 #[cfg(test)]
 mod rounds_tests;
@@ -146,6 +149,7 @@ pub struct Syncer {
     sleep: Sleep,
     bodies: Bodies,
     others: others::Others,
+    events: Arc<events::Events>,
     watcher: OnceLock<Weak<dyn Watcher>>,
     /// Held by whoever changes something on GitHub: one at a time. Before every other lock.
     mutation: Mutex<()>,
@@ -214,6 +218,7 @@ impl Syncer {
             sleep: Arc::new(std::thread::sleep),
             bodies,
             others: others::Others::default(),
+            events: Arc::default(),
             watcher: OnceLock::new(),
             mutation: Mutex::default(),
             burying: Mutex::default(),
@@ -308,6 +313,7 @@ impl Syncer {
         self.api.on_turn(Box::new(move |back| {
             if let Some(syncer) = weak.upgrade() {
                 syncer.shared().back |= back;
+                syncer.tell_network(syncer.api.trouble());
                 syncer.poke();
             }
         }));
@@ -467,6 +473,9 @@ impl Syncer {
         let here = matches!(error, Some(Error::Local { .. }));
         let text = error.map(ToString::to_string);
         let before = std::mem::replace(&mut self.shared().trouble, text.clone());
+        if let (None, Some(text)) = (&before, &text) {
+            self.tell_trouble(text);
+        }
         match (before, text) {
             (None, Some(text)) if here => log::warn!("{text}; what is new on GitHub has to wait"),
             (None, Some(text)) => log::warn!("{text}; what is stored stays readable and writable"),

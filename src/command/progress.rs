@@ -37,7 +37,7 @@ impl Bar {
             Some(waiting) => {
                 format!(
                     "waits until {}: {}",
-                    Clock::new().time(&waiting.until),
+                    Clock::now().time(&waiting.until),
                     plain(&waiting.why)
                 )
             }

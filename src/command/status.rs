@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::{not_mounted, unheard};
-use crate::cli::StatusArgs;
+use crate::cli::{Section, StatusArgs};
 use crate::exit::{Exit, Failure};
 use crate::mount::control::{self, Ask, Reply};
 use crate::mount::point;
@@ -25,12 +25,32 @@ pub(super) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
         println!("{text}");
         return Ok(ExitCode::SUCCESS);
     }
+    let clock = Clock::now();
+    if let Some(section) = args.only {
+        print_only(&all, section, args.mountpoint.is_some(), &clock);
+        return Ok(ExitCode::SUCCESS);
+    }
     if !all.iter().any(|status| status.mounted == Mounted::Yes) {
         println!("Nothing is mounted.");
     }
-    let clock = Clock::new();
     all.iter().flat_map(|status| status.lines(&clock)).for_each(|line| println!("{line}"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a part of each, below a line that says whose it is where that was not asked.
+fn print_only(all: &[Status], section: Section, asked: bool, clock: &Clock) {
+    let alone = asked && all.len() == 1;
+    for status in all {
+        if !alone {
+            println!("{}", status.head());
+        }
+        let lines = match section {
+            Section::RateLimit => status.limits(clock),
+            Section::Pending => status.pending(clock),
+        };
+        let indent = if alone { "" } else { "  " };
+        lines.iter().for_each(|line| println!("{indent}{line}"));
+    }
 }
 
 /// The mount at a place, or the accounts that were mounted there last.

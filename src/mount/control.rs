@@ -11,19 +11,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use self::asks::Told;
-pub use self::asks::{Ask, Reply};
+pub use self::asks::{Ask, GistAsk, GistReply, Reply};
 pub use self::client::{ask, ask_all};
 use self::client::{directory, read_line, socket_name, write_line};
 use super::Event;
-use super::account::Account;
-use crate::config::Config;
 use crate::exit::{Exit, Failure};
+use crate::fs::GistFs;
 use crate::model::Time;
-use crate::sync::status::{Mounted, Status};
 use crate::sync::{Progress, Syncer};
 
 mod asks;
 mod client;
+mod errands;
 
 /// How long a mount waits for whoever asked to read what it says.
 const LOOKS_AWAY: Duration = Duration::from_secs(1);
@@ -87,9 +86,7 @@ fn unusable(what: &Path, error: &std::io::Error) -> Failure {
 impl Control {
     pub(super) fn start(
         socket: Socket,
-        config: &Config,
-        account: &Account,
-        syncer: &Arc<Syncer>,
+        fs: &Arc<GistFs>,
         events: &Sender<Event>,
     ) -> Result<Self, Failure> {
         let Socket { mountpoint, path } = socket;
@@ -102,10 +99,8 @@ impl Control {
         std::fs::set_permissions(&path, private).map_err(|error| unusable(&path, &error))?;
         let door = Door {
             mountpoint,
-            host: config.state_name.clone(),
-            account: account.login.clone(),
-            read_only: account.read_only_because(config).map(str::to_owned),
-            syncer: Arc::clone(syncer),
+            syncer: Arc::clone(fs.syncer()),
+            fs: Arc::clone(fs),
             events: Mutex::new(events.clone()),
         };
         let door = Arc::new(door);
@@ -161,9 +156,7 @@ impl Asker {
 /// What the door's threads know.
 struct Door {
     mountpoint: String,
-    host: String,
-    account: String,
-    read_only: Option<String>,
+    fs: Arc<GistFs>,
     syncer: Arc<Syncer>,
     events: Mutex<Sender<Event>>,
 }
@@ -188,7 +181,7 @@ impl Door {
         let asker = Asker { stream, follows: Cell::new(follows) };
         match ask {
             Ask::Status => {
-                asker.hear(&Reply { status: Some(self.status()), ..Reply::default() });
+                asker.hear(&Reply { status: Some(self.fs.status()), ..Reply::default() });
             }
             Ask::Sync(seconds) | Ask::FollowSync(seconds) => {
                 let until = Time::now().after(bounded(seconds));
@@ -204,6 +197,7 @@ impl Door {
             Ask::Unmount(seconds) | Ask::FollowUnmount(seconds) => {
                 self.pass_on(Event::Unmount(bounded(seconds), asker));
             }
+            Ask::Gist(ask) => asker.hear(&errands::run(&self.fs, &ask)),
             Ask::Trash(ask) => asker.hear(&Reply {
                 trash: Some(self.syncer.trash(&ask)),
                 mountpoint: Some(self.mountpoint.clone()),
@@ -219,19 +213,6 @@ impl Door {
             && let Event::Unmount(_, asker) = unsent.0
         {
             asker.hear(&Reply::ending());
-        }
-    }
-
-    fn status(&self) -> Status {
-        Status {
-            mountpoint: self.mountpoint.clone(),
-            mounted: Mounted::Yes,
-            host: self.host.clone(),
-            account: self.account.clone(),
-            read_only: self.read_only.clone(),
-            pid: Some(std::process::id()),
-            state: self.syncer.store().directory().to_string_lossy().into_owned(),
-            report: self.syncer.report(),
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::api::{GistApi, Quota};
 use crate::error::Error;
 use crate::model::Time;
 use crate::store::Peek;
-use crate::store::gist::Gist;
+use crate::store::gist::{Gist, GistKey};
 
 /// How an account stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -239,6 +239,11 @@ impl Syncer {
         report.pace = self.pace_report(now, not_before.unwrap_or(now), pending);
         report.trouble = self.api.trouble().or_else(|| self.shared().trouble.clone());
         report
+    }
+
+    /// What people call a gist.
+    pub fn title(&self, key: GistKey) -> Option<String> {
+        self.store.look(key, title_of)
     }
 
     /// What keeps changes from going now, if something does.

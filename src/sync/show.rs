@@ -29,7 +29,7 @@ pub struct Clock(Time);
 
 impl Clock {
     /// A clock that says what time it is.
-    pub fn new() -> Self {
+    pub fn now() -> Self {
         Self(Time::now())
     }
 

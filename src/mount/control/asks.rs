@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Time;
+use crate::exit::Failure;
+use crate::model::{GistId, Time};
 use crate::sync::hold::HeldDeletions;
 use crate::sync::report::{Owing, Waiting};
 use crate::sync::status::Status;
@@ -25,6 +26,8 @@ pub enum Ask {
     FollowSync(f64),
     /// [`Ask::Unmount`], and tell how it goes.
     FollowUnmount(f64),
+    /// Something about one gist.
+    Gist(GistAsk),
     /// Leave what is not sent yet to the mount that asks, if this one is unmounted already.
     GiveWay,
 }
@@ -50,9 +53,57 @@ pub struct Reply {
     /// What the trash says, where asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trash: Option<TrashReply>,
+    /// What a gist is, where one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gist: Option<GistReply>,
+    /// Why nothing was done with it, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
     /// Where it is mounted, where the trash was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mountpoint: Option<String>,
+}
+
+/// What a mount can do with a gist, its own or another.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GistAsk {
+    /// Say whether it is one of this mount's.
+    Find(GistId),
+    /// Fork it, and show the fork.
+    Fork(GistId),
+    /// Star it.
+    Star(GistId),
+    /// Take the star back.
+    Unstar(GistId),
+    /// Say where its page is; with the shown name of a file, that file's real one too.
+    Locate(GistId, Option<String>),
+    /// Make a public gist of the same description and files.
+    Publish(GistId),
+    /// Make a secret gist of the same description and files.
+    Hide(GistId),
+    /// Remove the first, if the second has all of it.
+    Replace(GistId, GistId),
+}
+
+/// What a mount says of a gist.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct GistReply {
+    /// Its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<GistId>,
+    /// What people call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Its page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Its directory, if the mount shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The name GitHub has for the file that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 /// A line that is not the answer yet.

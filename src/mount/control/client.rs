@@ -69,7 +69,8 @@ fn ask_socket(
         | Ask::FollowSync(_)
         | Ask::Unmount(_)
         | Ask::FollowUnmount(_)
-        | Ask::Trash(_) => {}
+        | Ask::Trash(_)
+        | Ask::Gist(_) => {}
     }
     write_line(&stream, question)?;
     let mut reader = BufReader::new(&stream);
