@@ -66,7 +66,11 @@ pub(super) fn fork(call: &Call, id: &str) -> Result<Reply, Reply> {
         }
     };
     let location = format!("{}/gists/{}", call.style.api, fork.id);
-    let shown = call.style.listed(&fork, &fork.tip);
+    let shown = if call.switches.forks_without_files {
+        call.style.fork(&fork)
+    } else {
+        call.style.listed(&fork, &fork.tip)
+    };
     Ok(Reply::json(201, &shown).with("location", location))
 }
 
@@ -84,11 +88,11 @@ pub(super) fn add_comment(call: &Call, id: &str) -> Result<Reply, Reply> {
     call.readable(id)?;
     let body = comment_body(call)?;
     let now = Time::new(Time::now().seconds(), 0);
+    let number = call.site.store.next_comment();
     let mut added = None;
     let gist = call.site.store.annotate(id, call.switches.social_bumps, |gist| {
-        let last = gist.comments.iter().map(|comment| comment.id).max().unwrap_or_default();
         let comment = Comment {
-            id: last + 1,
+            id: number,
             author: login.to_owned(),
             body,
             created_at: now,
