@@ -31,12 +31,14 @@ mod namespace;
 mod open;
 mod record;
 mod rename;
+mod report;
 mod xattr;
 
 pub use self::attr::{Attr, Kind, Room, SetAttr};
 pub use self::content::{Fallocate, Fh, OpenMode};
 pub use self::namespace::NewNode;
 pub use self::rename::RenameMode;
+pub use self::report::MountedAs;
 pub use self::xattr::Expect;
 pub use crate::sync::Clock;
 
@@ -120,6 +122,7 @@ pub struct GistFs {
     /// The descriptions that directory names were made of. Under the tree's lock only.
     titles: Mutex<HashMap<GistKey, String>>,
     root: Mutex<Meta>,
+    mounted_as: OnceLock<MountedAs>,
     invalidate: OnceLock<Invalidate>,
 }
 
@@ -145,6 +148,7 @@ impl GistFs {
             next_handle: AtomicU64::new(1),
             titles: Mutex::default(),
             root: Mutex::new(Meta::at(now)),
+            mounted_as: OnceLock::new(),
             invalidate: OnceLock::new(),
         });
         fs.show_all();

@@ -14,7 +14,7 @@ use crate::api::{Api, ApiError};
 use crate::config::Config;
 use crate::error::Error;
 use crate::exit::{Exit, Failure};
-use crate::fs::{GistFs, Options, Stale};
+use crate::fs::{GistFs, MountedAs, Options, Stale};
 use crate::kernel::Kernel;
 use crate::model::Time;
 use crate::store::Store;
@@ -103,6 +103,11 @@ impl Mount {
         }
         let fs =
             GistFs::new(Arc::clone(&syncer), fs_options(config, read_only), Arc::new(Time::now));
+        fs.mounted_as(MountedAs {
+            mountpoint: config.mountpoint.clone(),
+            host: config.state_name.clone(),
+            account: account.login.clone(),
+        });
         let (sender, events) = mpsc::channel();
         // From here on nothing may look at the mount point: killed while it waits for an answer of
         // its own, the process would never end, and its lock on the state neither.
@@ -110,7 +115,7 @@ impl Mount {
         let notifier = run_session(config, read_only.is_some(), &fs, &sender)?;
         tell_kernel(&fs, notifier)?;
         watch_signals(&sender)?;
-        let control = control::Control::start(socket, config, &account, &syncer, &sender)?;
+        let control = control::Control::start(socket, &fs, &sender)?;
         syncer.start().map_err(|error| no_threads(&error))?;
         let mountpoint = config.mountpoint.clone();
         Ok(Self { fs, syncer, mountpoint, events, read_only, _control: control })

@@ -132,6 +132,11 @@ pub(super) trait Room {
         Err(Error::IsDirectory)
     }
 
+    /// What the file holds for whoever opens it now, where that is not the same for all.
+    fn opened(&self, _fs: &GistFs) -> Option<Content> {
+        None
+    }
+
     /// Whether the file can be opened for writing.
     fn may_write(&self, _fs: &GistFs) -> Result<(), Error> {
         Err(READ_ONLY)
@@ -385,7 +390,9 @@ impl GistFs {
             room(place).may_write(self)?;
         }
         let fh = self.new_handle().hidden();
-        let handle = HiddenHandle { ino, place: place.clone(), mode, state: Mutex::default() };
+        let read = if mode.reads { room(place).opened(self) } else { None };
+        let state = Mutex::new(State { read, ..State::default() });
+        let handle = HiddenHandle { ino, place: place.clone(), mode, state };
         lock(&self.hidden_handles).insert(fh, Arc::new(handle));
         Ok(fh)
     }

@@ -4,6 +4,7 @@
 //! used by one process can wait for itself. Every test has a server, a mount and a home of its
 //! own. Without /dev/fuse, or without one of the programs, the tests fail: none is skipped.
 
+mod about;
 mod asking;
 mod bytes;
 mod command;
@@ -15,6 +16,7 @@ mod editors;
 mod elsewhere;
 mod emulated;
 mod ends;
+mod errands;
 mod full;
 mod gists;
 mod history;
