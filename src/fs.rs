@@ -51,6 +51,8 @@ pub struct Options {
     pub read_only: Option<&'static str>,
     /// `close` and its like return GitHub's answer.
     pub through: bool,
+    /// Whose token it is; nobody's without one.
+    pub login: Option<String>,
     /// New gists are public.
     pub public: bool,
     /// Directories are named by id instead of title.
@@ -108,6 +110,7 @@ pub struct GistFs {
     handles: Mutex<HashMap<Fh, Arc<Handle>>>,
     /// A leaf like `opened`.
     hidden_handles: Mutex<HashMap<Fh, Arc<HiddenHandle>>>,
+    desks: hidden::Desks,
     next_handle: AtomicU64,
     /// The descriptions that directory names were made of. Under the tree's lock only.
     titles: Mutex<HashMap<GistKey, String>>,
@@ -133,6 +136,7 @@ impl GistFs {
             opened: Mutex::default(),
             handles: Mutex::default(),
             hidden_handles: Mutex::default(),
+            desks: hidden::Desks::default(),
             next_handle: AtomicU64::new(1),
             titles: Mutex::default(),
             root: Mutex::new(Meta::at(now)),

@@ -536,8 +536,11 @@ impl Filesystem for Kernel {
         _flush: bool,
         reply: ReplyEmpty,
     ) {
-        let done = self.at_once(|| format!("release {number}"), |fs| fs.release(fh(handle)));
-        reply_empty(reply, done);
+        self.answer(
+            move || format!("release {number}"),
+            move |fs, wait| fs.release(fh(handle), wait),
+            move |result| reply_empty(reply, result),
+        );
     }
 
     fn fsync(

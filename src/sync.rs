@@ -23,6 +23,7 @@ use crate::store::gist::{Gist, GistKey};
 pub mod aside;
 pub mod bodies;
 mod bury;
+pub mod comments;
 pub mod conflicts;
 mod drain;
 pub mod due;
@@ -144,6 +145,7 @@ pub struct Syncer {
     sleep: Sleep,
     bodies: Bodies,
     others: others::Others,
+    comments: comments::Comments,
     watcher: OnceLock<Weak<dyn Watcher>>,
     /// Held by whoever changes something on GitHub: one at a time. Before every other lock.
     mutation: Mutex<()>,
@@ -212,6 +214,7 @@ impl Syncer {
             sleep: Arc::new(std::thread::sleep),
             bodies,
             others: others::Others::default(),
+            comments: comments::Comments::default(),
             watcher: OnceLock::new(),
             mutation: Mutex::default(),
             burying: Mutex::default(),

@@ -25,6 +25,8 @@ mod history;
 mod mount;
 mod views;
 
+pub(super) use self::comments::Desks;
+
 /// The most bytes that can be written to a file here: GitHub takes comments of 65,535 characters,
 /// and nothing else comes near.
 const LARGEST: u64 = 1 << 20;
@@ -167,6 +169,9 @@ struct State {
     written: Option<Vec<u8>>,
     /// Whether `written` was not saved yet.
     dirty: bool,
+    /// It was emptied and nothing was written since. That alone is not saved when a descriptor is
+    /// closed, for a shell closes one before `echo` writes, but when the last one is.
+    emptied: bool,
 }
 
 fn room(place: &Hidden) -> &dyn Room {
@@ -433,16 +438,21 @@ impl GistFs {
             if size > LARGEST {
                 return Err(Error::TooLarge);
             }
-            match fh {
-                Some(fh) => self.hidden_handle(fh)?.cut(self, size, wait)?,
-                None => {
-                    room(place).may_write(self)?;
-                    let mode = OpenMode { reads: false, writes: true };
-                    let whole = Mutex::default();
-                    let handle = HiddenHandle { ino, place: place.clone(), mode, state: whole };
-                    handle.cut(self, size, wait)?;
-                    handle.save(self, wait)?;
-                }
+            // An `open` that empties the file says so without its handle.
+            let writers = match fh {
+                Some(fh) => vec![self.hidden_handle(fh)?],
+                None => self.hidden_writers(ino),
+            };
+            for writer in &writers {
+                writer.cut(self, size, wait)?;
+            }
+            if writers.is_empty() {
+                room(place).may_write(self)?;
+                let mode = OpenMode { reads: false, writes: true };
+                let whole = Mutex::default();
+                let handle = HiddenHandle { ino, place: place.clone(), mode, state: whole };
+                handle.cut(self, size, wait)?;
+                handle.save(self, true, wait)?;
             }
         }
         self.hidden_getattr(ino, place, wait)
@@ -450,6 +460,13 @@ impl GistFs {
 
     pub(super) fn hidden_handle(&self, fh: Fh) -> Result<Arc<HiddenHandle>, Error> {
         lock(&self.hidden_handles).get(&fh).map(Arc::clone).ok_or(Error::BadHandle)
+    }
+
+    /// Every handle by which somebody may write to `ino`.
+    fn hidden_writers(&self, ino: Ino) -> Vec<Arc<HiddenHandle>> {
+        let handles = lock(&self.hidden_handles);
+        let writes = |handle: &&Arc<HiddenHandle>| handle.ino == ino && handle.mode.writes;
+        handles.values().filter(writes).map(Arc::clone).collect()
     }
 
     pub(super) fn hidden_read(
@@ -473,14 +490,22 @@ impl GistFs {
     }
 
     pub(super) fn hidden_flush(&self, fh: Fh, wait: Wait) -> Result<(), Error> {
-        self.hidden_handle(fh)?.save(self, wait)
+        self.hidden_handle(fh)?.save(self, false, wait)
     }
 
-    pub(super) fn hidden_release(&self, fh: Fh) -> Result<(), Error> {
-        let handle = lock(&self.hidden_handles).remove(&fh).ok_or(Error::BadHandle)?;
-        if lock(&handle.state).dirty {
+    pub(super) fn hidden_release(&self, fh: Fh, wait: Wait) -> Result<(), Error> {
+        let handle = self.hidden_handle(fh)?;
+        if handle.state(wait)?.dirty {
             log::warn!("{:?}: what was written is dropped; close said why", handle.place);
+        } else {
+            match handle.save(self, true, wait) {
+                Ok(()) => {}
+                Err(Error::WouldWait) => return Err(Error::WouldWait),
+                // Nobody hears what a release fails with.
+                Err(error) => log::warn!("{:?} is not emptied: {error}", handle.place),
+            }
         }
+        lock(&self.hidden_handles).remove(&fh);
         Ok(())
     }
 }
@@ -558,7 +583,9 @@ impl HiddenHandle {
         };
         let done = change(&mut bytes);
         state.written = Some(bytes);
-        state.dirty |= done.is_ok();
+        if done.is_ok() {
+            if anew { state.emptied = true } else { state.dirty = true }
+        }
         done
     }
 
@@ -589,14 +616,15 @@ impl HiddenHandle {
         })
     }
 
-    fn save(&self, fs: &GistFs, wait: Wait) -> Result<(), Error> {
+    /// Saves what was written; with `even_emptied` also that it was only emptied.
+    fn save(&self, fs: &GistFs, even_emptied: bool, wait: Wait) -> Result<(), Error> {
         let mut state = self.state(wait)?;
-        if !state.dirty {
+        if !state.dirty && !(even_emptied && state.emptied) {
             return Ok(());
         }
         let bytes = state.written.clone().unwrap_or_default();
         room(&self.place).save(fs, bytes.into(), wait)?;
-        state.dirty = false;
+        (state.dirty, state.emptied) = (false, false);
         drop(state);
         fs.tell_stale(Stale::Node(self.ino));
         Ok(())

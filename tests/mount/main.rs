@@ -6,6 +6,7 @@
 
 mod bytes;
 mod command;
+mod comments;
 mod commits;
 mod crash;
 mod damage;

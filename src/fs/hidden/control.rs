@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::fs::{GistFs, Wait};
 use crate::model::Time;
 use crate::store::gist::Gist;
-use crate::tree::hidden::{ControlPlace, Hidden, Value, Whose};
+use crate::tree::hidden::{CommentPlace, ControlPlace, Hidden, Value, Whose};
 
 impl Room for ControlPlace {
     fn face(&self, fs: &GistFs, _wait: Wait) -> Result<Face, Error> {
@@ -19,6 +19,9 @@ impl Room for ControlPlace {
     }
 
     fn child(&self, _fs: &GistFs, name: &str, _wait: Wait) -> Result<Hidden, Error> {
+        if self.value.is_none() && name == "comments" {
+            return Ok(Hidden::Comments(CommentPlace { whose: self.whose.clone(), name: None }));
+        }
         let value = Value::ALL.into_iter().find(|value| value.name() == name);
         let value = Some(value.ok_or(Error::NotFound)?);
         match self.value {
