@@ -7,6 +7,7 @@
 mod bytes;
 mod command;
 mod comments;
+mod comments_lost;
 mod commits;
 mod crash;
 mod damage;
