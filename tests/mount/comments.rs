@@ -108,8 +108,11 @@ fn a_new_file_is_a_new_comment_and_takes_its_real_name() {
     // Whoever made it under another name still finds it there.
     assert_eq!(world.read(&format!("{DIR}/reply.md")), "I agree.\n");
     assert!(world.sent().is_empty());
-    world.sh(&format!("cp a b 2>/dev/null || true; printf 'x\\n\\ny' > $W/c; cp $W/c {DIR}/c.md"));
+    world.sh(&format!("printf 'x\\n\\ny' > $W/c; cp $W/c {DIR}/c.md"));
     assert_eq!(world.sent(), ["POST x\n\ny"]);
+    // What is closed in pieces is a comment with the first of them.
+    world.sh(&format!("{{ /bin/echo one; /bin/echo two; }} > {DIR}/e.md"));
+    assert_eq!(world.sent(), ["POST one", "PATCH one\ntwo"]);
     world.sh(&format!("mv $W/c {DIR}/d.md"));
     assert_eq!(world.sent(), ["POST x\n\ny"]);
 }
