@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use self::alone::Alone;
 use self::bodies::Bodies;
 pub use self::drain::Progress;
 use self::queue::Queue;
@@ -20,6 +21,7 @@ use crate::model::{FileName, GistId, Time};
 use crate::store::Store;
 use crate::store::gist::{Gist, GistKey};
 
+mod alone;
 pub mod aside;
 pub mod bodies;
 mod bury;
@@ -148,7 +150,7 @@ pub struct Syncer {
     comments: comments::Comments,
     watcher: OnceLock<Weak<dyn Watcher>>,
     /// Held by whoever changes something on GitHub: one at a time. Before every other lock.
-    mutation: Mutex<()>,
+    mutation: Alone,
     /// Held while gists that GitHub never had go into the trash. Nothing there waits for the network.
     burying: Mutex<()>,
     shared: Mutex<Shared>,
@@ -216,7 +218,7 @@ impl Syncer {
             others: others::Others::default(),
             comments: comments::Comments::default(),
             watcher: OnceLock::new(),
-            mutation: Mutex::default(),
+            mutation: Alone::default(),
             burying: Mutex::default(),
             shared,
             wake: Condvar::new(),

@@ -35,6 +35,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("signal_hook", &["mount", "command"]),
     ("axum", &["demo"]),
     ("git2", &["demo"]),
+    ("graphql_parser", &["demo/graphql"]),
     ("tokio", &["demo"]),
     ("tower_http", &["demo"]),
 ];

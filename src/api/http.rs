@@ -249,7 +249,7 @@ impl Http {
             if let Some(body) = body {
                 request = request.header(CONTENT_TYPE, "application/json").body(body);
             } else if call.method != Method::DELETE {
-                // Without it GitHub answers 411 to a request that could have a body.
+                // GitHub asks for it where a request that could have a body has none.
                 request = request.header(CONTENT_LENGTH, 0);
             }
             let result = exchange(&host, &label, request, most, &|| {}, within);

@@ -84,6 +84,9 @@ async fn handle(
         headers: parts.headers,
         body,
     };
+    if let Some(record) = &site.record {
+        record.note(&arrival);
+    }
     let under_way = site.log.arrived(logged(&arrival, started));
     match answer(&site, &Arc::new(arrival)).await {
         Outcome::Whole(reply) => {

@@ -22,6 +22,9 @@ pub struct ServerOptions {
     pub enterprise: bool,
     /// A private Enterprise Server: raw bodies without a session are 200 and a login page.
     pub private_raw: bool,
+    /// A file that every API request of gistfs's own is appended to, a line of JSON each, without
+    /// the token; by default the one that the environment's `GISTFS_RECORD` names.
+    pub record: Option<PathBuf>,
     /// The rate limits.
     pub limits: Limits,
     /// Who may log in, and how.
@@ -38,6 +41,7 @@ impl Default for ServerOptions {
             latency: Duration::ZERO,
             enterprise: false,
             private_raw: false,
+            record: std::env::var_os("GISTFS_RECORD").map(PathBuf::from),
             limits: Limits::default(),
             accounts: vec![
                 Account::classic("octo", "demo-token", &["gist"]),

@@ -39,6 +39,8 @@ pub(super) struct Style {
     pub(super) old_enterprise: bool,
     /// Names whose entries are `null`.
     pub(super) null_files: BTreeSet<String>,
+    /// Logins whose accounts are gone.
+    pub(super) ghosts: BTreeSet<String>,
 }
 
 /// The number GitHub would have given the account: links to a user's gists name it.
@@ -69,6 +71,11 @@ impl Style {
             "type": "User",
             "site_admin": false,
         })
+    }
+
+    /// Who wrote something; `null` once the account is gone.
+    fn author(&self, login: &str) -> Value {
+        if self.ghosts.contains(login) { Value::Null } else { self.user(login) }
     }
 
     /// A gist as lists show it.
@@ -199,7 +206,7 @@ impl Style {
     pub(super) fn commit(&self, gist: &Gist, commit: &Commit) -> Value {
         let Commit { version, author, at, additions, deletions } = commit;
         json!({
-            "user": author.as_deref().map(|login| self.user(login)),
+            "user": author.as_deref().map(|login| self.author(login)),
             "version": version,
             "committed_at": at.to_string(),
             "change_status": {
@@ -229,7 +236,7 @@ impl Style {
             "node_id": node_id("GC", &comment.id.to_string()),
             "url": format!("{}/gists/{}/comments/{}", self.api, gist.id, comment.id),
             "body": comment.body,
-            "user": self.user(&comment.author),
+            "user": self.author(&comment.author),
             "created_at": comment.created_at.to_string(),
             "updated_at": comment.updated_at.to_string(),
             "author_association": if owner { "OWNER" } else { "NONE" },

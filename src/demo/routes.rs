@@ -12,7 +12,7 @@ use super::reply::Reply;
 use super::requests::Origin;
 use super::site::{Arrival, Site};
 use super::switches::Switches;
-use super::{gists, lists, social};
+use super::{gists, graphql, lists, social};
 use crate::model::{BlobId, Time};
 
 /// The versions of the API that exist; the first is the default.
@@ -42,6 +42,7 @@ pub(super) fn answer(site: &Site, arrival: &Arrival, overlapping: bool) -> Reply
         base64: arrival.header("accept").is_some_and(|accept| accept.contains("base64")),
         old_enterprise: switches.old_enterprise,
         null_files: switches.null_files.clone(),
+        ghosts: switches.ghosts.clone(),
     };
     let call = Call { site, arrival, caller, switches, style, overlapping };
     let reply = call.route().unwrap_or_else(|refusal| refusal);
@@ -105,6 +106,7 @@ impl Call<'_> {
             ("GET", ["user"]) => Ok(Reply::json(200, &self.style.user(self.caller.known()?))),
             ("GET", ["users", login]) => self.user(login),
             ("GET", ["rate_limit"]) => self.rate_limit(),
+            ("POST", ["graphql"] | ["api", "graphql"]) => graphql::answer(self),
             ("GET", ["gists"]) => lists::own(self),
             ("GET", ["gists", "public"]) => Ok(lists::public(self)),
             ("GET", ["gists", "starred"]) => lists::starred(self),

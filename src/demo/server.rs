@@ -18,6 +18,7 @@ use super::gist::Gist;
 use super::githttp;
 use super::limits::Meter;
 use super::options::ServerOptions;
+use super::record::Record;
 use super::repository;
 use super::requests::{LoggedRequest, RequestLog};
 use super::site::Site;
@@ -69,7 +70,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// A port is taken, or the data directory cannot be made or read or has a server already.
+    /// A port is taken, the record cannot be written, or the data directory cannot be made or
+    /// read or has a server already.
     pub fn start(options: ServerOptions) -> io::Result<Self> {
         let (directory, temporary) = match &options.data {
             Some(directory) => (directory.clone(), None),
@@ -83,6 +85,7 @@ impl Server {
         let lock = locked_against_others(&directory)?;
         let hooks = directory.join("hooks");
         githttp::install_hook(&hooks)?;
+        let record = options.record.as_deref().map(Record::open).transpose()?;
         let store = Store::open(directory.join("gists"))?;
         let api = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))?;
         let raw = TcpListener::bind((Ipv4Addr::LOCALHOST, options.raw_port))?;
@@ -96,6 +99,7 @@ impl Server {
             raw: seen.1,
             meter: Meter::new(options.limits.clone()),
             log: RequestLog::default(),
+            record,
             faults: Faults::default(),
             switches: Mutex::default(),
             updating: Mutex::default(),

@@ -12,6 +12,7 @@ use percent_encoding::percent_decode_str;
 use super::faults::Faults;
 use super::limits::Meter;
 use super::options::ServerOptions;
+use super::record::Record;
 use super::requests::{Origin, RequestLog};
 use super::store::{Store, locked};
 use super::switches::Switches;
@@ -26,6 +27,7 @@ pub(super) struct Site {
     pub(super) raw: String,
     pub(super) meter: Meter,
     pub(super) log: RequestLog,
+    pub(super) record: Option<Record>,
     pub(super) faults: Faults,
     pub(super) switches: Mutex<Switches>,
     /// Gists with an update under way.

@@ -69,7 +69,11 @@ pub(super) fn fork(call: &Call, id: &str) -> Result<Reply, Reply> {
         }
     };
     let location = format!("{}/gists/{}", call.style.api, fork.id);
-    let shown = call.style.listed(&fork, &fork.tip);
+    let shown = if call.switches.forks_without_files {
+        call.style.fork(&fork)
+    } else {
+        call.style.listed(&fork, &fork.tip)
+    };
     Ok(Reply::json(201, &shown).with("location", location))
 }
 
@@ -86,9 +90,10 @@ pub(super) fn add_comment(call: &Call, id: &str) -> Result<Reply, Reply> {
     let login = call.caller.writer()?;
     call.readable(id)?;
     let body = comment_body(call)?;
+    let number = call.site.store.next_comment();
     let mut added = None;
     let gist = call.site.store.annotate(id, call.switches.social_bumps, |gist| {
-        added = Some(append(gist, login, body));
+        added = Some(append(gist, number, login, body));
     })?;
     match (gist, added) {
         (Some(gist), Some(comment)) => {
@@ -100,11 +105,10 @@ pub(super) fn add_comment(call: &Call, id: &str) -> Result<Reply, Reply> {
     }
 }
 
-fn append(gist: &mut Gist, login: &str, body: String) -> Comment {
+fn append(gist: &mut Gist, id: u64, login: &str, body: String) -> Comment {
     let now = Time::new(Time::now().seconds(), 0);
-    let last = gist.comments.iter().map(|comment| comment.id).max().unwrap_or_default();
     let author = login.to_owned();
-    let comment = Comment { id: last + 1, author, body, created_at: now, updated_at: now };
+    let comment = Comment { id, author, body, created_at: now, updated_at: now };
     gist.comments.push(comment.clone());
     comment
 }
@@ -181,8 +185,8 @@ impl Server {
     ///
     /// The data directory cannot be written.
     pub fn comment(&self, id: &str, login: &str, body: &str) -> io::Result<u64> {
-        let mut number = 0;
-        let change = |gist: &mut Gist| number = append(gist, login, body.to_owned()).id;
+        let number = self.site.store.next_comment();
+        let change = |gist: &mut Gist| drop(append(gist, number, login, body.to_owned()));
         self.site.store.annotate(id, true, change)?;
         Ok(number)
     }

@@ -64,12 +64,16 @@ struct Index {
     places: HashMap<String, Place>,
     gists: BTreeMap<Place, Arc<Gist>>,
     last_serial: u64,
+    /// Comments are numbered through, whatever gist they are on, and no number comes twice.
+    last_comment: u64,
 }
 
 impl Index {
     fn put(&mut self, gist: Arc<Gist>) {
         let place = (Reverse(gist.created_at), Reverse(gist.serial));
         self.last_serial = self.last_serial.max(gist.serial);
+        let comments = gist.comments.iter().map(|comment| comment.id);
+        self.last_comment = comments.fold(self.last_comment, u64::max);
         self.places.insert(gist.id.clone(), place);
         self.gists.insert(place, gist);
     }
@@ -111,6 +115,13 @@ impl Store {
     /// The gists that `wanted` accepts, newest first.
     pub(super) fn select(&self, wanted: impl Fn(&Gist) -> bool) -> Vec<Arc<Gist>> {
         locked(&self.index).gists.values().filter(|gist| wanted(gist)).cloned().collect()
+    }
+
+    /// The number of the next comment.
+    pub(super) fn next_comment(&self) -> u64 {
+        let mut index = locked(&self.index);
+        index.last_comment += 1;
+        index.last_comment
     }
 
     /// The repository of a gist.

@@ -32,6 +32,10 @@ pub struct Switches {
     pub old_enterprise: bool,
     /// Names whose file entries are `null` in every answer.
     pub null_files: BTreeSet<String>,
+    /// Logins whose accounts are gone: where they wrote a comment or made a commit the user is `null`.
+    pub ghosts: BTreeSet<String>,
+    /// The answer to a fork has no files, as in 2013.
+    pub forks_without_files: bool,
     /// A `PATCH` body of more bytes is 409. 8 MiB by default.
     pub patch_ceiling: usize,
     /// A request body of more bytes is 502. 100 MiB by default.
@@ -59,6 +63,8 @@ impl Default for Switches {
             social_bumps: true,
             old_enterprise: false,
             null_files: BTreeSet::new(),
+            ghosts: BTreeSet::new(),
+            forks_without_files: false,
             patch_ceiling: 8 << 20,
             gateway_ceiling: 100 << 20,
             deadline: None,

@@ -11,9 +11,12 @@ use crate::api::absent::Absent;
 use crate::api::retry::Repeatable;
 use crate::api::social::SocialApi;
 use crate::api::{
-    Account, ApiError, Fetched, FullGist, GistApi, NewGist, Page, PageRequest, Patch, Quota,
+    Account, ApiError, Fetched, FullGist, GistApi, NewGist, Page, PageAddress, PageRequest, Patch,
+    Quota,
 };
 use crate::model::{CommitId, RemoteFile};
+
+mod social;
 
 /// Answers lists with the next of its errors, then well and empty.
 #[derive(Default)]
@@ -98,9 +101,12 @@ impl World {
         let state = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(state.path(), "/mnt", 1 << 20).unwrap());
         let (api, now) = (Arc::new(Canned::default()), Arc::new(AtomicI64::new(1_790_000_000)));
-        let seconds = Arc::clone(&now);
+        let (seconds, sleeping) = (Arc::clone(&now), Arc::clone(&now));
         let syncer = Syncer::new(store, Arc::clone(&api) as _, Options::default())
-            .with_clock(Arc::new(move || Time::new(seconds.load(Ordering::Relaxed), 0)));
+            .with_clock(Arc::new(move || Time::new(seconds.load(Ordering::Relaxed), 0)))
+            .with_sleep(Arc::new(move |_| {
+                sleeping.fetch_add(1, Ordering::Relaxed);
+            }));
         Self { api, now, syncer: Arc::new(syncer), _state: state }
     }
 

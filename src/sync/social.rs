@@ -1,7 +1,6 @@
 //! Requests around a gist's files, for somebody who waits: changes in GitHub's pace, questions while
 //! no limit is in force. Nothing here is sent twice.
 
-use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use super::Syncer;
@@ -9,6 +8,7 @@ use super::turn::{Barrier, Patience};
 use crate::api::social::SocialApi;
 use crate::api::{ApiError, GistApi};
 use crate::error::Error;
+use crate::model::Time;
 
 /// How long a program waits until its own change may go.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -73,7 +73,7 @@ impl Syncer {
         let until = self.now().after(PATIENCE);
         let patience = Patience { until, limits: false, tell: &|_| {} };
         loop {
-            let barrier = match self.change_alone(what) {
+            let barrier = match self.change_alone(what, until) {
                 Ok(outcome) => return outcome,
                 Err(barrier) => barrier,
             };
@@ -85,12 +85,16 @@ impl Syncer {
         }
     }
 
-    /// The outcome of the change, or what keeps it from going now.
+    /// The outcome of the change, or what keeps it from going now. Others have until `until`.
     fn change_alone<T>(
         &self,
         what: &dyn Fn(&dyn SocialApi) -> Result<T, ApiError>,
+        until: Time,
     ) -> Result<Result<T, SocialError>, Barrier> {
-        let _alone = self.mutation.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(_alone) = self.mutation.enter_within(until.since(self.now())) else {
+            let late = "other changes are under way and take long; this one was not sent";
+            return Ok(Err(SocialError::NotSent(Error::TimedOut(late.into()))));
+        };
         if let Some(barrier) = self.barrier(self.now(), true) {
             return Err(barrier);
         }

@@ -1,7 +1,7 @@
 //! Sending what is owed: look, plan, send, and make the answer the new base.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::bodies::Source;
@@ -156,7 +156,7 @@ impl Syncer {
         even_open: bool,
         asked: bool,
     ) -> Result<Left, Failure> {
-        let _alone = self.mutation.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.mutation.enter();
         let done = self.push_steps(key, self.now(), even_open, asked);
         self.shared().uploading = None;
         let left = done?;

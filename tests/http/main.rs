@@ -6,4 +6,5 @@ mod github;
 mod odd;
 mod scripted;
 mod secrets;
+mod social;
 mod support;

@@ -268,7 +268,7 @@ fn without_a_network_what_is_known_shows_and_the_rest_says_so() {
     assert_eq!(world.read(&format!("{DIR}/new.md")), "x\n");
     network.turns(crate::proxy::Weather::Fine);
     wait_until("it goes", || world.try_sh(&format!("cp $W/x {DIR}/new.md")).status.success());
-    assert_eq!(world.list(DIR), ["0001-octo-1.md", "0002-octo-2.md"]);
+    assert_eq!(world.list(DIR), ["0001-octo-1.md", "0002-octo-3.md"]);
     let posts: Vec<String> = world.changes().iter().map(shown).collect();
     assert_eq!(posts.len(), 1, "{posts:#?}");
 }

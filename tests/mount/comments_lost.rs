@@ -233,7 +233,7 @@ fn lists_that_cannot_be_had_show_what_is_known_and_first_lists_say_why() {
         world.log().contains("those last told are shown")
     });
     world.server.clear_faults();
-    assert_eq!(world.list("Other/.gist/comments"), ["0001-octo-1.md"]);
+    assert_eq!(world.list("Other/.gist/comments"), ["0001-octo-2.md"]);
 }
 
 fn status(status: u16) -> FaultKind {

@@ -106,4 +106,6 @@ fn a_comment_is_made_changed_and_removed() {
     world.anonymous("POST", &path).body(body("x")).answer().expect(401);
     world.hubot("DELETE", &one).answer().expect(204);
     world.get(&one).expect(404);
+    let next = world.hubot("POST", &path).body(body("third")).answer().expect(201).json();
+    assert_ne!(next["id"], comment["id"], "a number comes once only");
 }

@@ -67,6 +67,19 @@ fn gist(content: bool) -> Value {
     gist
 }
 
+fn commit() -> Value {
+    json!({ "url": "https://api.github.com/gists/aa5a/57a7", "user": { "login": "octocat" },
+        "version": "57a7f021a713b1c5a6a199b54cc514735d2d462f",
+        "committed_at": "2010-04-14T02:15:15Z",
+        "change_status": { "total": 180, "additions": 180, "deletions": 0 } })
+}
+
+fn comment() -> Value {
+    json!({ "id": 1, "node_id": "MDExOkdpc3RDb21tZW50MQ==", "body": "Just commenting",
+        "user": { "login": "octocat", "id": 1 }, "author_association": "NONE",
+        "created_at": "2011-04-18T23:23:56Z", "updated_at": "2011-04-18T23:23:56Z" })
+}
+
 /// Answers as GitHub gives them.
 fn answers() -> Vec<Value> {
     vec![
@@ -75,6 +88,10 @@ fn answers() -> Vec<Value> {
         json!({ "login": "octo", "id": 1, "name": null }),
         json!({ "message": "Validation Failed", "documentation_url": "https://docs.github.com",
             "errors": [{ "resource": "Gist", "code": "missing_field", "field": "files" }, "x"] }),
+        json!([commit(), commit()]),
+        json!([comment(), comment()]),
+        comment(),
+        json!([gist(false)]),
     ]
 }
 
@@ -259,6 +276,21 @@ fn read(text: &[u8], headers: &HeaderMap, code: StatusCode) {
     if let Ok((all, _)) = super::list(text) {
         all.iter().for_each(bodies);
     }
+    if let Ok(told) = social::forked(text) {
+        bodies(&told);
+        let snapshot = &told.gist.snapshot;
+        assert!(snapshot.truncated || !snapshot.files.is_empty(), "files were taken for gone");
+    }
+    let (commits, all) = social::commits(text).unwrap_or_default();
+    assert!(commits.iter().all(|commit| commit.version.short().len() == 7));
+    assert!(!all || commits.len() <= 1000);
+    let _comments = (social::comments(text), social::comment(text));
+    let _forks = social::forks(text);
+    if social::id_of(text).is_ok() {
+        // It is shown as it is.
+        let text = std::str::from_utf8(text).expect("text").trim();
+        assert!(text.starts_with('{') && text.ends_with('}'), "it is not an object");
+    }
     let login = super::login(text).unwrap_or_default();
     assert!(!login.contains(['/', '\0']) && login != "..", "{login:?} names no directory");
     let words = status::error("h", code, headers, text).to_string();
@@ -326,6 +358,10 @@ fn a_few_bytes_that_stand_for_many_are_refused_before_they_take_memory() {
     let many = |count: usize| format!("[{}]", nulls(count));
     assert!(super::list(many(1000).as_bytes()).is_ok());
     assert!(super::list(many(3 << 20).as_bytes()).is_err());
+    assert!(social::commits(many(1000).as_bytes()).is_ok_and(|(_, all)| !all));
+    assert!(social::commits(many(1001).as_bytes()).is_err());
+    assert!(social::comments(many(3 << 20).as_bytes()).is_err());
+    assert!(social::forks(many(3 << 20).as_bytes()).is_err());
     let names = |count| (0..count).map(|n| format!("\"{n}\":null")).collect::<Vec<_>>().join(",");
     let with = |files: &str, history: &str| {
         format!(r#"{{"id":"1","description":null,"files":{{{files}}},"history":[{history}]}}"#)

@@ -53,6 +53,10 @@ pub(in crate::api) fn id_of(json: &[u8]) -> Result<GistId, Malformed> {
         return Err("it is not UTF-8".into());
     }
     let named: Named = parse(json)?;
+    // A list whose first entry is an id would be read as an object too.
+    if json.trim_ascii_start().first() != Some(&b'{') {
+        return Err("it is no object".into());
+    }
     let id = named.id.as_deref().and_then(GistId::parse);
     id.ok_or_else(|| "it does not tell of a gist".into())
 }
