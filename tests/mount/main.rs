@@ -20,6 +20,7 @@ mod gists;
 mod hostile;
 mod lost;
 mod matrix;
+mod matrix_social;
 mod mounted;
 mod offline;
 mod ordinary;
