@@ -55,6 +55,8 @@ pub struct Options {
     pub read_only: Option<&'static str>,
     /// `close` and its like return GitHub's answer.
     pub through: bool,
+    /// Whose token it is; nobody's without one.
+    pub login: Option<String>,
     /// New gists are public.
     pub public: bool,
     /// Directories are named by id instead of title.
@@ -118,6 +120,7 @@ pub struct GistFs {
     hidden_handles: Mutex<HashMap<Fh, Arc<HiddenHandle>>>,
     /// The names in views. A leaf like `opened`.
     shelf_names: Mutex<ShelfNames>,
+    desks: hidden::Desks,
     next_handle: AtomicU64,
     /// The descriptions that directory names were made of. Under the tree's lock only.
     titles: Mutex<HashMap<GistKey, String>>,
@@ -145,6 +148,7 @@ impl GistFs {
             handles: Mutex::default(),
             hidden_handles: Mutex::default(),
             shelf_names: Mutex::default(),
+            desks: hidden::Desks::default(),
             next_handle: AtomicU64::new(1),
             titles: Mutex::default(),
             root: Mutex::new(Meta::at(now)),

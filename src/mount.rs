@@ -101,8 +101,11 @@ impl Mount {
             // The state was put together again: what is unsent is there, and nothing else.
             log::warn!("cannot list the gists: {error}; until then only unsent ones are shown");
         }
-        let fs =
-            GistFs::new(Arc::clone(&syncer), fs_options(config, read_only), Arc::new(Time::now));
+        let fs = GistFs::new(
+            Arc::clone(&syncer),
+            fs_options(config, &account, read_only),
+            Arc::new(Time::now),
+        );
         fs.mounted_as(MountedAs {
             mountpoint: config.mountpoint.clone(),
             host: config.state_name.clone(),
@@ -227,13 +230,18 @@ fn open_store(config: &Config, directory: &Path) -> Result<Store, Error> {
     }
 }
 
-fn fs_options(config: &Config, read_only: Option<&'static str>) -> Options {
+fn fs_options(
+    config: &Config,
+    account: &account::Account,
+    read_only: Option<&'static str>,
+) -> Options {
     Options {
         uid: nix::unistd::geteuid().as_raw(),
         gid: nix::unistd::getegid().as_raw(),
         umask: config.umask,
         read_only,
         through: config.through,
+        login: config.user.is_none().then(|| account.login.clone()),
         public: config.public,
         names_by_id: config.names_by_id,
         largest: LARGEST_FILE,

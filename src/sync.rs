@@ -26,6 +26,7 @@ pub mod aside;
 mod asked;
 pub mod bodies;
 mod bury;
+pub mod comments;
 pub mod conflicts;
 mod drain;
 pub mod due;
@@ -162,6 +163,7 @@ pub struct Syncer {
     stars: stars::Stars,
     forks: forks::Forks,
     events: Arc<events::Events>,
+    comments: comments::Comments,
     watcher: OnceLock<Weak<dyn Watcher>>,
     /// Held by whoever changes something on GitHub: one at a time. Before every other lock.
     mutation: Alone,
@@ -234,6 +236,7 @@ impl Syncer {
             stars: stars::Stars::default(),
             forks: forks::Forks::default(),
             events: Arc::default(),
+            comments: comments::Comments::default(),
             watcher: OnceLock::new(),
             mutation: Alone::default(),
             burying: Mutex::default(),

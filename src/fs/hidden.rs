@@ -25,6 +25,7 @@ mod history;
 mod mount;
 mod views;
 
+pub(super) use self::comments::Desks;
 pub(super) use self::control::{Origin, digit};
 pub(super) use self::views::ShelfNames;
 
