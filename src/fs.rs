@@ -31,12 +31,14 @@ mod namespace;
 mod open;
 mod record;
 mod rename;
+mod report;
 mod xattr;
 
 pub use self::attr::{Attr, Kind, Room, SetAttr};
 pub use self::content::{Fallocate, Fh, OpenMode};
 pub use self::namespace::NewNode;
 pub use self::rename::RenameMode;
+pub use self::report::MountedAs;
 pub use self::xattr::Expect;
 pub use crate::sync::Clock;
 
@@ -53,6 +55,8 @@ pub struct Options {
     pub read_only: Option<&'static str>,
     /// `close` and its like return GitHub's answer.
     pub through: bool,
+    /// Whose token it is; nobody's without one.
+    pub login: Option<String>,
     /// New gists are public.
     pub public: bool,
     /// Directories are named by id instead of title.
@@ -116,10 +120,12 @@ pub struct GistFs {
     hidden_handles: Mutex<HashMap<Fh, Arc<HiddenHandle>>>,
     /// The names in views. A leaf like `opened`.
     shelf_names: Mutex<ShelfNames>,
+    desks: hidden::Desks,
     next_handle: AtomicU64,
     /// The descriptions that directory names were made of. Under the tree's lock only.
     titles: Mutex<HashMap<GistKey, String>>,
     root: Mutex<Meta>,
+    mounted_as: OnceLock<MountedAs>,
     invalidate: OnceLock<Invalidate>,
 }
 
@@ -142,9 +148,11 @@ impl GistFs {
             handles: Mutex::default(),
             hidden_handles: Mutex::default(),
             shelf_names: Mutex::default(),
+            desks: hidden::Desks::default(),
             next_handle: AtomicU64::new(1),
             titles: Mutex::default(),
             root: Mutex::new(Meta::at(now)),
+            mounted_as: OnceLock::new(),
             invalidate: OnceLock::new(),
         });
         fs.show_all();

@@ -37,6 +37,7 @@ impl World {
             read_only: None,
             through: false,
             public: false,
+            login: None,
             names_by_id: false,
             largest: 1 << 20,
             xattr: false,

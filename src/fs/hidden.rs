@@ -25,6 +25,7 @@ mod history;
 mod mount;
 mod views;
 
+pub(super) use self::comments::Desks;
 pub(super) use self::control::{Origin, digit};
 pub(super) use self::views::ShelfNames;
 
@@ -130,6 +131,11 @@ pub(super) trait Room {
     /// What a file holds, as of now.
     fn content(&self, _fs: &GistFs, _wait: Wait) -> Result<Content, Error> {
         Err(Error::IsDirectory)
+    }
+
+    /// What the file holds for whoever opens it now, where that is not the same for all.
+    fn opened(&self, _fs: &GistFs) -> Option<Content> {
+        None
     }
 
     /// Whether the file can be opened for writing.
@@ -385,7 +391,9 @@ impl GistFs {
             room(place).may_write(self)?;
         }
         let fh = self.new_handle().hidden();
-        let handle = HiddenHandle { ino, place: place.clone(), mode, state: Mutex::default() };
+        let read = if mode.reads { room(place).opened(self) } else { None };
+        let state = Mutex::new(State { read, ..State::default() });
+        let handle = HiddenHandle { ino, place: place.clone(), mode, state };
         lock(&self.hidden_handles).insert(fh, Arc::new(handle));
         Ok(fh)
     }

@@ -250,6 +250,11 @@ impl Syncer {
         Some(self.owing(&gist, not_before, self.held_deletions(now).as_ref()))
     }
 
+    /// What people call a gist.
+    pub fn title(&self, key: GistKey) -> Option<String> {
+        self.store.look(key, title_of)
+    }
+
     /// What keeps changes from going now, if something does.
     pub fn waiting(&self) -> Option<Waiting> {
         let now = self.now();

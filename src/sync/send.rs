@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Syncer;
+use super::events::{Became, different};
 use super::plan::{Body, Change, Plan, Step, expected};
 use super::upload::Failure;
 use crate::api::retry::Repeatable;
@@ -163,7 +164,11 @@ impl Syncer {
             gist.follow_base();
             gist.changed(now);
             Ok(())
-        })
+        })?;
+        if let Some(gist) = self.store.get(key) {
+            self.tell_upload(&gist, Became::Added, &different(None, gist.base.as_deref()));
+        }
+        Ok(())
     }
 
     fn spell(&self, change: &Change) -> Result<FileChange, Failure> {

@@ -89,6 +89,7 @@ fn open(
         read_only: None,
         through: false,
         public: false,
+        login: None,
         names_by_id: false,
         largest: 100 << 20,
         xattr: false,
