@@ -253,8 +253,7 @@ fn a_host_without_limits_reports_no_quota() {
     let accounts = vec![Account::classic("octo", TOKEN, &["gist"])];
     let options = ServerOptions { enterprise: true, accounts, ..ServerOptions::default() };
     let server = Server::start(options).unwrap();
-    let url = format!("{}/api/v3", server.api_url());
-    let api = client(&url, Some(TOKEN), AMPLE);
+    let api = client(&server.api_url(), Some(TOKEN), AMPLE);
     assert_eq!(api.account().unwrap().login, "octo");
     assert_eq!(api.quota(), None);
 }
