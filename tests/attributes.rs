@@ -38,6 +38,7 @@ impl World {
             through: false,
             public: false,
             names_by_id: false,
+            of_one: false,
             largest: 1 << 20,
         };
         let clock = AtomicI64::new(1000);

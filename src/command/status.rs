@@ -8,7 +8,7 @@ use super::{not_mounted, unheard};
 use crate::cli::StatusArgs;
 use crate::exit::{Exit, Failure};
 use crate::mount::control::{self, Ask, Mounted, Reply, Status};
-use crate::mount::point;
+use crate::mount::{account, point};
 use crate::store::Store;
 use crate::sync::report::{self, Report};
 
@@ -128,10 +128,14 @@ fn read(host: &Path, directory: &Path, others: &[Status]) -> Status {
 
 fn print(status: &Status, clock: &Clock) {
     let point = plain(&status.mountpoint);
-    let account = format!("{} on {}", plain(&status.account), plain(&status.host));
+    let title = account::title(&status.account);
+    let account = format!("{} on {}", plain(&title), plain(&status.host));
     let report = &status.report;
     match status.mounted {
-        Mounted::Yes => println!("{point}: {} gists of {account}", report.gists),
+        Mounted::Yes if title == status.account => {
+            println!("{point}: {} gists of {account}", report.gists);
+        }
+        Mounted::Yes => println!("{point}: {account} ({} here)", report.gists),
         Mounted::No if point.is_empty() => println!("{account}: not mounted"),
         Mounted::No => println!("{account}: not mounted (last on {point})"),
         Mounted::Dead => println!("{account}: dead mount; run gistfs mount {point} again"),

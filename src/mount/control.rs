@@ -13,8 +13,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Event;
-use super::account::Account;
-use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::model::{BlobId, Time};
 use crate::sync::hold::HeldDeletions;
@@ -106,7 +104,7 @@ pub struct Status {
     pub mounted: Mounted,
     /// On which host.
     pub host: String,
-    /// Whose gists.
+    /// Whose gists, or which: what the state's directory is called.
     pub account: String,
     /// Why nothing can be changed, if so.
     pub read_only: Option<String>,
@@ -195,8 +193,7 @@ fn unusable(what: &Path, error: &std::io::Error) -> Failure {
 impl Control {
     pub(super) fn start(
         socket: Socket,
-        config: &Config,
-        account: &Account,
+        about: About,
         syncer: &Arc<Syncer>,
         events: &Sender<Event>,
     ) -> Result<Self, Failure> {
@@ -210,9 +207,7 @@ impl Control {
         std::fs::set_permissions(&path, private).map_err(|error| unusable(&path, &error))?;
         let door = Door {
             mountpoint,
-            host: config.state_name.clone(),
-            account: account.login.clone(),
-            read_only: account.read_only_because(config).map(str::to_owned),
+            about,
             syncer: Arc::clone(syncer),
             events: Mutex::new(events.clone()),
         };
@@ -266,12 +261,20 @@ impl Asker {
     }
 }
 
+/// What is mounted, for whoever asks.
+pub(super) struct About {
+    /// On which host.
+    pub(super) host: String,
+    /// What the state is called.
+    pub(super) account: String,
+    /// Why nothing can be changed, if so.
+    pub(super) read_only: Option<String>,
+}
+
 /// What the door's threads know.
 struct Door {
     mountpoint: String,
-    host: String,
-    account: String,
-    read_only: Option<String>,
+    about: About,
     syncer: Arc<Syncer>,
     events: Mutex<Sender<Event>>,
 }
@@ -334,9 +337,9 @@ impl Door {
         Status {
             mountpoint: self.mountpoint.clone(),
             mounted: Mounted::Yes,
-            host: self.host.clone(),
-            account: self.account.clone(),
-            read_only: self.read_only.clone(),
+            host: self.about.host.clone(),
+            account: self.about.account.clone(),
+            read_only: self.about.read_only.clone(),
             pid: Some(std::process::id()),
             state: self.syncer.store().directory().to_string_lossy().into_owned(),
             report: self.syncer.report(),

@@ -90,6 +90,7 @@ fn open(
         through: false,
         public: false,
         names_by_id: false,
+        of_one: false,
         largest: 100 << 20,
     };
     let now = clock.clone();
