@@ -245,22 +245,26 @@ impl GistFs {
     /// What a directory lists besides its own entries, with its cookies, if hidden places are shown.
     /// Called without the tree's lock.
     pub(super) fn shown_doors(&self, ino: Ino, after: u64, plus: bool) -> Vec<Listed<'static>> {
-        if !self.options.show_hidden {
+        if !self.options.show_hidden || self.learn_directory(&mut self.tree(), ino).is_err() {
             return Vec::new();
         }
-        let names: &[&str] = match self.tree().place(ino) {
-            Some(Place::Root) => &names::AT_ROOT,
-            Some(Place::Gist(_)) => &[names::IN_GIST],
-            Some(Place::File(..) | Place::Hidden(_) | Place::Gone) | None => &[],
-        };
-        let door = |(at, name): (u64, &&'static str)| {
-            let place = Self::hidden_door(&self.tree(), ino, name)?;
+        let door = |(at, name): (u64, &'static str)| {
+            let place = {
+                let tree = self.tree();
+                // The root may be a gist with a file of such a name.
+                Self::hidden_door(&tree, ino, name).filter(|_| tree.child(ino, name).is_none())?
+            };
+            // Without a token nobody has starred anything.
+            if matches!(room(&place).face(self, Wait::No), Err(Error::NotFound)) {
+                return None;
+            }
             let attr = plus.then(|| self.listed_attr(ino, name, &place));
             let number = attr.map_or(UNKNOWN, |attr| attr.ino);
             let (cookie, kind) = (at, Kind::Directory);
             Some(Listed { ino: number, cookie, name, kind, attr })
         };
         // Between `..` and the smallest number an entry can have.
+        let names = [names::IN_GIST].into_iter().chain(names::AT_ROOT);
         (3..).zip(names).filter(|(at, _)| *at > after).filter_map(door).collect()
     }
 

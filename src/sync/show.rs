@@ -73,8 +73,23 @@ fn owing_of(gist: &Owing, twin: bool, clock: &Clock, lines: &mut Vec<String>) {
         }
     }
     lines.push(format!("{}: {} ({about})", quoted(&gist.title), plain(&gist.state.to_string())));
+    for (line, advice) in differences(gist) {
+        lines.push(format!("  {line}"));
+        lines.extend(advice.map(|advice| format!("           to do: {}", plain(advice))));
+    }
+    // A file that says it too has said it.
+    let said = gist.files.iter().any(|file| file.advice == gist.advice);
+    if let Some(advice) = gist.advice.as_deref().filter(|_| !said) {
+        lines.push(format!("  to do: {}", plain(advice)));
+    }
+}
+
+/// What of a gist differs from GitHub: a line for the description and one a file, each with what
+/// can be done about it.
+pub fn differences(gist: &Owing) -> Vec<(String, Option<&str>)> {
+    let mut lines = Vec::new();
     if gist.description {
-        lines.push("  changed  the description".into());
+        lines.push(("changed  the description".into(), None));
     }
     let names: Vec<String> = gist
         .files
@@ -87,23 +102,16 @@ fn owing_of(gist: &Owing, twin: bool, clock: &Clock, lines: &mut Vec<String>) {
     // One long name does not push all others off the screen.
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).min(40);
     for (file, name) in gist.files.iter().zip(names) {
-        let mut line = format!("  {:<8} {name:width$}", file.change.word());
+        let mut line = format!("{:<8} {name:width$}", file.change.word());
         if matches!(file.state, Standing::Local(_)) {
             line += &format!("  {}", plain(&file.state.to_string()));
         }
         if let Some(waits) = &file.waits_for {
             line += &format!("  {}", plain(waits));
         }
-        lines.push(line.trim_end().to_owned());
-        if let Some(advice) = &file.advice {
-            lines.push(format!("           to do: {}", plain(advice)));
-        }
+        lines.push((line.trim_end().to_owned(), file.advice.as_deref()));
     }
-    // A file that says it too has said it.
-    let said = gist.files.iter().any(|file| file.advice == gist.advice);
-    if let Some(advice) = gist.advice.as_deref().filter(|_| !said) {
-        lines.push(format!("  to do: {}", plain(advice)));
-    }
+    lines
 }
 
 /// Until when nothing goes, and why.

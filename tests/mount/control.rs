@@ -80,6 +80,8 @@ fn looking_at_all_values_asks_github_for_none() {
     let find = "find Notes/.gist -maxdepth 1 -type f -printf '%f %s\\n' | sort";
     let (out, asked) = asking(&world, find);
     assert_eq!(asked, [""; 0]);
+    let (_, asked) = asking(&world, "ls -l Notes/.gist; stat Notes/.gist/* Notes/.gist; ls -lR .");
+    assert_eq!(asked, [""; 0], "nor what goes into none of its directories");
     let names: Vec<&str> = out.lines().filter_map(|line| line.split(' ').next()).collect();
     let expected = [
         "created",
@@ -479,7 +481,31 @@ fn with_show_hidden_hidden_places_are_listed_and_otherwise_as_before() {
     assert_eq!(world.list("Notes"), [".gist", "a.txt"]);
     let (out, asked) = asking(&world, "ls -la Notes | wc -l; ls -a Notes");
     assert_eq!((out.as_str(), asked), ("5\n.\n..\n.gist\na.txt\n", vec![]));
-    // Entries by number: none is told twice, whatever the buffer.
+    assert_eq!(world.sh("grep -rl octo Notes/.gist --include owner"), "Notes/.gist/owner\n");
     let inode = world.sh("stat -c %i Notes/.gist");
     assert_eq!(world.sh("ls -ai Notes | awk '$2 == \".gist\" {print $1}'"), inode);
+    // What the kernel asks for in parts comes once, whatever is in it.
+    world.sh("cd Notes; for i in {1..300}; do echo $i > 'a file with a rather long name '$i; done");
+    assert_eq!(world.sh("ls -a Notes | sort | uniq -d; ls -a Notes | wc -l"), "304\n");
+}
+
+#[test]
+fn with_show_hidden_a_mount_of_one_gist_lists_its_values_and_an_anonymous_one_no_stars() {
+    let mut world = World::empty();
+    let seed = Seed { public: true, ..Seed::new("Notes", &[("a.txt", "a\n"), (".public", "p\n")]) };
+    let id = world.server.seed("octo", seed);
+    world.mount(&["--show-hidden", "--gist", &id]);
+    let all = [".by-id", ".gist", ".gistfs", ".public", ".starred", ".users", "a.txt"];
+    assert_eq!(world.list(""), all);
+    assert_eq!(world.read(".public"), "p\n", "a file of the gist's own");
+    world.sh("echo Better > .gist/description");
+    assert_eq!(world.read(".gist/description"), "Better\n");
+    wait_until("it is sent", || world.server.description(&id).as_deref() == Some("Better"));
+    world.unmount();
+    world.token = "";
+    world.mount(&["--show-hidden", "--user", "octo"]);
+    assert_eq!(world.list(""), [".by-id", ".gistfs", ".public", ".users", "Better"]);
+    assert_eq!(world.sh("stat -c %F .by-id .gistfs Better/.gist"), "directory\n".repeat(3));
+    fails_with(&world, "cat Better/.gist/starred", "Permission denied");
+    assert_eq!(world.read("Better/.gist/owner"), "octo\n");
 }

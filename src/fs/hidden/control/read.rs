@@ -8,6 +8,7 @@ use crate::fs::{GistFs, Wait};
 use crate::model::{GistId, Snapshot, Time};
 use crate::store::gist::{Gist, GistKey};
 use crate::sync::report::Owing;
+use crate::sync::show;
 use crate::sync::standing::Standing;
 use crate::tree::hidden::{Value, Whose};
 
@@ -174,28 +175,13 @@ fn origin_in_gist(gist: &Gist, value: Value) -> Origin {
     }
 }
 
-/// How the gist stands, and a line for all that is owed, with the words of `gistfs status`.
+/// How the gist stands, and a line for all that is owed, as `gistfs status` tells it.
 fn report(owing: Option<&Owing>) -> String {
     let Some(owing) = owing else { return format!("{}\n", Standing::Clean) };
-    let mut text = format!("{}\n", owing.state);
-    if owing.description {
-        text += "changed  the description\n";
-    }
-    for file in &owing.files {
-        text += &format!("{:<8} {:?}", file.change.word(), file.name);
-        if let Some(from) = &file.from {
-            text += &format!(" (was {from:?})");
-        }
-        match &file.state {
-            Standing::Local(_) => text += &format!("  {}", file.state),
-            Standing::Clean | Standing::Pending | Standing::Uploading | Standing::Error(_) => {}
-        }
-        if let Some(waits) = &file.waits_for {
-            text += &format!("  {waits}");
-        }
-        text.push('\n');
-    }
-    text
+    let state = show::plain(&owing.state.to_string());
+    let files = show::differences(owing).into_iter().map(|(line, _)| line);
+    let lines = [state].into_iter().chain(files);
+    lines.map(|line| line + "\n").collect()
 }
 
 /// A fork in a line: four words, whatever a stranger is called.
