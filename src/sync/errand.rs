@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Syncer;
 use super::social::SocialError;
+use super::{Syncer, stars};
 use crate::api::social::{Fork, SheetAddress, SheetRequest, SocialApi};
 use crate::api::{Api, ApiError, Fetched, GistApi};
 use crate::error::Error;
@@ -39,6 +39,9 @@ pub trait Way {
 
     /// Lets time pass.
     fn pause(&self, time: Duration);
+
+    /// Hears whether a gist is starred now.
+    fn starred(&self, _id: &GistId, _on: bool) {}
 }
 
 /// In the pace and the limits of a mount.
@@ -66,6 +69,10 @@ impl Way for Syncer {
 
     fn pause(&self, time: Duration) {
         (self.sleep)(time);
+    }
+
+    fn starred(&self, id: &GistId, on: bool) {
+        self.note_star(id, on);
     }
 }
 
@@ -166,7 +173,7 @@ fn find_fork(way: &impl Way, id: &GistId, login: &str) -> Result<Option<Fork>, S
 
 /// Stars a gist, or takes the star back.
 pub fn star(way: &impl Way, id: &GistId, on: bool) -> Result<(), Failure> {
-    way.change(&|api| api.star(id, on)).map_err(|error| failure(id, error))
+    stars::star(way, id, on).map_err(|error| failure(id, error))
 }
 
 /// The gist as GitHub has it.

@@ -2,7 +2,8 @@
 
 use super::Syncer;
 use super::asked::Asked;
-use crate::api::social::SocialApi;
+use super::errand::Way;
+use super::social::SocialError;
 use crate::error::Error;
 use crate::model::GistId;
 
@@ -37,26 +38,36 @@ impl Syncer {
     ///
     /// Where the answer is lost GitHub is asked whether it is so now.
     pub fn star(&self, id: &GistId, on: bool) -> Result<(), Error> {
-        let error = match self.social_change(&|api| api.star(id, on)) {
-            Ok(()) => {
-                self.stars.0.note(id, self.now(), on);
-                return Ok(());
-            }
-            Err(error) => error,
-        };
-        if error.outcome_unknown() {
-            let look = |api: &dyn SocialApi| api.is_starred(id);
-            match self.social_read(&look) {
-                Ok(starred) => {
-                    self.stars.0.note(id, self.now(), starred);
-                    if starred == on {
-                        log::info!("{id}: the answer to the star was lost, but it was acted on");
-                        return Ok(());
-                    }
-                }
-                Err(doubt) => log::warn!("{id}: not known whether it is starred now: {doubt}"),
-            }
-        }
-        Err(error.into())
+        Ok(star(self, id, on)?)
     }
+
+    /// A star is known to be there, or not, from somebody's change.
+    pub(super) fn note_star(&self, id: &GistId, on: bool) {
+        self.stars.0.note(id, self.now(), on);
+        self.stars_changed();
+    }
+}
+
+/// Stars the gist or takes the star back, and looks whether it is so where the answer is lost.
+pub(super) fn star(way: &impl Way, id: &GistId, on: bool) -> Result<(), SocialError> {
+    let error = match way.change(&|api| api.star(id, on)) {
+        Ok(()) => {
+            way.starred(id, on);
+            return Ok(());
+        }
+        Err(error) => error,
+    };
+    if error.outcome_unknown() {
+        match way.ask(&|api| api.is_starred(id)) {
+            Ok(starred) => {
+                way.starred(id, starred);
+                if starred == on {
+                    log::info!("{id}: the answer to the star was lost, but it was acted on");
+                    return Ok(());
+                }
+            }
+            Err(doubt) => log::warn!("{id}: not known whether it is starred now: {doubt}"),
+        }
+    }
+    Err(error)
 }

@@ -331,6 +331,18 @@ fn starring_is_one_put_and_taking_it_back_one_delete() {
 }
 
 #[test]
+fn a_star_given_anywhere_is_seen_everywhere_at_once() {
+    let (world, _) = notes();
+    assert_eq!(world.list(".starred"), [""; 0]);
+    world.sh("echo 1 > Notes/.gist/starred");
+    assert_eq!(world.list(".starred"), ["Notes"]);
+    let out = world.gistfs(&["unstar"]).arg(world.path("Notes")).output().expect("gistfs runs");
+    assert!(out.status.success(), "{}", said(&out));
+    assert_eq!(world.read("Notes/.gist/starred"), "0\n");
+    assert_eq!(world.list(".starred"), [""; 0]);
+}
+
+#[test]
 fn a_star_whose_answer_is_lost_is_looked_for_before_it_counts_as_failed() {
     let (world, id) = notes();
     let path = format!("/gists/{id}/star");
