@@ -25,6 +25,8 @@ mod history;
 mod mount;
 mod views;
 
+pub(super) use self::views::ShelfNames;
+
 /// The most bytes that can be written to a file here: GitHub takes comments of 65,535 characters,
 /// and nothing else comes near.
 const LARGEST: u64 = 1 << 20;

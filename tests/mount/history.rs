@@ -43,7 +43,7 @@ fn revised(count: i64) -> (World, String, Vec<String>) {
 
 impl World {
     /// The requests for a gist itself and what is around it, in order.
-    fn asked(&self, id: &str) -> Vec<LoggedRequest> {
+    fn asked_of(&self, id: &str) -> Vec<LoggedRequest> {
         let mut all = self.server.requests();
         all.retain(|r| r.path.starts_with(&format!("/gists/{id}")) || r.origin == Origin::Raw);
         all
@@ -56,7 +56,7 @@ impl World {
         self.server.forget_requests();
         let said = self.sh(script);
         let changed = |r: &LoggedRequest| r.status != 304;
-        let asked = self.asked(id).into_iter().filter(changed);
+        let asked = self.asked_of(id).into_iter().filter(changed);
         (asked.map(|r| r.path.replace(id, "ID")).collect(), said)
     }
 }
@@ -74,7 +74,7 @@ fn a_thousand_revisions_cost_one_request_to_see_three_and_ten_to_see_all() {
         .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
         .collect();
     assert_eq!(three, names[..3], "the newest come first");
-    let asked = world.asked(&id);
+    let asked = world.asked_of(&id);
     let lines: Vec<String> = asked.iter().map(shown).collect();
     assert_eq!(asked.len(), 1, "{lines:#?}");
     assert_eq!(
@@ -94,7 +94,7 @@ fn a_thousand_revisions_cost_one_request_to_see_three_and_ten_to_see_all() {
     let (asked, said) = world.costs(&id, &script);
     assert_eq!(asked, pages(0));
     let seconds = moment(999).seconds();
-    let expected = format!("1001\n1001\n{seconds} dr-x------ 0\n{newest}\n{newest}\n");
+    let expected = format!("1001\n1001\n{seconds} drwx------ 0\n{newest}\n{newest}\n");
     assert_eq!(said, expected);
 
     // Who knows a name needs no listing; what is no name of a revision is no question.
@@ -218,9 +218,9 @@ fn a_revision_made_elsewhere_appears_and_costs_one_small_question() {
     wait_until("the list is asked for again", || {
         let listed: Vec<String> = list();
         assert_eq!(listed, names);
-        !world.asked(&id).is_empty()
+        !world.asked_of(&id).is_empty()
     });
-    let again = world.asked(&id).remove(0);
+    let again = world.asked_of(&id).remove(0);
     assert_eq!((again.status, &*again.path), (304, &*format!("/gists/{id}/commits")));
 
     let change = [("count.txt", Some(&b"new\n"[..]))];
@@ -230,7 +230,7 @@ fn a_revision_made_elsewhere_appears_and_costs_one_small_question() {
         let listed: Vec<String> = list();
         listed == names
     });
-    let paths: BTreeSet<String> = world.asked(&id).into_iter().map(|r| r.path).collect();
+    let paths: BTreeSet<String> = world.asked_of(&id).into_iter().map(|r| r.path).collect();
     assert_eq!(paths, BTreeSet::from([format!("/gists/{id}/commits")]));
     // By its name, too, where nobody listed it.
     world.server.commit_at(&id, &[("count.txt", None)], moment(4)).expect("a commit");
@@ -323,6 +323,32 @@ fn the_past_cannot_be_changed_and_what_is_not_on_github_has_none() {
 }
 
 #[test]
+fn the_past_of_somebody_else_s_gist_is_there_too() {
+    let mut world = World::empty();
+    let id = world.server.seed("hubot", gistfs::demo::Seed::new("Theirs", &[("a", "old\n")]));
+    world.server.commit(&id, &[("a", Some(b"new\n")), ("b", Some(b"beta\n"))]);
+    world.mount(&[]);
+    let theirs = format!(".by-id/{id}");
+    assert_eq!(world.sh(&format!("cat {theirs}/a")), "new\n");
+    let old = world.server.commits(&id).remove(1);
+    let script = format!("cat {theirs}/.gist/history/*-{}/*; ls {theirs}/.gist/history", &old[..7]);
+    let (asked, said) = world.costs(&id, &format!("{script} | wc -l"));
+    let commits: Vec<&String> = asked.iter().filter(|path| path.contains("/commits")).collect();
+    assert_eq!((said.as_str(), commits.len()), ("old\n2\n", 1), "{asked:#?}");
+    assert!(asked.contains(&format!("/gists/ID/{old}")), "{asked:#?}");
+    // Copied, it is a gist of one's own that can be written.
+    world.sh(&format!("cp -r {theirs}/.gist/history/*-{} Mine; echo more >> Mine/a", &old[..7]));
+    world.saved();
+    let changes = world.changes();
+    let lines: Vec<String> = changes.iter().map(shown).collect();
+    assert_eq!(changes.len(), 1, "{lines:#?}");
+    let files = serde_json::json!({"a": {"content": "old\nmore\n"}});
+    assert_eq!((&*changes[0].method, &changes[0].json()["files"]), ("POST", &files));
+    assert_eq!(world.sh("stat -c %A Mine Mine/a"), "drwx------\n-rw-------\n");
+    assert_eq!(world.sh(&format!("{script} | wc -l")), said);
+}
+
+#[test]
 fn several_who_enter_at_once_share_the_requests() {
     let (world, id, names) = revised(150);
     let slow = FaultKind::Delay(Duration::from_millis(300));
@@ -336,7 +362,7 @@ fn several_who_enter_at_once_share_the_requests() {
             scope.spawn(|| assert_eq!(world.list(HISTORY).len(), 150));
         }
     });
-    let changed = world.asked(&id).into_iter().filter(|r| r.status != 304);
+    let changed = world.asked_of(&id).into_iter().filter(|r| r.status != 304);
     let mut asked: Vec<String> = changed.map(|r| r.path).collect();
     asked.sort();
     let commits = format!("/gists/{id}/commits");

@@ -10,8 +10,8 @@ use crate::store::gist::Gist;
 use crate::tree::hidden::{ControlPlace, Hidden, HistoryPlace, Value, Whose};
 
 impl Room for ControlPlace {
-    fn face(&self, fs: &GistFs, _wait: Wait) -> Result<Face, Error> {
-        let mtime = fs.changed_at(&self.whose)?;
+    fn face(&self, fs: &GistFs, wait: Wait) -> Result<Face, Error> {
+        let mtime = fs.changed_at(&self.whose, wait)?;
         match self.value {
             None => Ok(Face::directory(mtime)),
             Some(value) => Ok(Face::file(fs.value(&self.whose, value)?.len() as u64, mtime)),
@@ -56,10 +56,13 @@ impl ControlPlace {
 }
 
 impl GistFs {
-    fn changed_at(&self, whose: &Whose) -> Result<Time, Error> {
+    fn changed_at(&self, whose: &Whose, wait: Wait) -> Result<Time, Error> {
         match whose {
             Whose::Own(key) => self.store.look(*key, |gist| gist.meta.mtime).ok_or(Error::NotFound),
-            Whose::Other(_) => Err(Error::NotFound),
+            Whose::Other(_) => {
+                let snapshot = self.about(whose, wait)?.snapshot;
+                Ok(snapshot.map(|snapshot| snapshot.updated_at).unwrap_or_default())
+            }
         }
     }
 
