@@ -119,7 +119,7 @@ fn changes_elsewhere_show_after_a_few_seconds_for_a_free_question() {
     wait_until("the removed one goes", || world.list(".starred") == ["New"]);
     world.fails("stat .starred/Old");
     let single = |line: &String| line.starts_with(&format!("GET /gists/{id}"));
-    assert!(!world.asked().iter().any(|line| single(line)), "{:?}", world.asked());
+    assert!(!world.asked().iter().any(single), "{:?}", world.asked());
 }
 
 #[test]
