@@ -324,6 +324,21 @@ fn the_past_cannot_be_changed_and_what_is_not_on_github_has_none() {
 }
 
 #[test]
+fn an_old_private_server_gives_the_bytes_of_the_past_too() {
+    let mut world = World::with(ServerOptions { private_raw: true, ..ServerOptions::default() });
+    world.server.with_switches(|switches| switches.old_enterprise = true);
+    let id = world.seed("Notes", &[("a.txt", "text\n")]);
+    let bytes = [0, 255, 254, 13, 10, 0];
+    world.server.commit(&id, &[("binary", Some(&bytes)), ("a.txt", Some(b"more\r\n"))]);
+    world.server.commit(&id, &[("binary", None)]);
+    world.mount(&[]);
+    let old = &world.server.commits(&id)[1][..7];
+    let binary = world.sh(&format!("ls {HISTORY}/*-{old}/binary"));
+    assert_eq!(std::fs::read(world.path(binary.trim_end())).expect("it reads"), bytes);
+    assert_eq!(world.sh(&format!("cat {HISTORY}/*-{old}/a.txt")), "more\r\n");
+}
+
+#[test]
 fn the_past_of_somebody_else_s_gist_is_there_too() {
     let mut world = World::empty();
     let id = world.server.seed("hubot", gistfs::demo::Seed::new("Theirs", &[("a", "old\n")]));
