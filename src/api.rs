@@ -43,11 +43,15 @@ pub trait GistApi: Send + Sync {
     /// One gist with its contents; `etag` makes the request conditional.
     fn get(&self, id: &GistId, etag: Option<&str>) -> Result<Fetched<FullGist>, ApiError>;
 
-    /// One gist with its contents in base64: an older server mangles what is not text otherwise.
-    fn get_base64(&self, id: &GistId) -> Result<FullGist, ApiError> {
-        match self.get(id, None)? {
-            Fetched::New(gist) => Ok(gist),
-            Fetched::NotModified => Err(ApiError::NotFound),
+    /// One gist, or what it was after a commit, with its contents in base64: an older server mangles
+    /// what is not text otherwise.
+    fn get_base64(&self, id: &GistId, commit: Option<&CommitId>) -> Result<FullGist, ApiError> {
+        match commit {
+            Some(commit) => self.revision(id, commit),
+            None => match self.get(id, None)? {
+                Fetched::New(gist) => Ok(gist),
+                Fetched::NotModified => Err(ApiError::NotFound),
+            },
         }
     }
 

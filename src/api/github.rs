@@ -231,8 +231,9 @@ impl GistApi for GitHub {
         self.full(&answer, Some(id)).map(Fetched::New)
     }
 
-    fn get_base64(&self, id: &GistId) -> Result<FullGist, ApiError> {
-        let url = self.endpoint().address(&["gists", id.as_str()]);
+    fn get_base64(&self, id: &GistId, commit: Option<&CommitId>) -> Result<FullGist, ApiError> {
+        let segments = ["gists", id.as_str()].into_iter().chain(commit.map(CommitId::as_str));
+        let url = self.endpoint().address(&segments.collect::<Vec<_>>());
         let accept = Some("application/vnd.github.base64+json");
         let call =
             Call { method: Method::GET, url, etag: None, body: None, accept, most: MOST_OF_A_GIST };

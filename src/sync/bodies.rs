@@ -268,8 +268,9 @@ impl Syncer {
         if let Some(limited) = self.limited(self.now()) {
             return Err(limited);
         }
-        let told = match self.history.commit_with(&source.id, source.file.blob) {
-            Some(commit) => self.api.revision(&source.id, &commit),
+        let commit = self.history.commit_with(&source.id, source.file.blob);
+        let told = match &commit {
+            Some(commit) => self.api.revision(&source.id, commit),
             None => self.api.get(&source.id, None).and_then(|answer| match answer {
                 Fetched::New(full) => Ok(full),
                 Fetched::NotModified => Err(raw.clone()),
@@ -294,7 +295,7 @@ impl Syncer {
             return Err(raw.into());
         }
         // It came, but not as its id says: older servers make text of what is none.
-        let told = self.api.get_base64(&source.id);
+        let told = self.api.get_base64(&source.id, commit.as_ref());
         let full = self.told_inline(told, &raw, flight)?;
         full.bodies.get(&source.file.blob).cloned().ok_or_else(|| raw.into())
     }

@@ -4,8 +4,6 @@
 //! ones is asked again. All of it is known while it is used and there is room, in memory alone: the
 //! bodies are in the store like all others.
 
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,15 +11,14 @@ use lru::LruCache;
 
 use self::commits::Commits;
 use super::Syncer;
+use super::others::turns::Turns;
+use super::others::{Belief, is_within};
 use crate::api::Fetched;
 use crate::api::social::{SheetAddress, SheetRequest};
 use crate::error::Error;
 use crate::model::{BlobId, CommitId, GistId, Revision, Snapshot, Time};
 
 mod commits;
-
-/// For how long nobody asks whether there are newer revisions.
-const BELIEVED: Duration = Duration::from_secs(5);
 
 /// Revisions handed out at one time.
 const PART: usize = 500;
@@ -34,9 +31,8 @@ const MOST_FILES: usize = 30_000;
 pub(super) struct History {
     /// A leaf: held to look and to note, never across a request.
     known: Mutex<Known>,
-    /// Who asks for something that others want too. Held for a moment; the locks in it are held
-    /// across the request, by whoever may wait.
-    askers: Mutex<HashMap<Question, Arc<Mutex<()>>>>,
+    /// Held across the network, by who may wait.
+    turns: Turns<Question>,
 }
 
 struct Known {
@@ -81,11 +77,10 @@ enum Question {
 
 impl Known {
     /// The commits of `gist`, if nobody has to ask now whether there are newer ones.
-    fn current(&mut self, gist: &Snapshot, now: Time) -> Option<&Commits> {
+    fn current(&mut self, gist: &Snapshot, (now, span): (Time, Duration)) -> Option<&Commits> {
         let listed = self.commits.get(&gist.id)?;
         let (then, mark_then) = listed.asked.as_ref()?;
-        // A clock that was set back must not make us blind until the old time returns.
-        let fresh = *then <= now && now.since(*then) < BELIEVED && *mark_then == mark(gist);
+        let fresh = is_within(*then, span, now) && *mark_then == mark(gist);
         fresh.then_some(&listed.commits)
     }
 
@@ -126,26 +121,14 @@ impl History {
         let mut of_it = known.revisions.iter().filter(|((gist, _), _)| gist == id);
         of_it.find(|(_, revision)| holds(revision)).map(|((_, commit), _)| commit.clone())
     }
-
-    /// Runs `ask` while nobody else asks the same.
-    fn alone<T>(&self, question: Question, ask: impl FnOnce() -> T) -> T {
-        let askers = || self.askers.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = Arc::clone(askers().entry(question.clone()).or_default());
-        let answer = {
-            let _alone = turn.lock().unwrap_or_else(PoisonError::into_inner);
-            ask()
-        };
-        drop(turn);
-        let mut askers = askers();
-        // Whoever still waits for the same holds it too.
-        if askers.get(&question).is_some_and(|turn| Arc::strong_count(turn) == 1) {
-            askers.remove(&question);
-        }
-        answer
-    }
 }
 
 impl Syncer {
+    /// Now, and how old what is believed may be.
+    fn now_and_span(&self) -> (Time, Duration) {
+        (self.now(), self.span(Belief::Fresh))
+    }
+
     /// Some revisions of `gist` behind the position `after`, newest first, each with its own; 0 is
     /// the beginning, and none come only at the end. `None`: GitHub has to be asked first.
     ///
@@ -153,7 +136,7 @@ impl Syncer {
     pub fn known_revisions(&self, gist: &Snapshot, after: u64) -> Option<Vec<(u64, Revision)>> {
         let mut known = self.history.known();
         let commits = match after {
-            0 => known.current(gist, self.now())?,
+            0 => known.current(gist, self.now_and_span())?,
             _ => &known.commits.get(&gist.id)?.commits,
         };
         let some = commits.behind(after, PART);
@@ -169,27 +152,27 @@ impl Syncer {
         gist: &Snapshot,
         after: u64,
     ) -> Result<Vec<(u64, Revision)>, Error> {
-        self.history.alone(Question::Commits(gist.id.clone()), || {
-            let mut newest = after == 0;
-            loop {
-                if let Some(some) = self.known_revisions(gist, after) {
+        let _turn = self.history.turns.take(Question::Commits(gist.id.clone()));
+        let mut newest = after == 0;
+        for _ in 0..=commits::MOST_PAGES {
+            if let Some(some) = self.known_revisions(gist, after) {
+                return Ok(some);
+            }
+            let asked = self.ask_commits(gist, std::mem::take(&mut newest));
+            let known = self.history.known().commits.get(&gist.id).map(|listed| {
+                (listed.commits.behind(after, PART), listed.commits.next().is_none())
+            });
+            match (asked, known) {
+                (Ok(()), Some((some, all))) if !some.is_empty() || all => return Ok(some),
+                (Ok(()), _) => {}
+                (Err(error), Some((some, _))) if !some.is_empty() => {
+                    log::info!("gist {}: its history as it was known: {error}", gist.id);
                     return Ok(some);
                 }
-                let asked = self.ask_commits(gist, std::mem::take(&mut newest));
-                let known = self.history.known().commits.get(&gist.id).map(|listed| {
-                    (listed.commits.behind(after, PART), listed.commits.next().is_none())
-                });
-                match (asked, known) {
-                    (Ok(()), Some((some, all))) if !some.is_empty() || all => return Ok(some),
-                    (Ok(()), _) => {}
-                    (Err(error), Some((some, _))) if !some.is_empty() => {
-                        log::info!("gist {}: its history as it was known: {error}", gist.id);
-                        return Ok(some);
-                    }
-                    (Err(error), _) => return Err(error),
-                }
+                (Err(error), _) => return Err(error),
             }
-        })
+        }
+        Err(endless(gist))
     }
 
     /// The revision of `gist` made in that second and named by these digits. `Some(None)`: there is
@@ -205,7 +188,7 @@ impl Syncer {
         if let Some(found) = listed.commits.called(committed_at, digits) {
             return Some(Some(found));
         }
-        known.current(gist, self.now())?.next().is_none().then_some(None)
+        known.current(gist, self.now_and_span())?.next().is_none().then_some(None)
     }
 
     /// The same, looked for page by page where it is not known.
@@ -215,19 +198,19 @@ impl Syncer {
         committed_at: Time,
         digits: &str,
     ) -> Result<Option<Revision>, Error> {
-        self.history.alone(Question::Commits(gist.id.clone()), || {
-            let mut newest = self.history.known().current(gist, self.now()).is_none();
-            loop {
-                if let Some(found) = self.known_revision(gist, committed_at, digits) {
-                    return Ok(found);
-                }
-                let all = |listed: &Listed| listed.commits.next().is_none();
-                if !newest && self.history.known().commits.get(&gist.id).is_some_and(all) {
-                    return Ok(None);
-                }
-                self.ask_commits(gist, std::mem::take(&mut newest))?;
+        let _turn = self.history.turns.take(Question::Commits(gist.id.clone()));
+        let mut newest = self.history.known().current(gist, self.now_and_span()).is_none();
+        for _ in 0..=commits::MOST_PAGES {
+            if let Some(found) = self.known_revision(gist, committed_at, digits) {
+                return Ok(found);
             }
-        })
+            let all = |listed: &Listed| listed.commits.next().is_none();
+            if !newest && self.history.known().commits.get(&gist.id).is_some_and(all) {
+                return Ok(None);
+            }
+            self.ask_commits(gist, std::mem::take(&mut newest))?;
+        }
+        Err(endless(gist))
     }
 
     /// Asks for the newest commits of `gist`, or for the next that are older than the known ones.
@@ -295,22 +278,26 @@ impl Syncer {
 
     /// What a revision holds: one request, unless it is known. Bodies that come along are stored.
     pub fn ask_files(&self, id: &GistId, commit: &CommitId) -> Result<Arc<Snapshot>, Error> {
-        self.history.alone(Question::Revision(id.clone(), commit.clone()), || {
-            if let Some(known) = self.known_files(id, commit) {
-                return Ok(known);
+        let _turn = self.history.turns.take(Question::Revision(id.clone(), commit.clone()));
+        if let Some(known) = self.known_files(id, commit) {
+            return Ok(known);
+        }
+        let full = self.gist_read(&|api| api.revision(id, commit))?;
+        for (blob, body) in &full.bodies {
+            if let Err(error) = self.store.keep(*blob, body) {
+                log::warn!("{error}; the body is fetched again when it is read");
             }
-            let full = self.gist_read(&|api| api.revision(id, commit))?;
-            for (blob, body) in &full.bodies {
-                if let Err(error) = self.store.keep(*blob, body) {
-                    log::warn!("{error}; the body is fetched again when it is read");
-                }
-            }
-            if full.snapshot.truncated {
-                log::warn!("gist {id}: not all files of revision {commit} are shown");
-            }
-            let revision = Arc::new(full.snapshot);
-            self.history.known().keep(id, commit, Arc::clone(&revision));
-            Ok(revision)
-        })
+        }
+        if full.snapshot.truncated {
+            log::warn!("gist {id}: not all files of revision {commit} are shown");
+        }
+        let revision = Arc::new(full.snapshot);
+        self.history.known().keep(id, commit, Arc::clone(&revision));
+        Ok(revision)
     }
+}
+
+/// Others' histories push this one out as fast as it comes, or it says that it never ends.
+fn endless(gist: &Snapshot) -> Error {
+    Error::TimedOut(format!("{}: its history has no end", gist.id))
 }

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 pub use self::list::{Item, Shelf};
 
-use self::known::{Known, is_within};
+pub(super) use self::known::is_within;
+
+use self::known::Known;
 use self::list::List;
 use self::turns::Turns;
 use super::Syncer;
@@ -20,7 +22,7 @@ use crate::model::{GistId, Snapshot, Time};
 
 mod known;
 mod list;
-mod turns;
+pub(super) mod turns;
 mod views;
 
 /// For so long what GitHub told is believed.
@@ -94,7 +96,7 @@ impl Others {
 }
 
 impl Syncer {
-    fn span(&self, belief: Belief) -> Duration {
+    pub(super) fn span(&self, belief: Belief) -> Duration {
         let fresh = if self.options.scarce { FRESH_IF_SCARCE } else { FRESH };
         match belief {
             Belief::Fresh => fresh,

@@ -229,12 +229,12 @@ fn an_old_enterprise_servers_mangled_bytes_are_not_believed() {
     assert!(full.bodies.is_empty());
     assert_eq!(api.body(&full.snapshot.files[&name("bin")], &|| {}).unwrap(), bytes);
     server.forget_requests();
-    assert_eq!(api.get_base64(&gist).unwrap().bodies[&BlobId::of(&bytes)], bytes);
+    assert_eq!(api.get_base64(&gist, None).unwrap().bodies[&BlobId::of(&bytes)], bytes);
     let asked = server.requests();
     assert_eq!(asked[0].header("accept"), Some("application/vnd.github.base64+json"));
     // A server that does not know the media type answers as ever, and is not believed.
     server.with_switches(|switches| switches.old_enterprise = false);
-    assert_eq!(api.get_base64(&gist).unwrap().bodies[&BlobId::of(&bytes)], bytes);
+    assert_eq!(api.get_base64(&gist, None).unwrap().bodies[&BlobId::of(&bytes)], bytes);
 }
 
 #[test]

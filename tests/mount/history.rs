@@ -94,7 +94,7 @@ fn a_thousand_revisions_cost_one_request_to_see_three_and_ten_to_see_all() {
     let (asked, said) = world.costs(&id, &script);
     assert_eq!(asked, pages(0));
     let seconds = moment(999).seconds();
-    let expected = format!("1001\n1001\n{seconds} dr-x------ 0\n{newest}\n{newest}\n");
+    let expected = format!("1001\n1001\n{seconds} drwx------ 0\n{newest}\n{newest}\n");
     assert_eq!(said, expected);
 
     // Who knows a name needs no listing; what is no name of a revision is no question.
@@ -321,6 +321,47 @@ fn the_past_cannot_be_changed_and_what_is_not_on_github_has_none() {
     assert!(world.server.requests().iter().any(unknown), "it was asked for at once");
     assert_eq!(world.sh("cat Newer/.gist/history/*/n.txt"), "n\n");
     assert_eq!(world.server.commits(&id).len(), 2);
+}
+
+#[test]
+fn an_old_private_server_gives_the_bytes_of_the_past_too() {
+    let mut world = World::with(ServerOptions { private_raw: true, ..ServerOptions::default() });
+    world.server.with_switches(|switches| switches.old_enterprise = true);
+    let id = world.seed("Notes", &[("a.txt", "text\n")]);
+    let bytes = [0, 255, 254, 13, 10, 0];
+    world.server.commit(&id, &[("binary", Some(&bytes)), ("a.txt", Some(b"more\r\n"))]);
+    world.server.commit(&id, &[("binary", None)]);
+    world.mount(&[]);
+    let old = &world.server.commits(&id)[1][..7];
+    let binary = world.sh(&format!("ls {HISTORY}/*-{old}/binary"));
+    assert_eq!(std::fs::read(world.path(binary.trim_end())).expect("it reads"), bytes);
+    assert_eq!(world.sh(&format!("cat {HISTORY}/*-{old}/a.txt")), "more\r\n");
+}
+
+#[test]
+fn the_past_of_somebody_else_s_gist_is_there_too() {
+    let mut world = World::empty();
+    let id = world.server.seed("hubot", gistfs::demo::Seed::new("Theirs", &[("a", "old\n")]));
+    world.server.commit(&id, &[("a", Some(b"new\n")), ("b", Some(b"beta\n"))]);
+    world.mount(&[]);
+    let theirs = format!(".by-id/{id}");
+    assert_eq!(world.sh(&format!("cat {theirs}/a")), "new\n");
+    let old = world.server.commits(&id).remove(1);
+    let script = format!("cat {theirs}/.gist/history/*-{}/*; ls {theirs}/.gist/history", &old[..7]);
+    let (asked, said) = world.costs(&id, &format!("{script} | wc -l"));
+    let commits: Vec<&String> = asked.iter().filter(|path| path.contains("/commits")).collect();
+    assert_eq!((said.as_str(), commits.len()), ("old\n2\n", 1), "{asked:#?}");
+    assert!(asked.contains(&format!("/gists/ID/{old}")), "{asked:#?}");
+    // Copied, it is a gist of one's own that can be written.
+    world.sh(&format!("cp -r {theirs}/.gist/history/*-{} Mine; echo more >> Mine/a", &old[..7]));
+    world.saved();
+    let changes = world.changes();
+    let lines: Vec<String> = changes.iter().map(shown).collect();
+    assert_eq!(changes.len(), 1, "{lines:#?}");
+    let files = serde_json::json!({"a": {"content": "old\nmore\n"}});
+    assert_eq!((&*changes[0].method, &changes[0].json()["files"]), ("POST", &files));
+    assert_eq!(world.sh("stat -c %A Mine Mine/a"), "drwx------\n-rw-------\n");
+    assert_eq!(world.sh(&format!("{script} | wc -l")), said);
 }
 
 #[test]

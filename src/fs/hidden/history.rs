@@ -1,15 +1,14 @@
 //! `.gist/history`: every revision of a gist as a directory that can be read, copied and compared.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::views::names;
 use super::{About, Content, Entry, Face, Room};
 use crate::error::Error;
 use crate::fs::{GistFs, Wait};
 use crate::model::{FileName, RemoteFile, Revision, Snapshot, Time};
 use crate::sync::bodies::Source;
 use crate::tree::hidden::{Hidden, HistoryPlace};
-use crate::tree::names;
 
 impl Room for HistoryPlace {
     fn face(&self, fs: &GistFs, wait: Wait) -> Result<Face, Error> {
@@ -17,13 +16,13 @@ impl Room for HistoryPlace {
         match (&self.revision, &self.file) {
             (None, _) => {
                 let changed = about.snapshot.map(|snapshot| snapshot.updated_at);
-                Ok(Face::directory(changed.unwrap_or_default()))
+                Ok(Face::directory(changed.unwrap_or_default()).writable())
             }
-            (Some(revision), None) => Ok(Face::directory(revision.committed_at)),
+            (Some(revision), None) => Ok(Face::directory(revision.committed_at).writable()),
             (Some(revision), Some(name)) => {
                 let files = fs.files_then(&about, revision, wait)?;
                 let file = files.files.get(name).ok_or(Error::NotFound)?;
-                Ok(Face::file(file.size, revision.committed_at))
+                Ok(Face::file(file.size, revision.committed_at).writable())
             }
         }
     }
@@ -40,8 +39,8 @@ impl Room for HistoryPlace {
             }
             Some(revision) => {
                 let then = fs.files_then(&about, revision, wait)?;
-                let (_, file) = file_called(&then, name).ok_or(Error::NotFound)?;
-                Ok(self.below(revision.clone(), Some(file.clone())))
+                let file = names::file(&then, name).ok_or(Error::NotFound)?;
+                Ok(self.below(revision.clone(), Some(file)))
             }
         }
     }
@@ -62,11 +61,11 @@ impl Room for HistoryPlace {
             }
             Some(revision) => {
                 let then = fs.files_then(&about, revision, wait)?;
-                let entry = |(position, (shown, file)): (u64, (Arc<str>, &FileName))| {
-                    (position, (shown, self.below(revision.clone(), Some(file.clone()))))
+                let entry = |(position, (shown, file)): (u64, (Arc<str>, FileName))| {
+                    (position, (shown, self.below(revision.clone(), Some(file))))
                 };
                 let behind = |(position, _): &(u64, _)| *position > after;
-                let shown = (FIRST..).zip(shown_files(&then));
+                let shown = (FIRST..).zip(names::files(&then));
                 Ok(shown.filter(behind).map(entry).collect())
             }
         }
@@ -168,28 +167,4 @@ fn read_directory_name(name: &str) -> Option<(Time, &str)> {
     // One revision has one name.
     let same = committed_at.to_string().replace(':', "-") == when;
     (hex && digits.len() >= 7 && same).then_some((committed_at, digits))
-}
-
-/// The files of a revision as they are shown: names a path can hold first, as they are.
-fn shown_files(then: &Snapshot) -> Vec<(Arc<str>, &FileName)> {
-    let (plain, odd): (Vec<_>, Vec<_>) =
-        then.files.keys().partition(|name| names::holdable(name.as_str()));
-    let mut taken: HashSet<Arc<str>> = HashSet::new();
-    let mut shown = Vec::with_capacity(then.files.len());
-    for name in plain.into_iter().chain(odd) {
-        let free: Arc<str> = names::file(name, |name| taken.contains(name)).into();
-        taken.insert(Arc::clone(&free));
-        shown.push((free, name));
-    }
-    shown
-}
-
-fn file_called<'a>(then: &'a Snapshot, name: &str) -> Option<(Arc<str>, &'a FileName)> {
-    // Nearly every name is shown as it is.
-    if names::holdable(name)
-        && let Some((file, _)) = then.files.get_key_value(name)
-    {
-        return Some((name.into(), file));
-    }
-    shown_files(then).into_iter().find(|(shown, _)| **shown == *name)
 }

@@ -13,7 +13,7 @@ use crate::sync::others::{Belief, Shelf, View};
 use crate::tree::hidden::{Hidden, ViewPlace, Whose};
 use crate::tree::{Ino, names as tree_names};
 
-mod names;
+pub(super) mod names;
 
 pub(in crate::fs) use self::names::ShelfNames;
 

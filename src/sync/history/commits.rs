@@ -15,7 +15,7 @@ const MIDDLE: u64 = 1 << 24;
 pub(super) const MOST: usize = 50_000;
 
 /// More pages are not asked for, whatever is on them.
-const MOST_PAGES: usize = MOST / 100;
+pub(super) const MOST_PAGES: usize = MOST / 100;
 
 /// How many digits name a commit where they suffice.
 const DIGITS: usize = 7;

@@ -47,7 +47,7 @@ impl Default for Known {
 }
 
 /// Whether `at` is so short a time ago, by a clock that may have been set back.
-pub(super) fn is_within(at: Time, span: Duration, now: Time) -> bool {
+pub(in crate::sync) fn is_within(at: Time, span: Duration, now: Time) -> bool {
     at <= now && now.since(at) < span
 }
 

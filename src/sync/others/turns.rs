@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// What is being asked about.
-pub(super) struct Turns<T> {
+pub(in crate::sync) struct Turns<T> {
     /// A leaf.
     taken: Mutex<HashSet<T>>,
     freed: Condvar,
@@ -18,7 +18,7 @@ impl<T> Default for Turns<T> {
 }
 
 /// Whoever has this is the only one to ask.
-pub(super) struct Turn<'a, T: Eq + Hash> {
+pub(in crate::sync) struct Turn<'a, T: Eq + Hash> {
     turns: &'a Turns<T>,
     about: T,
 }
@@ -29,7 +29,7 @@ impl<T: Clone + Eq + Hash> Turns<T> {
     }
 
     /// Waits until nobody else asks about this.
-    pub(super) fn take(&self, about: T) -> Turn<'_, T> {
+    pub(in crate::sync) fn take(&self, about: T) -> Turn<'_, T> {
         let mut taken = self.taken();
         while taken.contains(&about) {
             taken = self.freed.wait(taken).unwrap_or_else(PoisonError::into_inner);

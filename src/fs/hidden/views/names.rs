@@ -86,7 +86,7 @@ impl Named {
 
 /// The names of a gist's files with what the API calls them. Names a path can hold come first: they
 /// are shown as they are, whatever the others have to be called.
-pub(super) fn files(gist: &Snapshot) -> Vec<(Arc<str>, FileName)> {
+pub(in crate::fs) fn files(gist: &Snapshot) -> Vec<(Arc<str>, FileName)> {
     let holdable = |name: &&FileName| names::holdable(name.as_str());
     let (plain, odd): (Vec<&FileName>, Vec<&FileName>) = gist.files.keys().partition(holdable);
     let mut taken: HashSet<Arc<str>> = plain.iter().map(|name| name.as_str().into()).collect();
@@ -101,7 +101,7 @@ pub(super) fn files(gist: &Snapshot) -> Vec<(Arc<str>, FileName)> {
 }
 
 /// The file shown as `shown`.
-pub(super) fn file(gist: &Snapshot, shown: &str) -> Option<FileName> {
+pub(in crate::fs) fn file(gist: &Snapshot, shown: &str) -> Option<FileName> {
     if names::holdable(shown)
         && let Some((name, _)) = gist.files.get_key_value(shown)
     {
