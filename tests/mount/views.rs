@@ -1,6 +1,7 @@
 //! Other people's gists: starred ones, those of a user, everybody's, any by its id.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use gistfs::demo::{Fault, FaultKind, Limits, LoggedRequest, Origin, Seed, ServerOptions};
 use gistfs::model::Time;
@@ -10,6 +11,9 @@ use crate::hostile;
 use crate::outcome::shown;
 use crate::proxy::Weather;
 use crate::world::{World, wait_until};
+
+/// Nobody waits longer for what is known.
+const BOUND: Duration = Duration::from_secs(6);
 
 /// A server that lets tests ask as often as they like.
 fn unlimited() -> ServerOptions {
@@ -119,7 +123,7 @@ fn changes_elsewhere_show_after_a_few_seconds_for_a_free_question() {
     wait_until("the removed one goes", || world.list(".starred") == ["New"]);
     world.fails("stat .starred/Old");
     let single = |line: &String| line.starts_with(&format!("GET /gists/{id}"));
-    assert!(!world.asked().iter().any(|line| single(line)), "{:?}", world.asked());
+    assert!(!world.asked().iter().any(single), "{:?}", world.asked());
 }
 
 #[test]
@@ -321,28 +325,45 @@ fn hostile_names_of_strangers_are_shown_apart_and_read() {
     );
 }
 
-#[test]
-fn without_an_answer_what_is_known_stays_and_the_rest_fails_soon() {
+/// Whatever is known of a starred gist stays, and nobody waits long; then all is well again.
+fn without_an_answer(weather: Weather, tried: &[(&str, &str)]) {
     let (mut world, network) = World::behind_a_network(unlimited());
     let id = starred(&world, 1, "Other", &[("a.txt", "alpha\n"), ("b.txt", "beta\n")]);
     world.verbosity = &["-vv"];
     world.mount(&[]);
     assert_eq!(world.read(".starred/Other/a.txt"), "alpha\n");
-    network.turns(Weather::Refused);
-    wait_until("it was asked for again in vain", || {
+    network.turns(weather);
+    let known = || {
+        let start = Instant::now();
         assert_eq!(world.list(".starred"), ["Other"]);
+        assert!(start.elapsed() < BOUND, "listed after {:?}", start.elapsed());
         assert_eq!(world.read(".starred/Other/a.txt"), "alpha\n");
+        assert!(start.elapsed() < BOUND * 2, "read after {:?}", start.elapsed());
+    };
+    wait_until("it was asked for again in vain", || {
+        known();
         world.log().contains("shown as it was")
     });
-    assert_eq!(world.read(".starred/Other/a.txt"), "alpha\n");
-    for script in ["cat .starred/Other/b.txt", "ls .public", "ls .by-id/0123456789abcdef"] {
+    known();
+    for (script, words) in tried {
         let complaint = world.fails(script);
-        assert!(complaint.contains("No route to host"), "{script}: {complaint}");
+        assert!(complaint.contains(words), "{script}: {complaint}");
     }
     network.turns(Weather::Fine);
     wait_until("it is back", || world.try_sh("cat .starred/Other/b.txt").status.success());
     world.server.commit(&id, &[("a.txt", Some(b"omega\n"))]);
     wait_until("it is asked again", || world.read(".starred/Other/a.txt") == "omega\n");
+}
+
+#[test]
+fn where_nobody_listens_what_is_known_of_others_stays_and_the_rest_fails() {
+    let unknown = ["cat .starred/Other/b.txt", "ls .public", "ls .by-id/0123456789abcdef"];
+    without_an_answer(Weather::Refused, &unknown.map(|script| (script, "No route to host")));
+}
+
+#[test]
+fn where_connections_are_silent_what_is_known_of_others_shows_soon() {
+    without_an_answer(Weather::Silent, &[]);
 }
 
 #[test]

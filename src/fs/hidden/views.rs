@@ -54,7 +54,7 @@ impl Room for ViewPlace {
             },
             Self::File(..) | Self::Link(_) => Err(Error::NotDirectory),
             Self::Starred | Self::User(_) | Self::Public => {
-                let view = self.list().ok_or(Error::NotDirectory)?;
+                let view = self.view().ok_or(Error::NotDirectory)?;
                 let id = fs.shelved(&view, name, wait)?;
                 Ok(Hidden::View(fs.gist_or_link(&id, self.depth())))
             }
@@ -84,7 +84,7 @@ impl Room for ViewPlace {
             }
             Self::File(..) | Self::Link(_) => Err(Error::NotDirectory),
             Self::Starred | Self::User(_) | Self::Public => {
-                let view = self.list().ok_or(Error::NotDirectory)?;
+                let view = self.view().ok_or(Error::NotDirectory)?;
                 fs.shelf_entries(&view, self.depth(), from, wait)
             }
         }
@@ -125,7 +125,7 @@ impl Room for ViewPlace {
 
 impl ViewPlace {
     /// The list that the place shows.
-    fn list(&self) -> Option<View> {
+    fn view(&self) -> Option<View> {
         match self {
             Self::Starred => Some(View::Starred),
             Self::User(login) => Some(View::User(Arc::clone(login))),
