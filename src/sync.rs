@@ -28,6 +28,7 @@ mod bury;
 pub mod conflicts;
 mod drain;
 pub mod due;
+pub mod history;
 pub mod hold;
 pub mod lines;
 mod lost;
@@ -149,6 +150,7 @@ pub struct Syncer {
     sleep: Sleep,
     bodies: Bodies,
     others: others::Others,
+    history: history::History,
     watcher: OnceLock<Weak<dyn Watcher>>,
     /// Held by whoever changes something on GitHub: one at a time. Before every other lock.
     mutation: Alone,
@@ -217,6 +219,7 @@ impl Syncer {
             sleep: Arc::new(std::thread::sleep),
             bodies,
             others: others::Others::default(),
+            history: history::History::default(),
             watcher: OnceLock::new(),
             mutation: Alone::default(),
             burying: Mutex::default(),
@@ -488,7 +491,7 @@ impl Syncer {
 
     /// Whether an answer to a question asked at `began` may show `key` as it was before our last
     /// change: reads lag, and a change may have been made while the question was under way.
-    fn reads_may_lag(&self, key: GistKey, began: Time) -> bool {
+    pub(crate) fn reads_may_lag(&self, key: GistKey, began: Time) -> bool {
         let wrote = self.store.look(key, |gist| gist.wrote).flatten();
         wrote.is_some_and(|then| self.is_recent(then, began))
     }

@@ -112,6 +112,15 @@ pub(super) trait Room {
         Err(Error::NotDirectory)
     }
 
+    /// Some entries behind the one with the position `after`, 0 being the beginning, each with its
+    /// own; none only at the end. Positions grow; a room whose entries come and go in front of
+    /// others gives each one of its own, so that who reads on misses nothing and sees nothing twice.
+    fn list_after(&self, fs: &GistFs, after: u64, wait: Wait) -> Result<Vec<(u64, Entry)>, Error> {
+        let from = after.saturating_sub(2);
+        let entries = self.list(fs, usize::try_from(from).unwrap_or(usize::MAX), wait)?;
+        Ok((from + 3..).zip(entries).collect())
+    }
+
     /// What a symbolic link says.
     fn target(&self) -> Option<&str> {
         None
@@ -298,8 +307,7 @@ impl GistFs {
         let room = room(place);
         let parent = self.tree().parent(ino);
         // Asked for first: nothing may be handed out before all that can fail is done.
-        let from = usize::try_from(after.saturating_sub(2)).unwrap_or(usize::MAX);
-        let entries = room.list(self, from, wait)?;
+        let entries = room.list_after(self, after, wait)?;
         for (cookie, name, dot) in [(1, ".", ino), (2, "..", parent)] {
             if after < cookie {
                 let attr = if plus { Some(self.getattr(dot, wait)?) } else { None };
@@ -312,8 +320,7 @@ impl GistFs {
             // The kernel keeps what it was told; next time it shall ask again.
             self.tell_stale(Stale::Node(ino));
         }
-        for (at, (name, entry)) in entries.iter().enumerate() {
-            let cookie = (from + at) as u64 + 3;
+        for (cookie, (name, entry)) in &entries {
             let kind = kind_of(entry);
             let attr = plus.then(|| {
                 // What is not known in full yet is asked for when somebody wants to know.
@@ -323,7 +330,7 @@ impl GistFs {
                 self.hidden_attr(number, &face)
             });
             let number = attr.map_or(UNKNOWN, |attr| attr.ino);
-            if take(Listed { ino: number, cookie, name, kind, attr }) {
+            if take(Listed { ino: number, cookie: *cookie, name, kind, attr }) {
                 break;
             }
             if attr.is_some() {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{CommitId, FileName, GistId};
+use crate::model::{FileName, GistId, Revision};
 use crate::store::gist::GistKey;
 
 /// A place that is entered by name only.
@@ -167,7 +167,7 @@ pub struct HistoryPlace {
     /// The gist.
     pub whose: Whose,
     /// The revision; `None` is `history` itself.
-    pub commit: Option<CommitId>,
+    pub revision: Option<Revision>,
     /// A file as it was in that revision; `None` is its directory.
     pub file: Option<FileName>,
 }

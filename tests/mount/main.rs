@@ -4,6 +4,7 @@
 //! used by one process can wait for itself. Every test has a server, a mount and a home of its
 //! own. Without /dev/fuse, or without one of the programs, the tests fail: none is skipped.
 
+mod asking;
 mod bytes;
 mod command;
 mod commits;
@@ -15,6 +16,7 @@ mod emulated;
 mod ends;
 mod full;
 mod gists;
+mod history;
 mod hostile;
 mod lost;
 mod matrix;

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::fs::{GistFs, Wait};
 use crate::model::Time;
 use crate::store::gist::Gist;
-use crate::tree::hidden::{ControlPlace, Hidden, Value, Whose};
+use crate::tree::hidden::{ControlPlace, Hidden, HistoryPlace, Value, Whose};
 
 impl Room for ControlPlace {
     fn face(&self, fs: &GistFs, _wait: Wait) -> Result<Face, Error> {
@@ -19,6 +19,9 @@ impl Room for ControlPlace {
     }
 
     fn child(&self, _fs: &GistFs, name: &str, _wait: Wait) -> Result<Hidden, Error> {
+        if self.value.is_none() && name == HISTORY {
+            return Ok(self.history());
+        }
         let value = Value::ALL.into_iter().find(|value| value.name() == name);
         let value = Some(value.ok_or(Error::NotFound)?);
         match self.value {
@@ -32,12 +35,23 @@ impl Room for ControlPlace {
             let place = Self { whose: self.whose.clone(), value: Some(value) };
             (value.name().into(), Hidden::Control(place))
         };
-        Ok(Value::ALL.into_iter().skip(from).map(entry).collect())
+        let directories = [(HISTORY.into(), self.history())];
+        Ok(Value::ALL.into_iter().map(entry).chain(directories).skip(from).collect())
     }
 
     fn content(&self, fs: &GistFs, _wait: Wait) -> Result<Content, Error> {
         let value = self.value.ok_or(Error::IsDirectory)?;
         fs.value(&self.whose, value).map(Content::Bytes)
+    }
+}
+
+/// The directory of revisions.
+const HISTORY: &str = "history";
+
+impl ControlPlace {
+    fn history(&self) -> Hidden {
+        let whose = self.whose.clone();
+        Hidden::History(HistoryPlace { whose, revision: None, file: None })
     }
 }
 
