@@ -6,6 +6,12 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+pub use self::gist::{GistArgs, OpenArgs, RepublishArgs, Sender, StarArgs};
+pub use self::status::{Section, StatusArgs};
+
+mod gist;
+mod status;
+
 /// Mount your GitHub gists as a directory tree.
 #[derive(Debug, Parser)]
 #[command(name = "gistfs", version, max_term_width = 100)]
@@ -28,6 +34,18 @@ pub enum Command {
     Status(StatusArgs),
     /// Send now and wait; exit 1 with a list if something cannot go
     Sync(SyncArgs),
+    /// Copy somebody's gist to your account; print its id, address and path
+    Fork(GistArgs),
+    /// Star gists
+    Star(StarArgs),
+    /// Take stars back
+    Unstar(StarArgs),
+    /// Print a gist's or file's web address, and open it where there is a desktop
+    Open(OpenArgs),
+    /// Make a secret gist public: a new gist takes its place
+    Publish(RepublishArgs),
+    /// Make a public gist secret: a new gist takes its place
+    Hide(RepublishArgs),
     /// List what was removed, put it back, or remove it for good
     #[command(subcommand)]
     Trash(TrashCommand),
@@ -123,6 +141,12 @@ pub struct MountArgs {
     /// Let other users in, as far as permissions allow
     #[arg(long)]
     pub allow_other: bool,
+    /// Tell of gists and files by extended attributes too, user.gist.*; every ls -l then takes longer
+    #[arg(long)]
+    pub xattr: bool,
+    /// List .gist in gists, and .starred, .users, .public, .by-id and .gistfs at the root
+    #[arg(long)]
+    pub show_hidden: bool,
     /// Mount over a directory that is not empty
     #[arg(long)]
     pub nonempty: bool,
@@ -145,19 +169,6 @@ pub struct UnmountArgs {
     /// Wait this long for what is owed to be sent
     #[arg(long, value_parser = seconds, default_value = "30", value_name = "SECONDS")]
     pub timeout: Duration,
-}
-
-/// Options of `gistfs status`.
-#[derive(Args, Debug)]
-pub struct StatusArgs {
-    /// The mount [default: every mount, and every account that is not mounted]
-    pub mountpoint: Option<PathBuf>,
-    /// For programs; doc/SEMANTICS.md lists the fields
-    #[arg(long)]
-    pub json: bool,
-    /// Where mounts keep their state, if they were told [default: $XDG_STATE_HOME/gistfs]
-    #[arg(long, value_name = "DIR")]
-    pub state_dir: Option<PathBuf>,
 }
 
 /// Options of `gistfs sync`.
@@ -369,6 +380,8 @@ impl MountArgs {
             "parallel" => self.parallel = other.parallel,
             "umask" => self.umask = other.umask,
             "allow_other" => self.allow_other = other.allow_other,
+            "xattr" => self.xattr = other.xattr,
+            "show_hidden" => self.show_hidden = other.show_hidden,
             "nonempty" => self.nonempty = other.nonempty,
             "log_file" => self.log_file = other.log_file,
             "verbose" => self.verbose = other.verbose,

@@ -14,7 +14,7 @@ use crate::api::{Api, ApiError};
 use crate::config::Config;
 use crate::error::Error;
 use crate::exit::{Exit, Failure};
-use crate::fs::{GistFs, Options, Stale};
+use crate::fs::{GistFs, MountedAs, Options, Stale};
 use crate::kernel::Kernel;
 use crate::model::Time;
 use crate::store::Store;
@@ -101,8 +101,16 @@ impl Mount {
             // The state was put together again: what is unsent is there, and nothing else.
             log::warn!("cannot list the gists: {error}; until then only unsent ones are shown");
         }
-        let fs =
-            GistFs::new(Arc::clone(&syncer), fs_options(config, read_only), Arc::new(Time::now));
+        let fs = GistFs::new(
+            Arc::clone(&syncer),
+            fs_options(config, &account, read_only),
+            Arc::new(Time::now),
+        );
+        fs.mounted_as(MountedAs {
+            mountpoint: config.mountpoint.clone(),
+            host: config.state_name.clone(),
+            account: account.login.clone(),
+        });
         let (sender, events) = mpsc::channel();
         // From here on nothing may look at the mount point: killed while it waits for an answer of
         // its own, the process would never end, and its lock on the state neither.
@@ -110,7 +118,7 @@ impl Mount {
         let notifier = run_session(config, read_only.is_some(), &fs, &sender)?;
         tell_kernel(&fs, notifier)?;
         watch_signals(&sender)?;
-        let control = control::Control::start(socket, config, &account, &syncer, &sender)?;
+        let control = control::Control::start(socket, &fs, &sender)?;
         syncer.start().map_err(|error| no_threads(&error))?;
         let mountpoint = config.mountpoint.clone();
         Ok(Self { fs, syncer, mountpoint, events, read_only, _control: control })
@@ -222,16 +230,23 @@ fn open_store(config: &Config, directory: &Path) -> Result<Store, Error> {
     }
 }
 
-fn fs_options(config: &Config, read_only: Option<&'static str>) -> Options {
+fn fs_options(
+    config: &Config,
+    account: &account::Account,
+    read_only: Option<&'static str>,
+) -> Options {
     Options {
         uid: nix::unistd::geteuid().as_raw(),
         gid: nix::unistd::getegid().as_raw(),
         umask: config.umask,
         read_only,
         through: config.through,
+        login: config.user.is_none().then(|| account.login.clone()),
         public: config.public,
         names_by_id: config.names_by_id,
         largest: LARGEST_FILE,
+        xattr: config.xattr,
+        show_hidden: config.show_hidden,
     }
 }
 

@@ -23,11 +23,16 @@ use crate::store::gist::{Gist, GistKey};
 
 mod alone;
 pub mod aside;
+mod asked;
 pub mod bodies;
 mod bury;
+pub mod comments;
 pub mod conflicts;
 mod drain;
 pub mod due;
+pub mod errand;
+pub mod events;
+mod forks;
 pub mod history;
 pub mod hold;
 pub mod lines;
@@ -41,14 +46,18 @@ mod queue;
 mod reach;
 pub mod refresh;
 pub mod report;
+mod republish;
 pub mod restore;
 #[cfg(test)]
 mod rounds_tests;
 #[cfg(test)]
 mod sample;
 mod send;
+pub mod show;
 pub mod social;
 pub mod standing;
+mod stars;
+pub mod status;
 mod take;
 mod texts;
 pub mod trash;
@@ -151,6 +160,10 @@ pub struct Syncer {
     bodies: Bodies,
     others: others::Others,
     history: history::History,
+    stars: stars::Stars,
+    forks: forks::Forks,
+    events: Arc<events::Events>,
+    comments: comments::Comments,
     watcher: OnceLock<Weak<dyn Watcher>>,
     /// Held by whoever changes something on GitHub: one at a time. Before every other lock.
     mutation: Alone,
@@ -220,6 +233,10 @@ impl Syncer {
             bodies,
             others: others::Others::default(),
             history: history::History::default(),
+            stars: stars::Stars::default(),
+            forks: forks::Forks::default(),
+            events: Arc::default(),
+            comments: comments::Comments::default(),
             watcher: OnceLock::new(),
             mutation: Alone::default(),
             burying: Mutex::default(),
@@ -314,6 +331,7 @@ impl Syncer {
         self.api.on_turn(Box::new(move |back| {
             if let Some(syncer) = weak.upgrade() {
                 syncer.shared().back |= back;
+                syncer.tell_network(syncer.api.trouble());
                 syncer.poke();
             }
         }));
@@ -474,6 +492,9 @@ impl Syncer {
         let here = matches!(error, Some(Error::Local { .. }));
         let text = error.map(ToString::to_string);
         let before = std::mem::replace(&mut self.shared().trouble, text.clone());
+        if let (None, Some(text)) = (&before, &text) {
+            self.tell_trouble(text);
+        }
         match (before, text) {
             (None, Some(text)) if here => log::warn!("{text}; what is new on GitHub has to wait"),
             (None, Some(text)) => log::warn!("{text}; what is stored stays readable and writable"),

@@ -30,7 +30,7 @@ use crate::model::Time;
 ///
 /// Dropping it closes all connections, frees the ports and removes a temporary data directory.
 pub struct Server {
-    site: Arc<Site>,
+    pub(super) site: Arc<Site>,
     addresses: [SocketAddr; 2],
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,

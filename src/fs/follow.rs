@@ -219,7 +219,7 @@ impl GistFs {
 }
 
 /// The kernel must forget what the name of `ino` stands for, and the listing it is in.
-fn note_name(tree: &Tree, ino: Ino, stale: &mut Vec<Stale>) {
+pub(super) fn note_name(tree: &Tree, ino: Ino, stale: &mut Vec<Stale>) {
     let parent = tree.parent(ino);
     if let Some(shown) = tree.shown(ino) {
         stale.push(Stale::Name(parent, Arc::clone(&shown)));

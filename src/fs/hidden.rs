@@ -16,7 +16,7 @@ use crate::model::{BlobId, GistId, Snapshot, Time};
 use crate::store::gist::GistKey;
 use crate::sync::bodies::Source;
 use crate::tree::hidden::{Hidden, Shape, Whose};
-use crate::tree::names::LONGEST;
+use crate::tree::names::{self, LONGEST};
 use crate::tree::{Ino, Place, Tree};
 
 mod comments;
@@ -25,6 +25,8 @@ mod history;
 mod mount;
 mod views;
 
+pub(super) use self::comments::Desks;
+pub(super) use self::control::{Origin, digit};
 pub(super) use self::views::ShelfNames;
 
 /// The most bytes that can be written to a file here: GitHub takes comments of 65,535 characters,
@@ -131,6 +133,11 @@ pub(super) trait Room {
         Err(Error::IsDirectory)
     }
 
+    /// What the file holds for whoever opens it now, where that is not the same for all.
+    fn opened(&self, _fs: &GistFs) -> Option<Content> {
+        None
+    }
+
     /// Whether the file can be opened for writing.
     fn may_write(&self, _fs: &GistFs) -> Result<(), Error> {
         Err(READ_ONLY)
@@ -178,6 +185,9 @@ struct State {
     written: Option<Vec<u8>>,
     /// Whether `written` was not saved yet.
     dirty: bool,
+    /// It was emptied and nothing was written since. That alone is not saved when a descriptor is
+    /// closed, for a shell closes one before `echo` writes, but when the last one is.
+    emptied: bool,
 }
 
 fn room(place: &Hidden) -> &dyn Room {
@@ -228,6 +238,37 @@ impl GistFs {
             Place::Gist(key) => Hidden::in_gist(Whose::Own(*key), name),
             Place::File(..) | Place::Hidden(_) | Place::Gone => None,
         }
+    }
+
+    /// What a directory lists besides its own entries, with its cookies, if hidden places are shown.
+    /// Called without the tree's lock.
+    pub(super) fn shown_doors(&self, ino: Ino, after: u64, plus: bool) -> Vec<Listed<'static>> {
+        if !self.options.show_hidden {
+            return Vec::new();
+        }
+        let names: &[&str] = match self.tree().place(ino) {
+            Some(Place::Root) => &names::AT_ROOT,
+            Some(Place::Gist(_)) => &[names::IN_GIST],
+            Some(Place::File(..) | Place::Hidden(_) | Place::Gone) | None => &[],
+        };
+        let door = |(at, name): (u64, &&'static str)| {
+            let place = Self::hidden_door(&self.tree(), ino, name)?;
+            let attr = plus.then(|| self.listed_attr(ino, name, &place));
+            let number = attr.map_or(UNKNOWN, |attr| attr.ino);
+            let (cookie, kind) = (at, Kind::Directory);
+            Some(Listed { ino: number, cookie, name, kind, attr })
+        };
+        // Between `..` and the smallest number an entry can have.
+        (3..).zip(names).filter(|(at, _)| *at > after).filter_map(door).collect()
+    }
+
+    /// What a listing tells of a hidden place. What is not known in full yet is asked for when
+    /// somebody wants to know.
+    fn listed_attr(&self, parent: Ino, name: &str, place: &Hidden) -> Attr {
+        let unknown = Face { kind: kind_of(place), size: 0, writable: false, mtime: self.now() };
+        let face = room(place).face(self, Wait::No).unwrap_or(unknown);
+        let number = self.tree().hidden(parent, name, place);
+        self.hidden_attr(number, &face)
     }
 
     /// Finds `name` in a hidden directory.
@@ -322,13 +363,7 @@ impl GistFs {
         }
         for (cookie, (name, entry)) in &entries {
             let kind = kind_of(entry);
-            let attr = plus.then(|| {
-                // What is not known in full yet is asked for when somebody wants to know.
-                let unknown = Face { kind, size: 0, writable: false, mtime: self.now() };
-                let face = self::room(entry).face(self, Wait::No).unwrap_or(unknown);
-                let number = self.tree().hidden(ino, name, entry);
-                self.hidden_attr(number, &face)
-            });
+            let attr = plus.then(|| self.listed_attr(ino, name, entry));
             let number = attr.map_or(UNKNOWN, |attr| attr.ino);
             if take(Listed { ino: number, cookie: *cookie, name, kind, attr }) {
                 break;
@@ -356,7 +391,9 @@ impl GistFs {
             room(place).may_write(self)?;
         }
         let fh = self.new_handle().hidden();
-        let handle = HiddenHandle { ino, place: place.clone(), mode, state: Mutex::default() };
+        let read = if mode.reads { room(place).opened(self) } else { None };
+        let state = Mutex::new(State { read, ..State::default() });
+        let handle = HiddenHandle { ino, place: place.clone(), mode, state };
         lock(&self.hidden_handles).insert(fh, Arc::new(handle));
         Ok(fh)
     }
@@ -442,16 +479,21 @@ impl GistFs {
             if size > LARGEST {
                 return Err(Error::TooLarge);
             }
-            match fh {
-                Some(fh) => self.hidden_handle(fh)?.cut(self, size, wait)?,
-                None => {
-                    room(place).may_write(self)?;
-                    let mode = OpenMode { reads: false, writes: true };
-                    let whole = Mutex::default();
-                    let handle = HiddenHandle { ino, place: place.clone(), mode, state: whole };
-                    handle.cut(self, size, wait)?;
-                    handle.save(self, wait)?;
-                }
+            // An `open` that empties the file says so without its handle.
+            let writers = match fh {
+                Some(fh) => vec![self.hidden_handle(fh)?],
+                None => self.hidden_writers(ino),
+            };
+            for writer in &writers {
+                writer.cut(self, size, wait)?;
+            }
+            if writers.is_empty() {
+                room(place).may_write(self)?;
+                let mode = OpenMode { reads: false, writes: true };
+                let whole = Mutex::default();
+                let handle = HiddenHandle { ino, place: place.clone(), mode, state: whole };
+                handle.cut(self, size, wait)?;
+                handle.save(self, true, wait)?;
             }
         }
         self.hidden_getattr(ino, place, wait)
@@ -459,6 +501,13 @@ impl GistFs {
 
     pub(super) fn hidden_handle(&self, fh: Fh) -> Result<Arc<HiddenHandle>, Error> {
         lock(&self.hidden_handles).get(&fh).map(Arc::clone).ok_or(Error::BadHandle)
+    }
+
+    /// Every handle by which somebody may write to `ino`.
+    fn hidden_writers(&self, ino: Ino) -> Vec<Arc<HiddenHandle>> {
+        let handles = lock(&self.hidden_handles);
+        let writes = |handle: &&Arc<HiddenHandle>| handle.ino == ino && handle.mode.writes;
+        handles.values().filter(writes).map(Arc::clone).collect()
     }
 
     pub(super) fn hidden_read(
@@ -482,14 +531,22 @@ impl GistFs {
     }
 
     pub(super) fn hidden_flush(&self, fh: Fh, wait: Wait) -> Result<(), Error> {
-        self.hidden_handle(fh)?.save(self, wait)
+        self.hidden_handle(fh)?.save(self, false, wait)
     }
 
-    pub(super) fn hidden_release(&self, fh: Fh) -> Result<(), Error> {
-        let handle = lock(&self.hidden_handles).remove(&fh).ok_or(Error::BadHandle)?;
-        if lock(&handle.state).dirty {
+    pub(super) fn hidden_release(&self, fh: Fh, wait: Wait) -> Result<(), Error> {
+        let handle = self.hidden_handle(fh)?;
+        if handle.state(wait)?.dirty {
             log::warn!("{:?}: what was written is dropped; close said why", handle.place);
+        } else {
+            match handle.save(self, true, wait) {
+                Ok(()) => {}
+                Err(Error::WouldWait) => return Err(Error::WouldWait),
+                // Nobody hears what a release fails with.
+                Err(error) => log::warn!("{:?} is not emptied: {error}", handle.place),
+            }
         }
+        lock(&self.hidden_handles).remove(&fh);
         Ok(())
     }
 }
@@ -567,7 +624,9 @@ impl HiddenHandle {
         };
         let done = change(&mut bytes);
         state.written = Some(bytes);
-        state.dirty |= done.is_ok();
+        if done.is_ok() {
+            if anew { state.emptied = true } else { state.dirty = true }
+        }
         done
     }
 
@@ -598,14 +657,16 @@ impl HiddenHandle {
         })
     }
 
-    fn save(&self, fs: &GistFs, wait: Wait) -> Result<(), Error> {
+    /// Saves what was written; with `even_emptied` also that it was only emptied.
+    fn save(&self, fs: &GistFs, even_emptied: bool, wait: Wait) -> Result<(), Error> {
         let mut state = self.state(wait)?;
-        if !state.dirty {
+        let due = state.dirty || (even_emptied && state.emptied);
+        if !due {
             return Ok(());
         }
         let bytes = state.written.clone().unwrap_or_default();
         room(&self.place).save(fs, bytes.into(), wait)?;
-        state.dirty = false;
+        (state.dirty, state.emptied) = (false, false);
         drop(state);
         fs.tell_stale(Stale::Node(self.ino));
         Ok(())

@@ -3,10 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::upload::Failure;
+use super::errand::{self, Forked};
+use super::events::{Became, different};
+use super::upload;
 use super::{GistChange, Syncer};
 use crate::api::{ApiError, Fetched, GistApi, PageAddress, PageRequest};
 use crate::error::Error;
+use crate::exit::{Exit, Failure};
 use crate::model::{GistId, Snapshot, Time};
 use crate::store::StoredPage;
 use crate::store::gist::{Gist, GistKey};
@@ -169,8 +172,29 @@ impl Syncer {
         if !new.is_empty() {
             self.store.put_all(new)?;
             self.tell(&changes);
+            for gist in changes.iter().filter_map(|change| self.store.get(change.key)) {
+                self.tell_remote(&gist, Became::Added, &different(None, gist.base.as_deref()));
+            }
         }
         Ok(all)
+    }
+
+    /// Shows a fork of one's own among one's gists, asking for what the answer did not tell. `None`
+    /// where forks have no place: the mount shows somebody else's gists.
+    pub fn show_fork(&self, forked: &Forked) -> Result<Option<GistKey>, Failure> {
+        if self.options.user.is_some() {
+            return Ok(None);
+        }
+        if self.store.find(&forked.id).is_none() {
+            let told = forked.snapshot.as_ref().filter(|told| !told.files.is_empty());
+            let snapshot = match told.filter(|told| !told.truncated) {
+                Some(told) => told.clone(),
+                None => errand::look_up(self, &forked.id)?,
+            };
+            let taken = self.take_listed(vec![snapshot], self.now());
+            taken.map_err(|error| Failure::new(Exit::State, error.to_string(), "see the log"))?;
+        }
+        Ok(self.store.find(&forked.id))
     }
 
     fn take_changed(&self, key: GistKey, mut seen: Snapshot, now: Time) -> Result<bool, Error> {
@@ -280,10 +304,10 @@ impl Pages {
 }
 
 /// Whether a change was taken over, or waits: for a writer to close the file, or for a body.
-fn taken(done: Result<bool, Failure>) -> Result<bool, Error> {
+fn taken(done: Result<bool, upload::Failure>) -> Result<bool, Error> {
     match done {
         Ok(taken) => Ok(taken),
-        Err(Failure::Ours(Error::Conflict(_))) => Ok(false),
+        Err(upload::Failure::Ours(Error::Conflict(_))) => Ok(false),
         Err(failure) => Err(failure.into()),
     }
 }

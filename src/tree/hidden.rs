@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::model::{FileName, GistId, Revision};
 use crate::store::gist::GistKey;
+use crate::tree::names::IN_GIST;
 
 /// A place that is entered by name only.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,7 +38,7 @@ impl Hidden {
 
     /// What `name` stands for in a gist's directory.
     pub fn in_gist(whose: Whose, name: &str) -> Option<Self> {
-        (name == ".gist").then_some(Self::Control(ControlPlace { whose, value: None }))
+        (name == IN_GIST).then_some(Self::Control(ControlPlace { whose, value: None }))
     }
 
     /// Whether it is a directory, a file or a link can be told from the place alone.
