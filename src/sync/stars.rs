@@ -37,13 +37,9 @@ impl Syncer {
     ///
     /// Where the answer is lost GitHub is asked whether it is so now.
     pub fn star(&self, id: &GistId, on: bool) -> Result<(), Error> {
-        let error = match self.social_change(&|api| api.star(id, on)) {
-            Ok(()) => {
-                self.stars.0.note(id, self.now(), on);
-                return Ok(());
-            }
-            Err(error) => error,
-        };
+        let outcome = self.social_change(&|api| api.star(id, on));
+        self.note_star(id, outcome.is_ok().then_some(on));
+        let Err(error) = outcome else { return Ok(()) };
         if error.outcome_unknown() {
             let look = |api: &dyn SocialApi| api.is_starred(id);
             match self.social_read(&look) {
@@ -58,5 +54,14 @@ impl Syncer {
             }
         }
         Err(error.into())
+    }
+
+    /// Notes what came of starring a gist; `None`: nobody knows. The list of starred gists may be
+    /// another one.
+    pub fn note_star(&self, id: &GistId, starred: Option<bool>) {
+        if let Some(starred) = starred {
+            self.stars.0.note(id, self.now(), starred);
+        }
+        self.stars_changed();
     }
 }

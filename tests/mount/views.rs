@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::hostile;
 use crate::outcome::shown;
 use crate::proxy::Weather;
-use crate::world::{World, wait_until};
+use crate::world::{World, said, wait_until};
 
 /// Nobody waits longer for what is known.
 const BOUND: Duration = Duration::from_secs(6);
@@ -269,6 +269,30 @@ fn a_copy_of_a_starred_gist_is_one_s_own_after_one_post() {
     world.sh("rm -f Other/tmp.*; rsync -a .starred/Other/ Synced/; diff -r Other Synced");
     world.saved();
     assert_eq!(world.changes().len(), 2);
+}
+
+#[test]
+fn a_star_given_or_taken_back_here_shows_at_once() {
+    let mut world = World::empty();
+    starred(&world, 2, "Starred", &[("a.txt", "alpha\n")]);
+    let id = theirs(&world, 1, "Other", &[("b.txt", "beta\n")]);
+    world.mount(&[]);
+    assert_eq!(world.list(".starred"), ["Starred"]);
+    world.sh(&format!("echo 1 > .by-id/{id}/.gist/starred"));
+    assert_eq!(world.list(".starred"), ["Other", "Starred"]);
+    world.sh("echo 0 > .starred/Other/.gist/starred");
+    assert_eq!(world.list(".starred"), ["Starred"]);
+    let star = |command: &str| {
+        let out = world.gistfs(&[command, &id]).output().expect("gistfs runs");
+        assert!(out.status.success(), "{}", said(&out));
+    };
+    star("star");
+    assert_eq!(world.list(".starred"), ["Other", "Starred"]);
+    assert_eq!(world.read(".starred/Other/.gist/starred"), "1\n");
+    star("unstar");
+    assert_eq!(world.list(".starred"), ["Starred"]);
+    let changes: Vec<String> = world.changes().iter().map(|r| r.method.clone()).collect();
+    assert_eq!(changes, ["PUT", "DELETE", "PUT", "DELETE"]);
 }
 
 #[test]

@@ -25,8 +25,8 @@ fn errand(fs: &Arc<GistFs>, ask: &GistAsk) -> Result<GistReply, Failure> {
             Ok(syncer.store().find(id).map(|key| known(fs, key)).unwrap_or_default())
         }
         GistAsk::Fork(id) => fork(fs, id),
-        GistAsk::Star(id) => errand::star(&**syncer, id, true).map(|()| GistReply::default()),
-        GistAsk::Unstar(id) => errand::star(&**syncer, id, false).map(|()| GistReply::default()),
+        GistAsk::Star(id) => star(fs, id, true),
+        GistAsk::Unstar(id) => star(fs, id, false),
         GistAsk::Locate(id, file) => locate(fs, id, file.as_deref()),
         GistAsk::Publish(id) => copy(fs, id, true),
         GistAsk::Hide(id) => copy(fs, id, false),
@@ -37,6 +37,12 @@ fn errand(fs: &Arc<GistFs>, ask: &GistAsk) -> Result<GistReply, Failure> {
             Ok(known(fs, new))
         }
     }
+}
+
+fn star(fs: &Arc<GistFs>, id: &GistId, on: bool) -> Result<GistReply, Failure> {
+    let done = errand::star(&**fs.syncer(), id, on);
+    fs.syncer().note_star(id, done.is_ok().then_some(on));
+    done.map(|()| GistReply::default())
 }
 
 fn fork(fs: &Arc<GistFs>, id: &GistId) -> Result<GistReply, Failure> {

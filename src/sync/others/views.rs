@@ -194,7 +194,7 @@ impl Syncer {
 
     /// A star was given or taken back: the list of starred gists is asked for when it is next
     /// looked at.
-    pub fn stars_changed(&self) {
+    pub(in crate::sync) fn stars_changed(&self) {
         if let Some(list) = self.others.lists().lists.get_mut(&View::Starred) {
             list.doubt();
         }
