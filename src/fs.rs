@@ -61,6 +61,8 @@ pub struct Options {
     pub public: bool,
     /// Directories are named by id instead of title.
     pub names_by_id: bool,
+    /// The root is the directory of one gist, the only one there is.
+    pub of_one: bool,
     /// The largest file, in bytes.
     pub largest: u64,
     /// Gists and files have extended attributes.
@@ -138,8 +140,9 @@ impl GistFs {
     pub fn new(syncer: Arc<Syncer>, options: Options, clock: Clock) -> Arc<Self> {
         let store = Arc::clone(syncer.store());
         let now = clock();
+        let tree = if options.of_one { Tree::of_one() } else { Tree::default() };
         let fs = Arc::new(Self {
-            tree: Mutex::default(),
+            tree: Mutex::new(tree),
             store,
             syncer,
             options,

@@ -39,6 +39,7 @@ impl World {
             public: false,
             login: None,
             names_by_id: false,
+            of_one: false,
             largest: 1 << 20,
             xattr: false,
             show_hidden: false,

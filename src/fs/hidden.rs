@@ -235,7 +235,9 @@ impl GistFs {
         }
         match tree.place(parent)? {
             Place::Root => Hidden::at_root(name),
-            Place::Gist(key) => Hidden::in_gist(Whose::Own(*key), name),
+            // The root may be a gist itself.
+            Place::Gist(key) => Hidden::in_gist(Whose::Own(*key), name)
+                .or_else(|| if parent == Ino::ROOT { Hidden::at_root(name) } else { None }),
             Place::File(..) | Place::Hidden(_) | Place::Gone => None,
         }
     }

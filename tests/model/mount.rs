@@ -91,6 +91,7 @@ fn open(
         public: false,
         login: None,
         names_by_id: false,
+        of_one: false,
         largest: 100 << 20,
         xattr: false,
         show_hidden: false,

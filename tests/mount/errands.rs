@@ -199,9 +199,9 @@ fn open_prints_the_page_with_the_file_and_shows_it_where_there_is_a_desktop() {
     let (world, id) = World::notes(&[("Read me.md", "alpha\n"), (".bashrc", "beta\n")]);
     let page = format!("{}/{id}", world.server.raw_url().trim_end_matches('/'));
     let before = world.server.requests().len();
-    assert_eq!(prints(&world, &["open", "Notes"]), [page.clone()]);
+    assert_eq!(prints(&world, &["open", "Notes"]), std::slice::from_ref(&page));
     let readme = format!("{page}#file-read-me-md");
-    assert_eq!(prints(&world, &["open", "Notes/Read me.md"]), [readme.clone()]);
+    assert_eq!(prints(&world, &["open", "Notes/Read me.md"]), std::slice::from_ref(&readme));
     assert_eq!(prints(&world, &["open", "Notes/.bashrc"]), [format!("{page}#file-bashrc")]);
     assert_eq!(world.server.requests().len(), before, "the mount knows it");
     let bin = world.work();

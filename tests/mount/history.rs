@@ -131,11 +131,12 @@ fn a_search_through_all_revisions_asks_once_for_each_and_never_again() {
 
 #[test]
 fn bytes_of_the_past_are_those_of_git() {
+    type Changes<'a> = [(&'a str, Option<&'a [u8]>)];
     let mut world = World::empty();
     let id = world.seed("Notes", &[("a.txt", "first\n")]);
     let big: Vec<u8> = (0..2_000_000_u32).flat_map(|n| n.to_le_bytes()).collect();
     let text = "a line of text\n".repeat(100_000);
-    let kinds: [&[(&str, Option<&[u8]>)]; 4] = [
+    let kinds: [&Changes<'_>; 4] = [
         &[("crlf.txt", Some(b"one\r\ntwo\rthree\n")), ("binary", Some(&[0, 255, 254, 13, 10, 0]))],
         &[("a.txt", None), ("big", Some(&big)), ("b\u{e9} \u{1f600}.md", Some(b"x"))],
         &[("empty", Some(b"")), ("blank", Some(b" \n")), ("long.txt", Some(text.as_bytes()))],
