@@ -255,6 +255,9 @@ impl GistFs {
         };
         let door = |(at, name): (u64, &&'static str)| {
             let place = Self::hidden_door(&self.tree(), ino, name)?;
+            if matches!(room(&place).face(self, Wait::No), Err(Error::NotFound)) {
+                return None;
+            }
             let attr = plus.then(|| self.listed_attr(ino, name, &place));
             let number = attr.map_or(UNKNOWN, |attr| attr.ino);
             let (cookie, kind) = (at, Kind::Directory);

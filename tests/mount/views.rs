@@ -436,6 +436,37 @@ fn without_a_token_there_are_no_stars_and_the_rest_is_read_anonymously() {
     );
 }
 
+#[test]
+fn with_show_hidden_a_gist_in_a_view_lists_its_gist_and_no_view_that_is_not_there() {
+    let mut world = World::empty();
+    let id = theirs(&world, 1, "Robot", &[("r.txt", "robot\n")]);
+    let own = Seed { public: true, ..Seed::new("Notes", &[("a.txt", "alpha\n")]) };
+    world.server.seed("octo", own);
+    world.token = "";
+    world.mount(&["--user", "octo", "--show-hidden"]);
+    let views = [".by-id", ".gistfs", ".public", ".users", "Notes"];
+    assert_eq!(world.list(""), views);
+    world.sh("ls -la > /dev/null");
+    for directory in [".public/Robot".to_owned(), format!(".by-id/{id}")] {
+        assert_eq!(world.list(&directory), [".gist", "r.txt"]);
+        assert_eq!(world.read(&format!("{directory}/.gist/description")), "Robot\n");
+    }
+}
+
+#[test]
+fn in_a_mount_of_one_gist_or_of_the_starred_ones_views_lead_to_what_is_mounted() {
+    let mut world = World::empty();
+    let own = world.seed("Notes", &[("a.txt", "alpha\n")]);
+    let other = starred(&world, 1, "Other", &[("b.txt", "beta\n")]);
+    world.mount(&["--gist", &own]);
+    assert_eq!(world.sh(&format!("readlink .by-id/{own}; cat .by-id/{own}/a.txt")), "..\nalpha\n");
+    assert_eq!(world.read(&format!(".by-id/{other}/b.txt")), "beta\n");
+    world.unmount();
+    world.mount(&["--starred"]);
+    assert_eq!(world.sh("readlink .starred/Other .users/hubot/Other"), "../Other\n../../Other\n");
+    assert_eq!(world.read(&format!(".by-id/{own}/a.txt")), "alpha\n");
+}
+
 /// What tools do to a whole mount that holds two gists, as requests without ids.
 fn walked(decorate: impl FnOnce(&World, &str)) -> Vec<String> {
     let mut world = World::with(unlimited());

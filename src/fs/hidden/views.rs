@@ -80,7 +80,11 @@ impl Room for ViewPlace {
                 // Who reads on gets what it was at the beginning.
                 let gist = if from == 0 { fs.fresh_other(id, wait) } else { fs.other(id, wait) }?;
                 let file = |(shown, name)| (shown, Hidden::View(Self::File(id.clone(), name)));
-                Ok(names::files(&gist).into_iter().skip(from).map(file).collect())
+                let door = Hidden::in_gist(Whose::Other(id.clone()), tree_names::IN_GIST);
+                let door = door.filter(|_| fs.options.show_hidden);
+                let door = door.map(|door| (tree_names::IN_GIST.into(), door)).into_iter();
+                let files = names::files(&gist).into_iter().map(file);
+                Ok(door.chain(files).skip(from).collect())
             }
             Self::File(..) | Self::Link(_) => Err(Error::NotDirectory),
             Self::Starred | Self::User(_) | Self::Public => {
