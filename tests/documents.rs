@@ -29,6 +29,30 @@ fn sentences(page: &str) -> Vec<String> {
     items
 }
 
+/// The endpoints of the Gist API that GitHub documents.
+const ENDPOINTS: [&str; 20] = [
+    "GET /gists",
+    "POST /gists",
+    "GET /gists/public",
+    "GET /gists/starred",
+    "GET /users/LOGIN/gists",
+    "GET /gists/ID",
+    "PATCH /gists/ID",
+    "DELETE /gists/ID",
+    "GET /gists/ID/SHA",
+    "GET /gists/ID/commits",
+    "GET /gists/ID/forks",
+    "POST /gists/ID/forks",
+    "GET /gists/ID/star",
+    "PUT /gists/ID/star",
+    "DELETE /gists/ID/star",
+    "GET /gists/ID/comments",
+    "POST /gists/ID/comments",
+    "GET /gists/ID/comments/COMMENT",
+    "PATCH /gists/ID/comments/COMMENT",
+    "DELETE /gists/ID/comments/COMMENT",
+];
+
 /// What stands between backticks and looks like `tests/mount/ends.rs::name`.
 fn named_tests(sentence: &str) -> Vec<(&str, &str)> {
     let quoted = sentence.split('`').skip(1).step_by(2);
@@ -71,6 +95,27 @@ fn every_sentence_of_what_happens_when_names_tests_that_exist() {
             let source =
                 sources.entry(file.to_owned()).or_insert_with(|| read(&format!("{file}.rs")));
             assert!(has_test(source, name), "{file}.rs has no test {name}");
+        }
+    }
+}
+
+#[test]
+fn every_endpoint_has_a_path_or_a_command_and_a_test_that_exists() {
+    let text = read("doc/SEMANTICS.md");
+    let (_, page) = text.split_once("\n## The Gist API and where it is\n").expect("the table");
+    let page = page.split("\n## ").next().unwrap_or_default();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    for endpoint in ENDPOINTS {
+        let row = format!("| `{endpoint}` | ");
+        assert!(rows.iter().any(|line| line.starts_with(&row)), "no row for {endpoint}");
+    }
+    for row in rows {
+        let endpoint = row.split('`').nth(1).unwrap_or_default();
+        assert!(ENDPOINTS.contains(&endpoint), "no endpoint that GitHub documents: {endpoint}");
+        let tests = named_tests(row);
+        assert!(!tests.is_empty(), "no test is named: {row}");
+        for (file, name) in tests {
+            assert!(has_test(&read(&format!("{file}.rs")), name), "{file}.rs has no test {name}");
         }
     }
 }
