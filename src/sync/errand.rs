@@ -40,8 +40,8 @@ pub trait Way {
     /// Lets time pass.
     fn pause(&self, time: Duration);
 
-    /// Hears whether a gist is starred now.
-    fn starred(&self, _id: &GistId, _on: bool) {}
+    /// Hears whether a gist is starred after a change of that; `None`: nobody knows.
+    fn starred(&self, _id: &GistId, _on: Option<bool>) {}
 }
 
 /// In the pace and the limits of a mount.
@@ -71,7 +71,7 @@ impl Way for Syncer {
         (self.sleep)(time);
     }
 
-    fn starred(&self, id: &GistId, on: bool) {
+    fn starred(&self, id: &GistId, on: Option<bool>) {
         self.note_star(id, on);
     }
 }

@@ -4,7 +4,7 @@
 //! does not answer, what is known stays.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 pub use self::list::{Item, Shelf};
@@ -30,6 +30,9 @@ const FRESH: Duration = Duration::from_secs(5);
 
 /// The same where requests are few.
 const FRESH_IF_SCARCE: Duration = Duration::from_secs(60);
+
+/// How long somebody waits to hear whether what is known is still so.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// A list of gists of others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -129,7 +132,45 @@ impl Syncer {
 
     /// Somebody's gist as GitHub told it some seconds ago at most; without an answer, as it is
     /// known. A gist that is not there is [`Error::NotFound`].
-    pub fn ask_other(&self, id: &GistId) -> Result<Arc<Snapshot>, Error> {
+    ///
+    /// Waits for what is not known as long as anything comes, for the rest a few seconds.
+    pub fn ask_other(self: &Arc<Self>, id: &GistId) -> Result<Arc<Snapshot>, Error> {
+        let Some(known) = self.known_other(id) else { return self.ask_other_now(id) };
+        let wanted = id.clone();
+        let answer = self.ask_for_a_while(move |syncer| syncer.ask_other_now(&wanted));
+        answer.unwrap_or_else(|| {
+            self.others.known().believe(id, self.now());
+            Ok(known)
+        })
+    }
+
+    /// What `ask` answers, if that comes soon. It goes on all the same, for the next who asks. While
+    /// there is no network, whoever sees to that finds out when it is back.
+    fn ask_for_a_while<T: Send + 'static>(
+        self: &Arc<Self>,
+        ask: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Option<T> {
+        if self.api.trouble().is_some() {
+            return None;
+        }
+        let (sender, answer) = mpsc::channel();
+        let syncer = Arc::clone(self);
+        let spawned = std::thread::Builder::new().name("gistfs-ask".into()).spawn(move || {
+            if sender.send(ask(&syncer)).is_err() {
+                log::debug!("an answer came late");
+            }
+        });
+        if let Err(error) = spawned {
+            log::warn!("cannot start a thread to ask GitHub: {error}");
+        }
+        let answer = answer.recv_timeout(PATIENCE).ok();
+        if answer.is_none() {
+            log::debug!("nothing has come yet; shown as it was");
+        }
+        answer
+    }
+
+    fn ask_other_now(&self, id: &GistId) -> Result<Arc<Snapshot>, Error> {
         let _turn = self.others.turns.take(Topic::Gist(id.clone()));
         if let Some(believed) = self.believed_other(id, Belief::Fresh) {
             return believed;

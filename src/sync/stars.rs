@@ -41,26 +41,25 @@ impl Syncer {
         Ok(star(self, id, on)?)
     }
 
-    /// A star is known to be there, or not, from somebody's change.
-    pub(super) fn note_star(&self, id: &GistId, on: bool) {
-        self.stars.0.note(id, self.now(), on);
+    /// Notes what came of starring a gist; `None`: nobody knows. The list of starred gists may be
+    /// another one.
+    pub(super) fn note_star(&self, id: &GistId, starred: Option<bool>) {
+        if let Some(starred) = starred {
+            self.stars.0.note(id, self.now(), starred);
+        }
         self.stars_changed();
     }
 }
 
 /// Stars the gist or takes the star back, and looks whether it is so where the answer is lost.
 pub(super) fn star(way: &impl Way, id: &GistId, on: bool) -> Result<(), SocialError> {
-    let error = match way.change(&|api| api.star(id, on)) {
-        Ok(()) => {
-            way.starred(id, on);
-            return Ok(());
-        }
-        Err(error) => error,
-    };
+    let outcome = way.change(&|api| api.star(id, on));
+    way.starred(id, outcome.is_ok().then_some(on));
+    let Err(error) = outcome else { return Ok(()) };
     if error.outcome_unknown() {
         match way.ask(&|api| api.is_starred(id)) {
             Ok(starred) => {
-                way.starred(id, starred);
+                way.starred(id, Some(starred));
                 if starred == on {
                     log::info!("{id}: the answer to the star was lost, but it was acted on");
                     return Ok(());

@@ -1,6 +1,7 @@
 //! Other people's gists: starred ones, those of a user, everybody's, any by its id.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use gistfs::demo::{Fault, FaultKind, Limits, LoggedRequest, Origin, Seed, ServerOptions};
 use gistfs::model::Time;
@@ -9,7 +10,10 @@ use serde_json::json;
 use crate::hostile;
 use crate::outcome::shown;
 use crate::proxy::Weather;
-use crate::world::{World, wait_until};
+use crate::world::{World, said, wait_until};
+
+/// Nobody waits longer for what is known.
+const BOUND: Duration = Duration::from_secs(6);
 
 /// A server that lets tests ask as often as they like.
 fn unlimited() -> ServerOptions {
@@ -268,6 +272,30 @@ fn a_copy_of_a_starred_gist_is_one_s_own_after_one_post() {
 }
 
 #[test]
+fn a_star_given_or_taken_back_here_shows_at_once() {
+    let mut world = World::empty();
+    starred(&world, 2, "Starred", &[("a.txt", "alpha\n")]);
+    let id = theirs(&world, 1, "Other", &[("b.txt", "beta\n")]);
+    world.mount(&[]);
+    assert_eq!(world.list(".starred"), ["Starred"]);
+    world.sh(&format!("echo 1 > .by-id/{id}/.gist/starred"));
+    assert_eq!(world.list(".starred"), ["Other", "Starred"]);
+    world.sh("echo 0 > .starred/Other/.gist/starred");
+    assert_eq!(world.list(".starred"), ["Starred"]);
+    let star = |command: &str| {
+        let out = world.gistfs(&[command, &id]).output().expect("gistfs runs");
+        assert!(out.status.success(), "{}", said(&out));
+    };
+    star("star");
+    assert_eq!(world.list(".starred"), ["Other", "Starred"]);
+    assert_eq!(world.read(".starred/Other/.gist/starred"), "1\n");
+    star("unstar");
+    assert_eq!(world.list(".starred"), ["Starred"]);
+    let changes: Vec<String> = world.changes().iter().map(|r| r.method.clone()).collect();
+    assert_eq!(changes, ["PUT", "DELETE", "PUT", "DELETE"]);
+}
+
+#[test]
 fn of_equal_titles_the_older_has_the_bare_name_and_names_stay() {
     let mut world = World::with(unlimited());
     let newer = starred(&world, 1, "Same", &[("a.txt", "newer\n")]);
@@ -321,28 +349,45 @@ fn hostile_names_of_strangers_are_shown_apart_and_read() {
     );
 }
 
-#[test]
-fn without_an_answer_what_is_known_stays_and_the_rest_fails_soon() {
+/// Whatever is known of a starred gist stays, and nobody waits long; then all is well again.
+fn without_an_answer(weather: Weather, tried: &[(&str, &str)]) {
     let (mut world, network) = World::behind_a_network(unlimited());
     let id = starred(&world, 1, "Other", &[("a.txt", "alpha\n"), ("b.txt", "beta\n")]);
     world.verbosity = &["-vv"];
     world.mount(&[]);
     assert_eq!(world.read(".starred/Other/a.txt"), "alpha\n");
-    network.turns(Weather::Refused);
-    wait_until("it was asked for again in vain", || {
+    network.turns(weather);
+    let known = || {
+        let start = Instant::now();
         assert_eq!(world.list(".starred"), ["Other"]);
+        assert!(start.elapsed() < BOUND, "listed after {:?}", start.elapsed());
         assert_eq!(world.read(".starred/Other/a.txt"), "alpha\n");
+        assert!(start.elapsed() < BOUND * 2, "read after {:?}", start.elapsed());
+    };
+    wait_until("it was asked for again in vain", || {
+        known();
         world.log().contains("shown as it was")
     });
-    assert_eq!(world.read(".starred/Other/a.txt"), "alpha\n");
-    for script in ["cat .starred/Other/b.txt", "ls .public", "ls .by-id/0123456789abcdef"] {
+    known();
+    for (script, words) in tried {
         let complaint = world.fails(script);
-        assert!(complaint.contains("No route to host"), "{script}: {complaint}");
+        assert!(complaint.contains(words), "{script}: {complaint}");
     }
     network.turns(Weather::Fine);
     wait_until("it is back", || world.try_sh("cat .starred/Other/b.txt").status.success());
     world.server.commit(&id, &[("a.txt", Some(b"omega\n"))]);
     wait_until("it is asked again", || world.read(".starred/Other/a.txt") == "omega\n");
+}
+
+#[test]
+fn where_nobody_listens_what_is_known_of_others_stays_and_the_rest_fails() {
+    let unknown = ["cat .starred/Other/b.txt", "ls .public", "ls .by-id/0123456789abcdef"];
+    without_an_answer(Weather::Refused, &unknown.map(|script| (script, "No route to host")));
+}
+
+#[test]
+fn where_connections_are_silent_what_is_known_of_others_shows_soon() {
+    without_an_answer(Weather::Silent, &[]);
 }
 
 #[test]
@@ -389,6 +434,37 @@ fn without_a_token_there_are_no_stars_and_the_rest_is_read_anonymously() {
         1,
         "{paid:?}"
     );
+}
+
+#[test]
+fn with_show_hidden_a_gist_in_a_view_lists_its_gist_and_no_view_that_is_not_there() {
+    let mut world = World::empty();
+    let id = theirs(&world, 1, "Robot", &[("r.txt", "robot\n")]);
+    let own = Seed { public: true, ..Seed::new("Notes", &[("a.txt", "alpha\n")]) };
+    world.server.seed("octo", own);
+    world.token = "";
+    world.mount(&["--user", "octo", "--show-hidden"]);
+    let views = [".by-id", ".gistfs", ".public", ".users", "Notes"];
+    assert_eq!(world.list(""), views);
+    world.sh("ls -la > /dev/null");
+    for directory in [".public/Robot".to_owned(), format!(".by-id/{id}")] {
+        assert_eq!(world.list(&directory), [".gist", "r.txt"]);
+        assert_eq!(world.read(&format!("{directory}/.gist/description")), "Robot\n");
+    }
+}
+
+#[test]
+fn in_a_mount_of_one_gist_or_of_the_starred_ones_views_lead_to_what_is_mounted() {
+    let mut world = World::empty();
+    let own = world.seed("Notes", &[("a.txt", "alpha\n")]);
+    let other = starred(&world, 1, "Other", &[("b.txt", "beta\n")]);
+    world.mount(&["--gist", &own]);
+    assert_eq!(world.sh(&format!("readlink .by-id/{own}; cat .by-id/{own}/a.txt")), "..\nalpha\n");
+    assert_eq!(world.read(&format!(".by-id/{other}/b.txt")), "beta\n");
+    world.unmount();
+    world.mount(&["--starred"]);
+    assert_eq!(world.sh("readlink .starred/Other .users/hubot/Other"), "../Other\n../../Other\n");
+    assert_eq!(world.read(&format!(".by-id/{own}/a.txt")), "alpha\n");
 }
 
 /// What tools do to a whole mount that holds two gists, as requests without ids.

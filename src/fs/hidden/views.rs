@@ -54,7 +54,7 @@ impl Room for ViewPlace {
             },
             Self::File(..) | Self::Link(_) => Err(Error::NotDirectory),
             Self::Starred | Self::User(_) | Self::Public => {
-                let view = self.list().ok_or(Error::NotDirectory)?;
+                let view = self.view().ok_or(Error::NotDirectory)?;
                 let id = fs.shelved(&view, name, wait)?;
                 Ok(Hidden::View(fs.gist_or_link(&id, self.depth())))
             }
@@ -80,11 +80,15 @@ impl Room for ViewPlace {
                 // Who reads on gets what it was at the beginning.
                 let gist = if from == 0 { fs.fresh_other(id, wait) } else { fs.other(id, wait) }?;
                 let file = |(shown, name)| (shown, Hidden::View(Self::File(id.clone(), name)));
-                Ok(names::files(&gist).into_iter().skip(from).map(file).collect())
+                let door = Hidden::in_gist(Whose::Other(id.clone()), tree_names::IN_GIST);
+                let door = door.filter(|_| fs.options.show_hidden);
+                let door = door.map(|door| (tree_names::IN_GIST.into(), door)).into_iter();
+                let files = names::files(&gist).into_iter().map(file);
+                Ok(door.chain(files).skip(from).collect())
             }
             Self::File(..) | Self::Link(_) => Err(Error::NotDirectory),
             Self::Starred | Self::User(_) | Self::Public => {
-                let view = self.list().ok_or(Error::NotDirectory)?;
+                let view = self.view().ok_or(Error::NotDirectory)?;
                 fs.shelf_entries(&view, self.depth(), from, wait)
             }
         }
@@ -125,7 +129,7 @@ impl Room for ViewPlace {
 
 impl ViewPlace {
     /// The list that the place shows.
-    fn list(&self) -> Option<View> {
+    fn view(&self) -> Option<View> {
         match self {
             Self::Starred => Some(View::Starred),
             Self::User(login) => Some(View::User(Arc::clone(login))),

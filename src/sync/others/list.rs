@@ -57,11 +57,19 @@ impl Shelf {
 
     /// Where the page ends that the position `from` is on; `None` behind the last.
     pub fn page_end(&self, from: usize) -> Option<usize> {
-        let ends = self.pages.iter().scan(0, |end, page| {
+        self.ends().find(|end| *end > from)
+    }
+
+    /// The page that the position `from` is on.
+    pub(super) fn page_at(&self, from: usize) -> Option<usize> {
+        self.ends().position(|end| end > from)
+    }
+
+    fn ends(&self) -> impl Iterator<Item = usize> {
+        self.pages.iter().scan(0, |end, page| {
             *end += page.len();
             Some(*end)
-        });
-        ends.into_iter().find(|end| *end > from)
+        })
     }
 }
 

@@ -65,9 +65,25 @@ impl Syncer {
         }
     }
 
-    /// The same, asking for the page that it takes. A user who is not there is
-    /// [`Error::NotFound`].
-    pub fn ask_view(&self, view: &View, from: usize, belief: Belief) -> Result<Shelf, Error> {
+    /// The same, asking for the page that it takes; what is known is waited for a few seconds. A user
+    /// who is not there is [`Error::NotFound`].
+    pub fn ask_view(
+        self: &Arc<Self>,
+        view: &View,
+        from: usize,
+        belief: Belief,
+    ) -> Result<Shelf, Error> {
+        let known = self.shelf(view).and_then(|shelf| Some((shelf.page_at(from)?, shelf)));
+        let Some((at, shelf)) = known else { return self.ask_view_now(view, from, belief) };
+        let wanted = view.clone();
+        let answer = self.ask_for_a_while(move |syncer| syncer.ask_view_now(&wanted, from, belief));
+        answer.unwrap_or_else(|| {
+            self.believe_page(view, at, self.now());
+            Ok(shelf)
+        })
+    }
+
+    fn ask_view_now(&self, view: &View, from: usize, belief: Belief) -> Result<Shelf, Error> {
         let _turn = self.others.turns.take(Topic::List(view.clone()));
         loop {
             let (span, now) = (self.span(belief), self.now());
@@ -178,7 +194,7 @@ impl Syncer {
 
     /// A star was given or taken back: the list of starred gists is asked for when it is next
     /// looked at.
-    pub fn stars_changed(&self) {
+    pub(in crate::sync) fn stars_changed(&self) {
         if let Some(list) = self.others.lists().lists.get_mut(&View::Starred) {
             list.doubt();
         }
