@@ -141,6 +141,12 @@ pub struct MountArgs {
     /// Let other users in, as far as permissions allow
     #[arg(long)]
     pub allow_other: bool,
+    /// Tell of gists and files by extended attributes too, user.gist.*; every ls -l then takes longer
+    #[arg(long)]
+    pub xattr: bool,
+    /// List .gist in gists, and .starred, .users, .public, .by-id and .gistfs at the root
+    #[arg(long)]
+    pub show_hidden: bool,
     /// Mount over a directory that is not empty
     #[arg(long)]
     pub nonempty: bool,
@@ -374,6 +380,8 @@ impl MountArgs {
             "parallel" => self.parallel = other.parallel,
             "umask" => self.umask = other.umask,
             "allow_other" => self.allow_other = other.allow_other,
+            "xattr" => self.xattr = other.xattr,
+            "show_hidden" => self.show_hidden = other.show_hidden,
             "nonempty" => self.nonempty = other.nonempty,
             "log_file" => self.log_file = other.log_file,
             "verbose" => self.verbose = other.verbose,

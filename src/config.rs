@@ -55,6 +55,10 @@ pub struct Config {
     pub umask: u32,
     /// Other users may enter.
     pub allow_other: bool,
+    /// Gists and files have extended attributes.
+    pub xattr: bool,
+    /// Hidden places are listed.
+    pub show_hidden: bool,
     /// The mount point may hold files, which the mount hides.
     pub nonempty: bool,
 }
@@ -106,6 +110,8 @@ impl Config {
             parallel: usize::from(args.parallel),
             umask: args.umask,
             allow_other: args.allow_other,
+            xattr: args.xattr,
+            show_hidden: args.show_hidden,
             nonempty: args.nonempty,
         })
     }

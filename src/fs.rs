@@ -13,7 +13,7 @@ use std::ffi::OsStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use self::hidden::HiddenHandle;
+use self::hidden::{HiddenHandle, ShelfNames};
 use self::open::{Handle, OpenFile};
 use crate::error::Error;
 use crate::model::{FileName, Time};
@@ -32,12 +32,14 @@ mod open;
 mod record;
 mod rename;
 mod report;
+mod xattr;
 
 pub use self::attr::{Attr, Kind, Room, SetAttr};
 pub use self::content::{Fallocate, Fh, OpenMode};
 pub use self::namespace::NewNode;
 pub use self::rename::RenameMode;
 pub use self::report::MountedAs;
+pub use self::xattr::Expect;
 pub use crate::sync::Clock;
 
 /// How the mount behaves.
@@ -59,6 +61,10 @@ pub struct Options {
     pub names_by_id: bool,
     /// The largest file, in bytes.
     pub largest: u64,
+    /// Gists and files have extended attributes.
+    pub xattr: bool,
+    /// Hidden places are listed.
+    pub show_hidden: bool,
 }
 
 /// Whether an operation may block until the network has answered.
@@ -110,6 +116,8 @@ pub struct GistFs {
     handles: Mutex<HashMap<Fh, Arc<Handle>>>,
     /// A leaf like `opened`.
     hidden_handles: Mutex<HashMap<Fh, Arc<HiddenHandle>>>,
+    /// The names in views. A leaf like `opened`.
+    shelf_names: Mutex<ShelfNames>,
     next_handle: AtomicU64,
     /// The descriptions that directory names were made of. Under the tree's lock only.
     titles: Mutex<HashMap<GistKey, String>>,
@@ -136,6 +144,7 @@ impl GistFs {
             opened: Mutex::default(),
             handles: Mutex::default(),
             hidden_handles: Mutex::default(),
+            shelf_names: Mutex::default(),
             next_handle: AtomicU64::new(1),
             titles: Mutex::default(),
             root: Mutex::new(Meta::at(now)),
@@ -278,6 +287,7 @@ impl GistFs {
         wait: Wait,
         mut take: impl FnMut(Listed<'_>) -> bool,
     ) -> Result<(), Error> {
+        let doors = self.shown_doors(ino, after, plus);
         let mut tree = self.tree();
         if let Some(place) = Self::hidden_place(&tree, ino) {
             drop(tree);
@@ -293,14 +303,18 @@ impl GistFs {
             }
         }
         let mut told = Vec::new();
-        for (child, name) in tree.entries(ino, after) {
+        let own = tree.entries(ino, after).filter_map(|(child, name)| {
             // A file that vanished between store and tree is about to vanish here too.
-            let Ok(attr) = self.attr(&tree, child) else { continue };
+            let attr = self.attr(&tree, child).ok()?;
             let (kind, attr) = (attr.kind, plus.then_some(attr));
-            if take(Listed { ino: child, cookie: child.0, name, kind, attr }) {
+            Some(Listed { ino: child, cookie: child.0, name, kind, attr })
+        });
+        for entry in doors.into_iter().chain(own) {
+            let number = entry.ino;
+            if take(entry) {
                 break;
             }
-            told.push(child);
+            told.push(number);
         }
         if plus {
             for child in told {

@@ -99,6 +99,24 @@ impl fmt::Display for CommitId {
     }
 }
 
+/// One commit of a gist as the history shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Revision {
+    /// Its id.
+    pub commit: CommitId,
+    /// When it was made, to the second.
+    pub committed_at: Time,
+    /// How many digits of the id tell it from others of the same second: seven but for freaks.
+    pub digits: usize,
+}
+
+impl Revision {
+    /// The digits that name it.
+    pub fn short(&self) -> &str {
+        self.commit.as_str().get(..self.digits).unwrap_or(self.commit.as_str())
+    }
+}
+
 /// The number of a comment on a gist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CommentId(pub u64);

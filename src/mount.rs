@@ -81,6 +81,7 @@ impl Mount {
             read_lag: config.read_lag,
             write_interval: config.write_interval,
             user: config.user.clone(),
+            scarce: config.token.is_none(),
             read_only: read_only.is_some(),
             parallel: config.parallel,
             cache_size: config.cache_size,
@@ -236,6 +237,8 @@ fn fs_options(config: &Config, read_only: Option<&'static str>) -> Options {
         public: config.public,
         names_by_id: config.names_by_id,
         largest: LARGEST_FILE,
+        xattr: config.xattr,
+        show_hidden: config.show_hidden,
     }
 }
 

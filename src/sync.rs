@@ -23,6 +23,7 @@ use crate::store::gist::{Gist, GistKey};
 
 mod alone;
 pub mod aside;
+mod asked;
 pub mod bodies;
 mod bury;
 pub mod conflicts;
@@ -30,11 +31,13 @@ mod drain;
 pub mod due;
 pub mod errand;
 pub mod events;
+mod forks;
+pub mod history;
 pub mod hold;
 pub mod lines;
 mod lost;
 pub mod merge;
-mod others;
+pub mod others;
 mod overwritten;
 pub mod owed;
 pub mod plan;
@@ -52,6 +55,7 @@ mod send;
 pub mod show;
 pub mod social;
 pub mod standing;
+mod stars;
 pub mod status;
 mod take;
 mod texts;
@@ -74,6 +78,8 @@ pub struct Options {
     pub read_lag: Duration,
     /// Whose public gists are mounted; `None`: the token's own.
     pub user: Option<String>,
+    /// Requests are few: what is not asked for is asked less often.
+    pub scarce: bool,
     /// Nothing is ever sent.
     pub read_only: bool,
     /// Bodies fetched at one time.
@@ -95,6 +101,7 @@ impl Default for Options {
             write_interval: None,
             read_lag: Duration::from_secs(20),
             user: None,
+            scarce: false,
             read_only: false,
             parallel: 16,
             cache_size: 1 << 30,
@@ -152,6 +159,9 @@ pub struct Syncer {
     bodies: Bodies,
     others: others::Others,
     events: Arc<events::Events>,
+    history: history::History,
+    stars: stars::Stars,
+    forks: forks::Forks,
     watcher: OnceLock<Weak<dyn Watcher>>,
     /// Held by whoever changes something on GitHub: one at a time. Before every other lock.
     mutation: Alone,
@@ -221,6 +231,9 @@ impl Syncer {
             bodies,
             others: others::Others::default(),
             events: Arc::default(),
+            history: history::History::default(),
+            stars: stars::Stars::default(),
+            forks: forks::Forks::default(),
             watcher: OnceLock::new(),
             mutation: Alone::default(),
             burying: Mutex::default(),
@@ -391,6 +404,7 @@ impl Syncer {
             if let Err(error) = self.expire_trash(self.now()) {
                 log::warn!("{error}");
             }
+            self.others.forget(self.now());
             if !self.wait_out(seen, began, went) {
                 return;
             }
@@ -495,7 +509,7 @@ impl Syncer {
 
     /// Whether an answer to a question asked at `began` may show `key` as it was before our last
     /// change: reads lag, and a change may have been made while the question was under way.
-    fn reads_may_lag(&self, key: GistKey, began: Time) -> bool {
+    pub(crate) fn reads_may_lag(&self, key: GistKey, began: Time) -> bool {
         let wrote = self.store.look(key, |gist| gist.wrote).flatten();
         wrote.is_some_and(|then| self.is_recent(then, began))
     }

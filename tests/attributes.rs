@@ -39,6 +39,8 @@ impl World {
             public: false,
             names_by_id: false,
             largest: 1 << 20,
+            xattr: false,
+            show_hidden: false,
         };
         let clock = AtomicI64::new(1000);
         let tick = move || Time(clock.fetch_add(1, Ordering::Relaxed));
@@ -73,7 +75,7 @@ fn a_rename_is_seen_in_the_ctime_of_a_file_that_is_open() {
     world.rename((gist, "a"), (gist, "b"), RenameMode::Replace);
     let open = world.stat(file);
     assert!(open.ctime > before.ctime && open.mtime == before.mtime, "{before:?} {open:?}");
-    world.fs.release(fh).unwrap();
+    world.fs.release(fh, Wait::No).unwrap();
     assert_eq!(world.stat(file), open);
 }
 

@@ -88,6 +88,8 @@ fn config(server: &Server, data: &Path, mountpoint: PathBuf) -> Result<Config, F
         parallel: 16,
         umask: 0,
         allow_other: false,
+        xattr: false,
+        show_hidden: false,
         nonempty: false,
     })
 }

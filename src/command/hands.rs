@@ -184,7 +184,9 @@ impl Hands {
         match self {
             Self::Mount(mount) if on => ask(mount, GistAsk::Star(id.clone())).map(drop),
             Self::Mount(mount) => ask(mount, GistAsk::Unstar(id.clone())).map(drop),
-            Self::Own(way) => errand::star(&**way, id, on),
+            Self::Own(way) => {
+                errand::star(&**way, id, on).1.map_err(|error| errand::failure(id, error))
+            }
         }
     }
 

@@ -16,7 +16,7 @@ use crate::model::{BlobId, GistId, Snapshot, Time};
 use crate::store::gist::GistKey;
 use crate::sync::bodies::Source;
 use crate::tree::hidden::{Hidden, Shape, Whose};
-use crate::tree::names::LONGEST;
+use crate::tree::names::{self, LONGEST};
 use crate::tree::{Ino, Place, Tree};
 
 mod comments;
@@ -24,6 +24,9 @@ mod control;
 mod history;
 mod mount;
 mod views;
+
+pub(super) use self::control::{Origin, digit};
+pub(super) use self::views::ShelfNames;
 
 /// The most bytes that can be written to a file here: GitHub takes comments of 65,535 characters,
 /// and nothing else comes near.
@@ -110,6 +113,15 @@ pub(super) trait Room {
         Err(Error::NotDirectory)
     }
 
+    /// Some entries behind the one with the position `after`, 0 being the beginning, each with its
+    /// own; none only at the end. Positions grow; a room whose entries come and go in front of
+    /// others gives each one of its own, so that who reads on misses nothing and sees nothing twice.
+    fn list_after(&self, fs: &GistFs, after: u64, wait: Wait) -> Result<Vec<(u64, Entry)>, Error> {
+        let from = after.saturating_sub(2);
+        let entries = self.list(fs, usize::try_from(from).unwrap_or(usize::MAX), wait)?;
+        Ok((from + 3..).zip(entries).collect())
+    }
+
     /// What a symbolic link says.
     fn target(&self) -> Option<&str> {
         None
@@ -172,6 +184,9 @@ struct State {
     written: Option<Vec<u8>>,
     /// Whether `written` was not saved yet.
     dirty: bool,
+    /// It was emptied and nothing was written since. That alone is not saved when a descriptor is
+    /// closed, for a shell closes one before `echo` writes, but when the last one is.
+    emptied: bool,
 }
 
 fn room(place: &Hidden) -> &dyn Room {
@@ -222,6 +237,37 @@ impl GistFs {
             Place::Gist(key) => Hidden::in_gist(Whose::Own(*key), name),
             Place::File(..) | Place::Hidden(_) | Place::Gone => None,
         }
+    }
+
+    /// What a directory lists besides its own entries, with its cookies, if hidden places are shown.
+    /// Called without the tree's lock.
+    pub(super) fn shown_doors(&self, ino: Ino, after: u64, plus: bool) -> Vec<Listed<'static>> {
+        if !self.options.show_hidden {
+            return Vec::new();
+        }
+        let names: &[&str] = match self.tree().place(ino) {
+            Some(Place::Root) => &names::AT_ROOT,
+            Some(Place::Gist(_)) => &[names::IN_GIST],
+            Some(Place::File(..) | Place::Hidden(_) | Place::Gone) | None => &[],
+        };
+        let door = |(at, name): (u64, &&'static str)| {
+            let place = Self::hidden_door(&self.tree(), ino, name)?;
+            let attr = plus.then(|| self.listed_attr(ino, name, &place));
+            let number = attr.map_or(UNKNOWN, |attr| attr.ino);
+            let (cookie, kind) = (at, Kind::Directory);
+            Some(Listed { ino: number, cookie, name, kind, attr })
+        };
+        // Between `..` and the smallest number an entry can have.
+        (3..).zip(names).filter(|(at, _)| *at > after).filter_map(door).collect()
+    }
+
+    /// What a listing tells of a hidden place. What is not known in full yet is asked for when
+    /// somebody wants to know.
+    fn listed_attr(&self, parent: Ino, name: &str, place: &Hidden) -> Attr {
+        let unknown = Face { kind: kind_of(place), size: 0, writable: false, mtime: self.now() };
+        let face = room(place).face(self, Wait::No).unwrap_or(unknown);
+        let number = self.tree().hidden(parent, name, place);
+        self.hidden_attr(number, &face)
     }
 
     /// Finds `name` in a hidden directory.
@@ -301,8 +347,7 @@ impl GistFs {
         let room = room(place);
         let parent = self.tree().parent(ino);
         // Asked for first: nothing may be handed out before all that can fail is done.
-        let from = usize::try_from(after.saturating_sub(2)).unwrap_or(usize::MAX);
-        let entries = room.list(self, from, wait)?;
+        let entries = room.list_after(self, after, wait)?;
         for (cookie, name, dot) in [(1, ".", ino), (2, "..", parent)] {
             if after < cookie {
                 let attr = if plus { Some(self.getattr(dot, wait)?) } else { None };
@@ -315,18 +360,11 @@ impl GistFs {
             // The kernel keeps what it was told; next time it shall ask again.
             self.tell_stale(Stale::Node(ino));
         }
-        for (at, (name, entry)) in entries.iter().enumerate() {
-            let cookie = (from + at) as u64 + 3;
+        for (cookie, (name, entry)) in &entries {
             let kind = kind_of(entry);
-            let attr = plus.then(|| {
-                // What is not known in full yet is asked for when somebody wants to know.
-                let unknown = Face { kind, size: 0, writable: false, mtime: self.now() };
-                let face = self::room(entry).face(self, Wait::No).unwrap_or(unknown);
-                let number = self.tree().hidden(ino, name, entry);
-                self.hidden_attr(number, &face)
-            });
+            let attr = plus.then(|| self.listed_attr(ino, name, entry));
             let number = attr.map_or(UNKNOWN, |attr| attr.ino);
-            if take(Listed { ino: number, cookie, name, kind, attr }) {
+            if take(Listed { ino: number, cookie: *cookie, name, kind, attr }) {
                 break;
             }
             if attr.is_some() {
@@ -440,16 +478,21 @@ impl GistFs {
             if size > LARGEST {
                 return Err(Error::TooLarge);
             }
-            match fh {
-                Some(fh) => self.hidden_handle(fh)?.cut(self, size, wait)?,
-                None => {
-                    room(place).may_write(self)?;
-                    let mode = OpenMode { reads: false, writes: true };
-                    let whole = Mutex::default();
-                    let handle = HiddenHandle { ino, place: place.clone(), mode, state: whole };
-                    handle.cut(self, size, wait)?;
-                    handle.save(self, wait)?;
-                }
+            // An `open` that empties the file says so without its handle.
+            let writers = match fh {
+                Some(fh) => vec![self.hidden_handle(fh)?],
+                None => self.hidden_writers(ino),
+            };
+            for writer in &writers {
+                writer.cut(self, size, wait)?;
+            }
+            if writers.is_empty() {
+                room(place).may_write(self)?;
+                let mode = OpenMode { reads: false, writes: true };
+                let whole = Mutex::default();
+                let handle = HiddenHandle { ino, place: place.clone(), mode, state: whole };
+                handle.cut(self, size, wait)?;
+                handle.save(self, true, wait)?;
             }
         }
         self.hidden_getattr(ino, place, wait)
@@ -457,6 +500,13 @@ impl GistFs {
 
     pub(super) fn hidden_handle(&self, fh: Fh) -> Result<Arc<HiddenHandle>, Error> {
         lock(&self.hidden_handles).get(&fh).map(Arc::clone).ok_or(Error::BadHandle)
+    }
+
+    /// Every handle by which somebody may write to `ino`.
+    fn hidden_writers(&self, ino: Ino) -> Vec<Arc<HiddenHandle>> {
+        let handles = lock(&self.hidden_handles);
+        let writes = |handle: &&Arc<HiddenHandle>| handle.ino == ino && handle.mode.writes;
+        handles.values().filter(writes).map(Arc::clone).collect()
     }
 
     pub(super) fn hidden_read(
@@ -480,14 +530,22 @@ impl GistFs {
     }
 
     pub(super) fn hidden_flush(&self, fh: Fh, wait: Wait) -> Result<(), Error> {
-        self.hidden_handle(fh)?.save(self, wait)
+        self.hidden_handle(fh)?.save(self, false, wait)
     }
 
-    pub(super) fn hidden_release(&self, fh: Fh) -> Result<(), Error> {
-        let handle = lock(&self.hidden_handles).remove(&fh).ok_or(Error::BadHandle)?;
-        if lock(&handle.state).dirty {
+    pub(super) fn hidden_release(&self, fh: Fh, wait: Wait) -> Result<(), Error> {
+        let handle = self.hidden_handle(fh)?;
+        if handle.state(wait)?.dirty {
             log::warn!("{:?}: what was written is dropped; close said why", handle.place);
+        } else {
+            match handle.save(self, true, wait) {
+                Ok(()) => {}
+                Err(Error::WouldWait) => return Err(Error::WouldWait),
+                // Nobody hears what a release fails with.
+                Err(error) => log::warn!("{:?} is not emptied: {error}", handle.place),
+            }
         }
+        lock(&self.hidden_handles).remove(&fh);
         Ok(())
     }
 }
@@ -565,7 +623,9 @@ impl HiddenHandle {
         };
         let done = change(&mut bytes);
         state.written = Some(bytes);
-        state.dirty |= done.is_ok();
+        if done.is_ok() {
+            if anew { state.emptied = true } else { state.dirty = true }
+        }
         done
     }
 
@@ -596,14 +656,16 @@ impl HiddenHandle {
         })
     }
 
-    fn save(&self, fs: &GistFs, wait: Wait) -> Result<(), Error> {
+    /// Saves what was written; with `even_emptied` also that it was only emptied.
+    fn save(&self, fs: &GistFs, even_emptied: bool, wait: Wait) -> Result<(), Error> {
         let mut state = self.state(wait)?;
-        if !state.dirty {
+        let due = state.dirty || (even_emptied && state.emptied);
+        if !due {
             return Ok(());
         }
         let bytes = state.written.clone().unwrap_or_default();
         room(&self.place).save(fs, bytes.into(), wait)?;
-        state.dirty = false;
+        (state.dirty, state.emptied) = (false, false);
         drop(state);
         fs.tell_stale(Stale::Node(self.ino));
         Ok(())

@@ -139,10 +139,11 @@ impl GistFs {
         self.store.sync(&[])
     }
 
-    /// Ends an `open`. The last writable one starts the clock for the upload.
-    pub fn release(&self, fh: Fh) -> Result<(), Error> {
+    /// Ends an `open`. The last writable one starts the clock for the upload. Only a hidden file
+    /// that was emptied may have to wait.
+    pub fn release(&self, fh: Fh, wait: Wait) -> Result<(), Error> {
         if fh.is_hidden() {
-            return self.hidden_release(fh);
+            return self.hidden_release(fh, wait);
         }
         let Some(handle) = lock(&self.handles).remove(&fh) else { return Err(Error::BadHandle) };
         let recorded = if handle.writes { self.record(&handle.open) } else { Ok(()) };

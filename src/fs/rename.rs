@@ -141,12 +141,7 @@ impl GistFs {
 
     fn describe(&self, key: GistKey, description: &str, now: Time) -> Result<(), Error> {
         self.store.update(key, |gist| {
-            gist.description = description.to_owned();
-            gist.their_description = None;
-            gist.meta.ctime = now;
-            if gist.differs() {
-                gist.changed(now);
-            }
+            gist.describe(description, now);
             Ok(())
         })?;
         lock(&self.titles).insert(key, description.to_owned());

@@ -262,7 +262,10 @@ impl Syncer {
         if let Some(limited) = self.limited(self.now()) {
             return Err(limited);
         }
-        let told = self.api.get(&source.id, None);
+        let told = match self.history.commit_with(&source.id, source.file.blob) {
+            Some(commit) => self.api.revision(&source.id, &commit).map(Fetched::New),
+            None => self.api.get(&source.id, None),
+        };
         if !told.as_ref().is_err_and(ApiError::is_network) {
             self.bodies.hears(flight);
         }

@@ -164,9 +164,27 @@ fn find_fork(way: &impl Way, id: &GistId, login: &str) -> Result<Option<Fork>, S
     Ok(None)
 }
 
-/// Stars a gist, or takes the star back.
-pub fn star(way: &impl Way, id: &GistId, on: bool) -> Result<(), Failure> {
-    way.change(&|api| api.star(id, on)).map_err(|error| failure(id, error))
+/// Stars a gist, or takes the star back; where the answer is lost GitHub is asked whether it is so
+/// now. Tells that too, as far as it is known afterwards.
+pub fn star(way: &impl Way, id: &GistId, on: bool) -> (Option<bool>, Result<(), SocialError>) {
+    let error = match way.change(&|api| api.star(id, on)) {
+        Ok(()) => return (Some(on), Ok(())),
+        Err(error) => error,
+    };
+    if !error.outcome_unknown() {
+        return (None, Err(error));
+    }
+    match way.ask(&|api| api.is_starred(id)) {
+        Ok(now) if now == on => {
+            log::info!("{id}: the answer to the star was lost, but it was acted on");
+            (Some(now), Ok(()))
+        }
+        Ok(now) => (Some(now), Err(error)),
+        Err(doubt) => {
+            log::warn!("{id}: not known whether it is starred now: {doubt}");
+            (None, Err(error))
+        }
+    }
 }
 
 /// The gist as GitHub has it.
@@ -181,7 +199,7 @@ pub fn look_up(way: &impl Way, id: &GistId) -> Result<Snapshot, Failure> {
 }
 
 /// What went wrong with an errand about `id`, and what to do.
-fn failure(id: &GistId, error: SocialError) -> Failure {
+pub fn failure(id: &GistId, error: SocialError) -> Failure {
     let unknown = error.outcome_unknown();
     let words = error.to_string();
     let (exit, message, hint) = match error {

@@ -246,6 +246,15 @@ impl Syncer {
         self.store.look(key, title_of)
     }
 
+    /// What one gist owes, as [`Syncer::report`] tells it; `None` if nothing. Asks nobody.
+    pub fn owing_of(&self, key: GistKey) -> Option<Owing> {
+        let gist = self.store.get(key).filter(Gist::differs)?;
+        let now = self.now();
+        let barrier = self.barrier(now, false).map(|barrier| barrier.until);
+        let not_before = barrier.max(self.api.retry_at()).unwrap_or(now);
+        Some(self.owing(&gist, not_before, self.held_deletions(now).as_ref()))
+    }
+
     /// What keeps changes from going now, if something does.
     pub fn waiting(&self) -> Option<Waiting> {
         let now = self.now();

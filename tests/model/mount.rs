@@ -91,6 +91,8 @@ fn open(
         public: false,
         names_by_id: false,
         largest: 100 << 20,
+        xattr: false,
+        show_hidden: false,
     };
     let now = clock.clone();
     let fs = GistFs::new(Arc::new(syncer), options, Arc::new(move || now.now()));
@@ -220,7 +222,7 @@ impl Mount {
 
     pub(crate) fn close(&self, (ino, fh): (Ino, Fh)) -> Result<(), Error> {
         let flushed = self.fs().flush(fh, Wait::Yes);
-        let released = self.fs().release(fh);
+        let released = self.fs().release(fh, Wait::No);
         self.fs().forget(ino, 1);
         flushed.and(released)
     }

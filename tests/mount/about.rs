@@ -175,3 +175,19 @@ fn many_read_the_events_and_can_be_ended_while_nothing_happens() {
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     world.unmount();
 }
+
+/// `--show-hidden` shows all of it to programs that walk the mount, but for what has no end.
+#[test]
+fn a_search_through_everything_does_not_wait_for_what_happens() {
+    let mut world = World::empty();
+    world.seed("Notes", &[("a.txt", "alpha\n")]);
+    world.mount(&["--show-hidden"]);
+    assert_eq!(world.list(".gistfs"), ["pending", "rate_limit", "status", "version"]);
+    assert_eq!(
+        world.sh("timeout 30 grep -rl everything .gistfs | sort"),
+        ".gistfs/pending\n.gistfs/status\n"
+    );
+    let listener = Listener::of(&world);
+    world.write("Notes/a.txt", "omega\n");
+    assert_eq!(listener.hears()["event"], "upload");
+}

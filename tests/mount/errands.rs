@@ -157,6 +157,29 @@ fn a_star_is_one_request_either_way_by_path_id_and_address() {
 }
 
 #[test]
+fn a_star_whose_answer_is_lost_is_looked_for_and_not_set_again() {
+    let mut world = World::empty();
+    let robot = hubots(&world, "Robot");
+    let api = world.server.api_url();
+    let star = format!("/gists/{robot}/star");
+    for mounted in [false, true] {
+        if mounted {
+            world.mount(&["--refresh", "600"]);
+        }
+        world.server.forget_requests();
+        let lost = Fault { path: star.clone(), ..Fault::once(FaultKind::LoseAnswer) };
+        world.server.inject(lost);
+        prints(&world, &["star", "--api-url", &api, &robot]);
+        let dropped = Fault { path: star.clone(), ..Fault::once(FaultKind::Drop) };
+        world.server.inject(dropped);
+        let words = fails(&world, 5, &["unstar", "--api-url", &api, &robot]);
+        assert!(words.contains("not known whether"), "{words}");
+        let seen = |method| sent(&world, method, &star).len();
+        assert_eq!((seen("PUT"), seen("DELETE"), seen("GET")), (1, 1, 2));
+    }
+}
+
+#[test]
 fn what_cannot_be_starred_is_said_and_keeps_no_other_from_it() {
     let mut world = World::empty();
     let robot = hubots(&world, "Robot");

@@ -5,9 +5,11 @@
 //! own. Without /dev/fuse, or without one of the programs, the tests fail: none is skipped.
 
 mod about;
+mod asking;
 mod bytes;
 mod command;
 mod commits;
+mod control;
 mod crash;
 mod damage;
 mod editors;
@@ -17,6 +19,7 @@ mod ends;
 mod errands;
 mod full;
 mod gists;
+mod history;
 mod hostile;
 mod lost;
 mod matrix;
@@ -36,4 +39,6 @@ mod through;
 mod trash;
 mod truth;
 mod unsent;
+mod views;
 mod world;
+mod xattr;

@@ -49,13 +49,13 @@ const EXPECTED: &[(&str, [&str; 7])] = &[
 
 /// What goes wrong.
 #[derive(Clone)]
-enum Strike {
+pub(crate) enum Strike {
     Fault(FaultKind),
     Weather(Weather),
     Stale,
 }
 
-fn strike(row: &str) -> Strike {
+pub(crate) fn strike(row: &str) -> Strike {
     let status = |status: u16, message: &str| {
         let body = format!("{{\"message\": {message:?}}}");
         FaultKind::Status { status, headers: vec![], body }

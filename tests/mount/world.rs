@@ -105,6 +105,13 @@ impl World {
         self.mount = Some(Mount::start(&mut command, &self.point(), log));
     }
 
+    /// Unmounts and mounts with these options.
+    #[track_caller]
+    pub(crate) fn mount_again(&mut self, options: &[&str]) {
+        self.unmount();
+        self.mount(options);
+    }
+
     /// Mounts while the last mount, unmounted already, may still be at work.
     #[track_caller]
     pub(crate) fn remount(&mut self, options: &[&str]) {

@@ -25,8 +25,8 @@ fn errand(fs: &Arc<GistFs>, ask: &GistAsk) -> Result<GistReply, Failure> {
             Ok(syncer.store().find(id).map(|key| known(fs, key)).unwrap_or_default())
         }
         GistAsk::Fork(id) => fork(fs, id),
-        GistAsk::Star(id) => errand::star(&**syncer, id, true).map(|()| GistReply::default()),
-        GistAsk::Unstar(id) => errand::star(&**syncer, id, false).map(|()| GistReply::default()),
+        GistAsk::Star(id) => star(fs, id, true),
+        GistAsk::Unstar(id) => star(fs, id, false),
         GistAsk::Locate(id, file) => locate(fs, id, file.as_deref()),
         GistAsk::Publish(id) => copy(fs, id, true),
         GistAsk::Hide(id) => copy(fs, id, false),
@@ -49,6 +49,11 @@ fn fork(fs: &Arc<GistFs>, id: &GistId) -> Result<GistReply, Failure> {
     });
     let reply = key.map(|key| known(fs, key)).unwrap_or_default();
     Ok(GistReply { id: Some(forked.id), url: Some(forked.url), ..reply })
+}
+
+fn star(fs: &Arc<GistFs>, id: &GistId, on: bool) -> Result<GistReply, Failure> {
+    let starred = fs.syncer().star_or_why(id, on);
+    starred.map(|()| GistReply::default()).map_err(|error| errand::failure(id, error))
 }
 
 fn locate(fs: &Arc<GistFs>, id: &GistId, file: Option<&str>) -> Result<GistReply, Failure> {
