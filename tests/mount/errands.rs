@@ -1,6 +1,7 @@
 //! `gistfs fork`, `star`, `unstar`, `open`, `publish` and `hide`, with a mount and without.
 
 use std::process::Output;
+use std::time::Duration;
 
 use gistfs::demo::{Fault, FaultKind, LoggedRequest, Seed};
 
@@ -75,6 +76,39 @@ fn a_fork_is_one_request_is_listed_at_once_and_is_the_same_again() {
     world.saved();
     assert_eq!(world.texts(&fork[0])["r.txt"], "mine\n");
     assert_eq!(world.texts(&robot)["r.txt"], "robot\n");
+}
+
+#[test]
+fn a_gist_in_a_view_is_named_by_its_path_there() {
+    let mut world = World::empty();
+    let robot = hubots(&world, "Robot");
+    world.seed("Notes", &[("a.txt", "alpha\n")]);
+    world.mount(&["--refresh", "600"]);
+    let by_id = format!(".by-id/{robot}/r.txt");
+    let page = format!("{}/{robot}#file-r-txt", world.server.raw_url().trim_end_matches('/'));
+    assert_eq!(prints(&world, &["open", &by_id]), [page]);
+    prints(&world, &["star", ".users/hubot/Robot"]);
+    assert_eq!(world.list(".starred"), ["Robot"]);
+    assert_eq!(world.read(".starred/Robot/.gist/starred"), "1\n");
+    let lines = prints(&world, &["fork", ".starred/Robot/.gist"]);
+    assert_eq!(lines[2], world.path("Robot").display().to_string());
+    prints(&world, &["unstar", ".starred/Robot"]);
+    assert_eq!(world.read(&format!(".by-id/{robot}/.gist/starred")), "0\n");
+}
+
+#[test]
+fn while_a_limit_is_in_force_nothing_is_sent_and_that_is_said() {
+    let mut world = World::empty();
+    let robot = hubots(&world, "Robot");
+    world.mount(&["--refresh", "600"]);
+    let limit = FaultKind::SecondaryLimit { retry_after: Some(Duration::from_secs(300)) };
+    world.server.inject(Fault { method: Some("POST".into()), ..Fault::once(limit) });
+    for _ in 0..2 {
+        let words = fails(&world, 1, &["fork", &robot]);
+        assert!(words.contains("limit") && words.contains("try again then"), "{words}");
+    }
+    assert_eq!(sent(&world, "POST", &format!("/gists/{robot}/forks")).len(), 1);
+    assert!(world.read(".gistfs/rate_limit").contains("limited until "));
 }
 
 #[test]
@@ -222,9 +256,9 @@ fn open_prints_the_page_with_the_file_and_shows_it_where_there_is_a_desktop() {
     let (world, id) = World::notes(&[("Read me.md", "alpha\n"), (".bashrc", "beta\n")]);
     let page = format!("{}/{id}", world.server.raw_url().trim_end_matches('/'));
     let before = world.server.requests().len();
-    assert_eq!(prints(&world, &["open", "Notes"]), [page.clone()]);
+    assert_eq!(prints(&world, &["open", "Notes"]), std::slice::from_ref(&page));
     let readme = format!("{page}#file-read-me-md");
-    assert_eq!(prints(&world, &["open", "Notes/Read me.md"]), [readme.clone()]);
+    assert_eq!(prints(&world, &["open", "Notes/Read me.md"]), std::slice::from_ref(&readme));
     assert_eq!(prints(&world, &["open", "Notes/.bashrc"]), [format!("{page}#file-bashrc")]);
     assert_eq!(world.server.requests().len(), before, "the mount knows it");
     let bin = world.work();
