@@ -55,10 +55,14 @@ pub struct Options {
     pub read_only: Option<&'static str>,
     /// `close` and its like return GitHub's answer.
     pub through: bool,
+    /// Whose token it is; nobody's without one.
+    pub login: Option<String>,
     /// New gists are public.
     pub public: bool,
     /// Directories are named by id instead of title.
     pub names_by_id: bool,
+    /// The root is the directory of one gist, the only one there is.
+    pub of_one: bool,
     /// The largest file, in bytes.
     pub largest: u64,
     /// Gists and files have extended attributes.
@@ -118,6 +122,7 @@ pub struct GistFs {
     hidden_handles: Mutex<HashMap<Fh, Arc<HiddenHandle>>>,
     /// The names in views. A leaf like `opened`.
     shelf_names: Mutex<ShelfNames>,
+    desks: hidden::Desks,
     next_handle: AtomicU64,
     /// The descriptions that directory names were made of. Under the tree's lock only.
     titles: Mutex<HashMap<GistKey, String>>,
@@ -135,8 +140,9 @@ impl GistFs {
     pub fn new(syncer: Arc<Syncer>, options: Options, clock: Clock) -> Arc<Self> {
         let store = Arc::clone(syncer.store());
         let now = clock();
+        let tree = if options.of_one { Tree::of_one() } else { Tree::default() };
         let fs = Arc::new(Self {
-            tree: Mutex::default(),
+            tree: Mutex::new(tree),
             store,
             syncer,
             options,
@@ -145,6 +151,7 @@ impl GistFs {
             handles: Mutex::default(),
             hidden_handles: Mutex::default(),
             shelf_names: Mutex::default(),
+            desks: hidden::Desks::default(),
             next_handle: AtomicU64::new(1),
             titles: Mutex::default(),
             root: Mutex::new(Meta::at(now)),

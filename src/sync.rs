@@ -13,6 +13,7 @@ use self::bodies::Bodies;
 pub use self::drain::Progress;
 use self::queue::Queue;
 use self::reach::Reach;
+use self::selection::Selection;
 use self::turn::Limit;
 use crate::api::Api;
 use crate::api::pace::Pace;
@@ -26,6 +27,7 @@ pub mod aside;
 mod asked;
 pub mod bodies;
 mod bury;
+pub mod comments;
 pub mod conflicts;
 mod drain;
 pub mod due;
@@ -51,6 +53,7 @@ pub mod restore;
 mod rounds_tests;
 #[cfg(test)]
 mod sample;
+pub mod selection;
 mod send;
 pub mod show;
 pub mod social;
@@ -76,8 +79,8 @@ pub struct Options {
     pub write_interval: Option<Duration>,
     /// For how long after a write GitHub's reads may show the time before it.
     pub read_lag: Duration,
-    /// Whose public gists are mounted; `None`: the token's own.
-    pub user: Option<String>,
+    /// Which gists there are.
+    pub selection: Selection,
     /// Requests are few: what is not asked for is asked less often.
     pub scarce: bool,
     /// Nothing is ever sent.
@@ -100,7 +103,7 @@ impl Default for Options {
             refresh_all: Duration::from_secs(600),
             write_interval: None,
             read_lag: Duration::from_secs(20),
-            user: None,
+            selection: Selection::Own,
             scarce: false,
             read_only: false,
             parallel: 16,
@@ -113,6 +116,9 @@ impl Default for Options {
 
 /// Another try at the network is no sooner than this after the last round began.
 const SHORTEST_ROUND: Duration = Duration::from_secs(1);
+
+/// Where requests are few the whole list, which alone shows deletions, is read this often.
+const RARELY: Duration = Duration::from_secs(3600);
 
 /// The setting that holds the gists deleted of late.
 const DELETED: &str = "deleted";
@@ -158,10 +164,11 @@ pub struct Syncer {
     sleep: Sleep,
     bodies: Bodies,
     others: others::Others,
-    events: Arc<events::Events>,
     history: history::History,
     stars: stars::Stars,
     forks: forks::Forks,
+    events: Arc<events::Events>,
+    comments: comments::Comments,
     watcher: OnceLock<Weak<dyn Watcher>>,
     /// Held by whoever changes something on GitHub: one at a time. Before every other lock.
     mutation: Alone,
@@ -191,7 +198,7 @@ struct Shared {
     trouble: Option<String>,
     /// The network is back: what is new is asked for without delay.
     back: bool,
-    /// When the whole list was last read in this process.
+    /// When the whole list was last read in this process or, where requests are few, in any.
     listed: Option<Time>,
     /// When the trash was last looked through for what is too old.
     trash_looked_at: Option<Time>,
@@ -221,7 +228,9 @@ impl Syncer {
         let bodies = Bodies::new(options.parallel);
         let clock: Clock = Arc::new(Time::now);
         let api = Reach::new(api, Arc::clone(&clock), options.refresh);
-        let shared = Mutex::new(turn::remembered(&store, &options));
+        let mut shared = turn::remembered(&store, &options);
+        shared.listed = refresh::listed_before(&store, &options, clock());
+        let shared = Mutex::new(shared);
         Self {
             store,
             api,
@@ -230,16 +239,23 @@ impl Syncer {
             sleep: Arc::new(std::thread::sleep),
             bodies,
             others: others::Others::default(),
-            events: Arc::default(),
             history: history::History::default(),
             stars: stars::Stars::default(),
             forks: forks::Forks::default(),
+            events: Arc::default(),
+            comments: comments::Comments::default(),
             watcher: OnceLock::new(),
             mutation: Alone::default(),
             burying: Mutex::default(),
             shared,
             wake: Condvar::new(),
         }
+    }
+
+    /// The same, but nothing is ever sent.
+    pub fn reading_only(mut self) -> Self {
+        self.options.read_only = true;
+        self
     }
 
     /// The same by another clock than the machine's.
@@ -438,12 +454,17 @@ impl Syncer {
             return Refresh::Not;
         }
         let probe = self.api.retry_at().is_some();
+        let whole = match (self.options.selection.tells_changes(), self.options.scarce) {
+            (false, _) => Duration::ZERO,
+            (true, true) => RARELY,
+            (true, false) => self.options.refresh_all,
+        };
         let mut shared = self.shared();
         let again = std::mem::take(&mut shared.list_again);
         let probe = std::mem::take(&mut shared.back) || probe;
         match shared.listed.map(|at| now.since(at)) {
             Some(age) if age < self.options.refresh && !again && !probe => Refresh::Not,
-            Some(age) if age < self.options.refresh_all && !again => Refresh::New,
+            Some(age) if age < whole && !again => Refresh::New,
             Some(_) | None => Refresh::Whole,
         }
     }

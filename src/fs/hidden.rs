@@ -25,6 +25,7 @@ mod history;
 mod mount;
 mod views;
 
+pub(super) use self::comments::Desks;
 pub(super) use self::control::{Origin, digit};
 pub(super) use self::views::ShelfNames;
 
@@ -234,7 +235,9 @@ impl GistFs {
         }
         match tree.place(parent)? {
             Place::Root => Hidden::at_root(name),
-            Place::Gist(key) => Hidden::in_gist(Whose::Own(*key), name),
+            // The root may be a gist itself.
+            Place::Gist(key) => Hidden::in_gist(Whose::Own(*key), name)
+                .or_else(|| if parent == Ino::ROOT { Hidden::at_root(name) } else { None }),
             Place::File(..) | Place::Hidden(_) | Place::Gone => None,
         }
     }

@@ -96,7 +96,9 @@ impl GistFs {
                     Some(name) => name.clone(),
                     None => Self::new_name(new_name)?,
                 };
-                if names::reserved_in_gist(shown) {
+                if names::reserved_in_gist(shown)
+                    || (new_parent == Ino::ROOT && names::reserved_at_root(shown))
+                {
                     return Err(RESERVED);
                 }
                 self.rename_file(&mut tree, (key, &old), (target, &new), mode)

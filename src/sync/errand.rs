@@ -213,9 +213,9 @@ pub fn failure(id: &GistId, error: SocialError) -> Failure {
             format!("GitHub knows no gist {id}, or not for this token"),
             "check it; to change anything the token needs the scope \"gist\"",
         ),
-        SocialError::Sent(ApiError::Unauthorized(_) | ApiError::Forbidden(_)) => {
-            (Exit::Token, words, "use a token with the scope \"gist\"")
-        }
+        SocialError::Sent(
+            ApiError::Unauthorized(_) | ApiError::Anonymous(_) | ApiError::Forbidden(_),
+        ) => (Exit::Token, words, "use a token with the scope \"gist\""),
         SocialError::Sent(ApiError::Limited { .. }) | SocialError::NotSent(Error::Limited(_)) => {
             (Exit::Failed, words, "try again then; gistfs status says when")
         }

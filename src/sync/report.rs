@@ -241,11 +241,6 @@ impl Syncer {
         report
     }
 
-    /// What people call a gist.
-    pub fn title(&self, key: GistKey) -> Option<String> {
-        self.store.look(key, title_of)
-    }
-
     /// What one gist owes, as [`Syncer::report`] tells it; `None` if nothing. Asks nobody.
     pub fn owing_of(&self, key: GistKey) -> Option<Owing> {
         let gist = self.store.get(key).filter(Gist::differs)?;
@@ -253,6 +248,11 @@ impl Syncer {
         let barrier = self.barrier(now, false).map(|barrier| barrier.until);
         let not_before = barrier.max(self.api.retry_at()).unwrap_or(now);
         Some(self.owing(&gist, not_before, self.held_deletions(now).as_ref()))
+    }
+
+    /// What people call a gist.
+    pub fn title(&self, key: GistKey) -> Option<String> {
+        self.store.look(key, title_of)
     }
 
     /// What keeps changes from going now, if something does.

@@ -28,7 +28,7 @@ pub struct Status {
     pub mounted: Mounted,
     /// On which host.
     pub host: String,
-    /// Whose gists.
+    /// Whose gists, or which: what the state's directory is called.
     pub account: String,
     /// Why nothing can be changed, if so.
     pub read_only: Option<String>,
@@ -39,6 +39,18 @@ pub struct Status {
     /// Everything else.
     #[serde(flatten)]
     pub report: Report,
+}
+
+/// What people call the account whose state is named `name`.
+pub fn title(name: &str) -> String {
+    let parts: Vec<&str> = name.splitn(3, '.').collect();
+    match parts.as_slice() {
+        ["user", login] => format!("the public gists of {login}"),
+        ["starred", login] => format!("the gists {login} starred"),
+        ["gist", id] => format!("the gist {id}"),
+        ["gist", id, login] => format!("the gist {id}, by {login}"),
+        _ => name.to_owned(),
+    }
 }
 
 impl Status {
@@ -58,8 +70,12 @@ impl Status {
     /// Where it is mounted, and whose gists.
     pub fn head(&self) -> String {
         let point = plain(&self.mountpoint);
-        let account = format!("{} on {}", plain(&self.account), plain(&self.host));
+        let title = title(&self.account);
+        let account = format!("{} on {}", plain(&title), plain(&self.host));
         match self.mounted {
+            Mounted::Yes if title != self.account => {
+                format!("{point}: {account} ({} here)", self.report.gists)
+            }
             Mounted::Yes => format!("{point}: {} gists of {account}", self.report.gists),
             Mounted::No if point.is_empty() => format!("{account}: not mounted"),
             Mounted::No => format!("{account}: not mounted (last on {point})"),
@@ -136,5 +152,24 @@ impl Status {
             lines.push(format!("scratch, never sent: {name} of {title}"));
         }
         lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_mounted_is_named_as_people_name_it() {
+        for (name, told) in [
+            ("octo", "octo"),
+            ("user.octo", "the public gists of octo"),
+            ("starred.octo", "the gists octo starred"),
+            ("gist.aa5a315d", "the gist aa5a315d"),
+            ("gist.aa5a315d.octo", "the gist aa5a315d, by octo"),
+            ("odd.one", "odd.one"),
+        ] {
+            assert_eq!(title(name), told);
+        }
     }
 }

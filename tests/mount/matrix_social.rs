@@ -1,0 +1,197 @@
+//! Every fault of a server or a network against what is changed around a gist's files, through a
+//! mount.
+//!
+//! Each cell has a world of its own. The program that makes the change is told what came of it, and
+//! whatever that is: done again when all is well, the change was made once, and nothing else.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use gistfs::demo::{Fault, Limits, Origin, ServerOptions};
+
+use crate::matrix::{Strike, strike};
+use crate::proxy::{Network, Weather};
+use crate::world::{World, wait_until};
+
+/// A change: its request, the program that makes it, and how the server shows that it was made.
+struct Column {
+    name: &'static str,
+    method: &'static str,
+    path: &'static str,
+    script: &'static str,
+    /// What the server has before and after.
+    told: fn(&World, &str) -> String,
+    before: &'static str,
+    after: &'static str,
+}
+
+const COLUMNS: [Column; 3] = [
+    Column {
+        name: "comment",
+        method: "POST",
+        path: "/comments",
+        script: "echo new > $W/x; cp $W/x Notes/.gist/comments/new.md",
+        told: comments,
+        before: "old",
+        after: "old new",
+    },
+    Column {
+        name: "edit",
+        method: "PATCH",
+        path: "/comments/1",
+        script: "echo new > $W/x; cp $W/x Notes/.gist/comments/0001-octo-1.md",
+        told: comments,
+        before: "old",
+        after: "new",
+    },
+    Column {
+        name: "delete",
+        method: "DELETE",
+        path: "/comments/1",
+        script: "rm Notes/.gist/comments/0001-octo-1.md",
+        told: comments,
+        before: "old",
+        after: "",
+    },
+];
+
+fn comments(world: &World, id: &str) -> String {
+    let bodies: Vec<String> = world.server.comments(id).into_iter().map(|c| c.2).collect();
+    bodies.join(" ")
+}
+
+/// What the program is told (`ok` or the error), and how often the change was sent until then. The
+/// fault hits one request; a network that is away stays so.
+const EXPECTED: &[(&str, [&str; COLUMNS.len()])] = &[
+    ("500", ["EIO 1", "ok 2", "ok 2"]),
+    ("502", ["EIO 1", "ok 2", "ok 2"]),
+    ("503", ["EIO 1", "ok 2", "ok 2"]),
+    ("429", ["EDQUOT 1", "EDQUOT 1", "EDQUOT 1"]),
+    ("403 primary limit", ["EDQUOT 1", "EDQUOT 1", "EDQUOT 1"]),
+    ("403 pace, told", ["EDQUOT 1", "EDQUOT 1", "EDQUOT 1"]),
+    ("403 pace, untold", ["EDQUOT 1", "EDQUOT 1", "EDQUOT 1"]),
+    ("409", ["ESTALE 1", "ESTALE 1", "ok 2"]),
+    ("404 scope lost", ["EACCES 1", "EACCES 1", "EACCES 1"]),
+    ("401 token revoked", ["EACCES 1", "EACCES 1", "EACCES 1"]),
+    ("422", ["EIO 1", "EIO 1", "EIO 1"]),
+    ("refused", ["ETIMEDOUT 0", "EHOSTUNREACH 0", "EHOSTUNREACH 0"]),
+    ("reset", ["EHOSTUNREACH 1", "ok 2", "ok 2"]),
+    ("closed", ["EHOSTUNREACH 1", "ok 2", "ok 2"]),
+    ("hung", ["ETIMEDOUT 1", "ok 2", "ok 2"]),
+    ("cut short", ["ok 1", "ok 2", "ok 1"]),
+    ("answer lost", ["ok 1", "ok 2", "ok 2"]),
+    ("wrong length", ["ok 1", "ok 2", "ok 1"]),
+    ("wrong body", ["ok 1", "ok 2", "ok 1"]),
+    ("HTML", ["EIO 1", "ok 2", "ok 2"]),
+    ("invalid JSON", ["ok 1", "ok 2", "ok 1"]),
+    ("missing fields", ["ok 1", "ok 1", "ok 1"]),
+    ("null fields", ["ok 1", "ok 1", "ok 1"]),
+];
+
+const ERRORS: [(&str, &str); 6] = [
+    ("No route to host", "EHOSTUNREACH"),
+    ("Connection timed out", "ETIMEDOUT"),
+    ("Disk quota exceeded", "EDQUOT"),
+    ("Permission denied", "EACCES"),
+    ("Stale file handle", "ESTALE"),
+    ("Input/output error", "EIO"),
+];
+
+/// A mount that knows what there is to know.
+fn world() -> (World, Network, String) {
+    let limits = Limits::none();
+    let (mut world, network) =
+        World::behind_a_network(ServerOptions { limits, ..ServerOptions::default() });
+    let id = world.seed("Notes", &[("a", "alpha\n")]);
+    world.server.comment(&id, "octo", "old").expect("a comment");
+    world.mount(&["--refresh", "60", "--read-lag", "2"]);
+    assert_eq!(world.sh("cat Notes/a Notes/.gist/comments/*"), "alpha\nold\n");
+    (world, network, id)
+}
+
+/// Runs one cell and says what came of it.
+fn cell(row: &str, column: &Column) -> String {
+    let (world, network, id) = world();
+    let path = format!("/gists/{id}{}", column.path);
+    match strike(row) {
+        Strike::Fault(kind) => world.server.inject(Fault {
+            origin: Some(Origin::Api),
+            method: Some(column.method.to_owned()),
+            path: path.clone(),
+            ..Fault::once(kind)
+        }),
+        Strike::Weather(weather) => network.api.turns(weather),
+        Strike::Stale => panic!("no request is struck"),
+    }
+    let sent = || {
+        let mut all = world.server.requests();
+        all.retain(|r| r.method == column.method && r.path == path);
+        all.len()
+    };
+    assert_eq!((column.told)(&world, &id), column.before);
+    let out = world.try_sh(&format!("set -e; {}", column.script));
+    let complaint = String::from_utf8_lossy(&out.stderr);
+    let error = ERRORS.iter().find(|(words, _)| complaint.contains(words)).map(|(_, word)| *word);
+    let word = error.unwrap_or(if out.status.success() { "ok" } else { "?" });
+    assert!(word != "?", "{row}: {complaint}");
+    let cell = format!("{word} {}", sent());
+    let told = (column.told)(&world, &id);
+    if word == "ok" {
+        assert_eq!(told, column.after, "{row}");
+    } else {
+        assert!([column.before, column.after].contains(&&*told), "{row}: {told}");
+    }
+    world.server.clear_faults();
+    network.turns(Weather::Fine);
+    // Such a limit is obeyed for a minute and more.
+    if word != "ok" && !matches!(row, "429" | "403 pace, untold") {
+        wait_until(&format!("{row}: {} is made", column.name), || {
+            world.try_sh(&format!("set -e; {}", column.script)).status.success()
+        });
+        assert_eq!((column.told)(&world, &id), column.after, "{row}");
+    }
+    let most = if word == "ok" { 2 } else { 3 };
+    assert!(sent() <= most, "{row}: sent {} times", sent());
+    assert_eq!(world.sh("cat Notes/a; ls Notes"), "alpha\na\n");
+    cell
+}
+
+/// Runs all cells, a few at a time.
+fn run(rows: &[&'static str]) -> BTreeMap<(&'static str, &'static str), String> {
+    let cells = rows.iter().flat_map(|row| COLUMNS.iter().map(|column| (*row, column)));
+    let mut tasks: Vec<(&str, &Column)> = cells.collect();
+    // Taken from the end: what takes longest first.
+    tasks.sort_by_key(|(row, _)| *row == "hung");
+    let (tasks, table) = (Mutex::new(tasks), Mutex::new(BTreeMap::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                loop {
+                    let Some((row, column)) = tasks.lock().expect("a lock").pop() else { return };
+                    let worker = std::thread::Builder::new().name(row.to_owned());
+                    let work = worker.spawn(move || cell(row, column)).expect("a thread");
+                    let word = work.join().unwrap_or_else(|_| "FAILED".to_owned());
+                    table.lock().expect("a lock").insert((row, column.name), word);
+                }
+            });
+        }
+    });
+    table.into_inner().expect("a lock")
+}
+
+#[test]
+fn every_fault_of_every_change_around_a_gist_is_told_and_can_be_made_good() {
+    let only = std::env::var("GISTFS_MATRIX_ROW").ok();
+    let wanted = |row: &&str| only.as_ref().is_none_or(|only| row == only);
+    let rows: Vec<&str> = EXPECTED.iter().map(|(row, _)| *row).filter(wanted).collect();
+    let table = run(&rows);
+    let mut wrong = Vec::new();
+    for (row, expected) in EXPECTED.iter().filter(|(row, _)| rows.contains(row)) {
+        let cells: Vec<&str> = COLUMNS.iter().map(|column| &*table[&(*row, column.name)]).collect();
+        println!("{row:<18} {}", cells.join(" | "));
+        if cells != *expected {
+            wrong.push(format!("(\"{row}\", {cells:?}),"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
