@@ -252,6 +252,19 @@ fn a_read_only_mount_changes_nothing_on_anybodys_behalf() {
 }
 
 #[test]
+fn a_mount_of_one_gist_stars_it_and_makes_no_other() {
+    let mut world = World::empty();
+    let id = world.seed("Notes", &[("a.txt", "alpha\n")]);
+    world.mount(&["--gist", &id]);
+    prints(&world, &["star", "."]);
+    prints(&world, &["unstar", "a.txt"]);
+    let words = fails(&world, 1, &["publish", "--yes", "."]);
+    assert!(words.contains("no room") && words.contains("mount your account"), "{words}");
+    let methods: Vec<String> = world.changes().iter().map(|r| r.method.clone()).collect();
+    assert_eq!(methods, ["PUT", "DELETE"]);
+}
+
+#[test]
 fn open_prints_the_page_with_the_file_and_shows_it_where_there_is_a_desktop() {
     let (world, id) = World::notes(&[("Read me.md", "alpha\n"), (".bashrc", "beta\n")]);
     let page = format!("{}/{id}", world.server.raw_url().trim_end_matches('/'));
@@ -324,6 +337,24 @@ fn publishing_asks_before_the_old_one_goes() {
     assert_eq!(all.len(), 2);
     assert!(all.contains(&id) && all.iter().filter(|id| world.server.public(id)).count() == 1);
     assert_eq!(world.list("").len(), 2);
+}
+
+#[test]
+fn what_changes_while_publishing_asks_is_not_removed() {
+    let (mut world, id) = World::notes(&[("a.txt", "alpha\n")]);
+    {
+        let command = format!("{GISTFS} publish Notes; echo code $?; exec cat");
+        let terminal = Terminal::run(&world, &command);
+        terminal.shows("[y/N]");
+        world.write("Notes/a.txt", "omega\n");
+        terminal.types("y\n");
+        terminal.shows("code 1");
+    }
+    world.saved();
+    assert_eq!(world.texts(&id)["a.txt"], "omega\n");
+    assert_eq!(world.read("Notes/a.txt"), "omega\n");
+    let methods: Vec<String> = world.changes().iter().map(|r| r.method.clone()).collect();
+    assert_eq!(methods, ["POST", "PATCH"], "nothing is deleted");
 }
 
 #[test]
