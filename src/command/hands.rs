@@ -42,7 +42,7 @@ pub(super) fn find(sender: &Sender, meant: &Meant, purpose: For) -> Result<Hands
     }
     if let Some(mount) = &meant.mount {
         let status = status(mount)?;
-        return if suits(&status, purpose) {
+        return if may(&status, purpose) {
             Ok(Hands::Mount(mount.clone()))
         } else {
             own(sender, meant, Some(&status.host), purpose)
@@ -51,7 +51,9 @@ pub(super) fn find(sender: &Sender, meant: &Meant, purpose: For) -> Result<Hands
     let given = given(sender)?;
     let mut mounts = all()?;
     mounts.retain(|status| {
-        suits(status, purpose) && given.as_ref().is_none_or(|host| host.host() == status.host)
+        may(status, purpose)
+            && (purpose == For::Asking || is_an_account(status))
+            && given.as_ref().is_none_or(|host| host.host() == status.host)
     });
     for status in &mounts {
         let point = Path::new(&status.mountpoint);
@@ -82,15 +84,18 @@ fn given(sender: &Sender) -> Result<Option<Endpoint>, Failure> {
     endpoint.map(Some).map_err(|error| usage(error.to_string()))
 }
 
-/// Whether a mount is good for that. One that shows other people's gists only asks.
-fn suits(status: &Status, purpose: For) -> bool {
-    // The state of one that shows more or less than an account's own gists has a dot in its name.
-    let of_account = !status.account.contains('.');
+/// Whether a mount answers and may do that.
+fn may(status: &Status, purpose: For) -> bool {
     status.mounted == Mounted::Yes
         && match purpose {
             For::Asking => true,
-            For::Changing => status.read_only.is_none() && of_account,
+            For::Changing => status.read_only.is_none(),
         }
+}
+
+/// Whether a mount shows all of an account's own gists: the state of another has a dot in its name.
+fn is_an_account(status: &Status) -> bool {
+    !status.account.contains('.')
 }
 
 /// Whether a gist's address at `host` is of the host that is called `name`.

@@ -243,6 +243,11 @@ pub(super) fn different(before: Option<&Snapshot>, after: Option<&Snapshot>) -> 
 }
 
 impl Syncer {
+    /// Whether anybody reads what happens: else nothing need be found out for it.
+    pub(super) fn is_followed(&self) -> bool {
+        self.events.backlog().readers > 0
+    }
+
     /// Reads what happens from now on.
     pub fn follow_events(&self) -> Reader {
         Reader::of(&self.events)

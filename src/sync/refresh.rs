@@ -200,7 +200,8 @@ impl Syncer {
         if !new.is_empty() {
             self.store.put_all(new)?;
             self.tell(&changes);
-            for gist in changes.iter().filter_map(|change| self.store.get(change.key)) {
+            let followed = changes.iter().filter(|_| self.is_followed());
+            for gist in followed.filter_map(|change| self.store.get(change.key)) {
                 self.tell_remote(&gist, Became::Added, &different(None, gist.base.as_deref()));
             }
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::bodies::Source;
 use super::plan::Step;
+use super::selection::Selection;
 use super::{GistChange, Syncer};
 use crate::error::Error;
 use crate::exit::{Exit, Failure};
@@ -27,6 +28,10 @@ impl Syncer {
     /// What the new one would lack is refused before anything is sent. If it is not made, nothing
     /// has changed; where that is not known, it stays and is looked for like any other.
     pub fn copy_as(self: &Arc<Self>, old: GistKey, public: bool) -> Result<GistKey, Failure> {
+        if self.options.selection != Selection::Own {
+            let hint = "mount your account beside it, and name the gist there";
+            return Err(refused("this mount has no room for a new gist", hint));
+        }
         let gist = self.store.get(old).ok_or_else(gone)?;
         let base = Arc::clone(copyable(&gist)?);
         if base.public == public {

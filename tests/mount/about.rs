@@ -154,6 +154,32 @@ fn a_reader_of_events_hears_of_conflicts_and_errors() {
     assert!(lines[2]["why"].as_str().is_some_and(|why| why.contains("422")), "{lines:?}");
 }
 
+#[test]
+fn a_reader_of_events_hears_of_the_network_and_of_limits() {
+    let (world, _) = World::notes(&[("a.txt", "alpha\n")]);
+    let listener = Listener::of(&world);
+    let limit = FaultKind::SecondaryLimit { retry_after: Some(Duration::from_secs(1)) };
+    world.server.inject(Fault { method: Some("PATCH".into()), ..Fault::once(limit) });
+    world.write("Notes/a.txt", "omega\n");
+    let line = listener.hears();
+    assert_eq!((&line["event"], &line["gist"]), (&json!("error"), &Value::Null), "{line}");
+    assert!(line["why"].as_str().is_some_and(|why| why.contains("rate limit")), "{line}");
+    assert_eq!(listener.hears()["event"], "upload");
+    world.server.inject(Fault { times: usize::MAX, ..Fault::once(FaultKind::Drop) });
+    world.write("Notes/a.txt", "more\n");
+    let words = |line: &Value| line["why"].as_str().unwrap_or_default().to_owned();
+    let mut line = listener.hears();
+    while !words(&line).contains("127.0.0.1") {
+        line = listener.hears();
+    }
+    assert_eq!(line["event"], "error", "{line}");
+    world.server.clear_faults();
+    while line["event"] != "upload" {
+        line = listener.hears();
+    }
+    assert_eq!(line["files"], json!(["a.txt"]), "{line}");
+}
+
 /// Each hears all of it, from the moment it opened the file.
 #[test]
 fn many_read_the_events_and_can_be_ended_while_nothing_happens() {
@@ -174,4 +200,20 @@ fn many_read_the_events_and_can_be_ended_while_nothing_happens() {
     drop((first, second));
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     world.unmount();
+}
+
+/// `--show-hidden` shows all of it to programs that walk the mount, but for what has no end.
+#[test]
+fn a_search_through_everything_does_not_wait_for_what_happens() {
+    let mut world = World::empty();
+    world.seed("Notes", &[("a.txt", "alpha\n")]);
+    world.mount(&["--show-hidden"]);
+    assert_eq!(world.list(".gistfs"), ["pending", "rate_limit", "status", "version"]);
+    assert_eq!(
+        world.sh("timeout 30 grep -rl everything .gistfs | sort"),
+        ".gistfs/pending\n.gistfs/status\n"
+    );
+    let listener = Listener::of(&world);
+    world.write("Notes/a.txt", "omega\n");
+    assert_eq!(listener.hears()["event"], "upload");
 }

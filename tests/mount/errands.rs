@@ -1,6 +1,7 @@
 //! `gistfs fork`, `star`, `unstar`, `open`, `publish` and `hide`, with a mount and without.
 
 use std::process::Output;
+use std::time::Duration;
 
 use gistfs::demo::{Fault, FaultKind, LoggedRequest, Seed};
 
@@ -75,6 +76,39 @@ fn a_fork_is_one_request_is_listed_at_once_and_is_the_same_again() {
     world.saved();
     assert_eq!(world.texts(&fork[0])["r.txt"], "mine\n");
     assert_eq!(world.texts(&robot)["r.txt"], "robot\n");
+}
+
+#[test]
+fn a_gist_in_a_view_is_named_by_its_path_there() {
+    let mut world = World::empty();
+    let robot = hubots(&world, "Robot");
+    world.seed("Notes", &[("a.txt", "alpha\n")]);
+    world.mount(&["--refresh", "600"]);
+    let by_id = format!(".by-id/{robot}/r.txt");
+    let page = format!("{}/{robot}#file-r-txt", world.server.raw_url().trim_end_matches('/'));
+    assert_eq!(prints(&world, &["open", &by_id]), [page]);
+    prints(&world, &["star", ".users/hubot/Robot"]);
+    assert_eq!(world.list(".starred"), ["Robot"]);
+    assert_eq!(world.read(".starred/Robot/.gist/starred"), "1\n");
+    let lines = prints(&world, &["fork", ".starred/Robot/.gist"]);
+    assert_eq!(lines[2], world.path("Robot").display().to_string());
+    prints(&world, &["unstar", ".starred/Robot"]);
+    assert_eq!(world.read(&format!(".by-id/{robot}/.gist/starred")), "0\n");
+}
+
+#[test]
+fn while_a_limit_is_in_force_nothing_is_sent_and_that_is_said() {
+    let mut world = World::empty();
+    let robot = hubots(&world, "Robot");
+    world.mount(&["--refresh", "600"]);
+    let limit = FaultKind::SecondaryLimit { retry_after: Some(Duration::from_secs(300)) };
+    world.server.inject(Fault { method: Some("POST".into()), ..Fault::once(limit) });
+    for _ in 0..2 {
+        let words = fails(&world, 1, &["fork", &robot]);
+        assert!(words.contains("limit") && words.contains("try again then"), "{words}");
+    }
+    assert_eq!(sent(&world, "POST", &format!("/gists/{robot}/forks")).len(), 1);
+    assert!(world.read(".gistfs/rate_limit").contains("limited until "));
 }
 
 #[test]
@@ -157,6 +191,29 @@ fn a_star_is_one_request_either_way_by_path_id_and_address() {
 }
 
 #[test]
+fn a_star_whose_answer_is_lost_is_looked_for_and_not_set_again() {
+    let mut world = World::empty();
+    let robot = hubots(&world, "Robot");
+    let api = world.server.api_url();
+    let star = format!("/gists/{robot}/star");
+    for mounted in [false, true] {
+        if mounted {
+            world.mount(&["--refresh", "600"]);
+        }
+        world.server.forget_requests();
+        let lost = Fault { path: star.clone(), ..Fault::once(FaultKind::LoseAnswer) };
+        world.server.inject(lost);
+        prints(&world, &["star", "--api-url", &api, &robot]);
+        let dropped = Fault { path: star.clone(), ..Fault::once(FaultKind::Drop) };
+        world.server.inject(dropped);
+        let words = fails(&world, 5, &["unstar", "--api-url", &api, &robot]);
+        assert!(words.contains("not known whether"), "{words}");
+        let seen = |method| sent(&world, method, &star).len();
+        assert_eq!((seen("PUT"), seen("DELETE"), seen("GET")), (1, 1, 2));
+    }
+}
+
+#[test]
 fn what_cannot_be_starred_is_said_and_keeps_no_other_from_it() {
     let mut world = World::empty();
     let robot = hubots(&world, "Robot");
@@ -192,6 +249,19 @@ fn a_read_only_mount_changes_nothing_on_anybodys_behalf() {
         fails(&world, 1, &["star", "--mount", world.point().to_str().expect("a path"), &robot]);
     assert!(forced.contains("read-only"), "{forced}");
     assert_eq!(world.changes().len(), 1);
+}
+
+#[test]
+fn a_mount_of_one_gist_stars_it_and_makes_no_other() {
+    let mut world = World::empty();
+    let id = world.seed("Notes", &[("a.txt", "alpha\n")]);
+    world.mount(&["--gist", &id]);
+    prints(&world, &["star", "."]);
+    prints(&world, &["unstar", "a.txt"]);
+    let words = fails(&world, 1, &["publish", "--yes", "."]);
+    assert!(words.contains("no room") && words.contains("mount your account"), "{words}");
+    let methods: Vec<String> = world.changes().iter().map(|r| r.method.clone()).collect();
+    assert_eq!(methods, ["PUT", "DELETE"]);
 }
 
 #[test]
@@ -267,6 +337,24 @@ fn publishing_asks_before_the_old_one_goes() {
     assert_eq!(all.len(), 2);
     assert!(all.contains(&id) && all.iter().filter(|id| world.server.public(id)).count() == 1);
     assert_eq!(world.list("").len(), 2);
+}
+
+#[test]
+fn what_changes_while_publishing_asks_is_not_removed() {
+    let (mut world, id) = World::notes(&[("a.txt", "alpha\n")]);
+    {
+        let command = format!("{GISTFS} publish Notes; echo code $?; exec cat");
+        let terminal = Terminal::run(&world, &command);
+        terminal.shows("[y/N]");
+        world.write("Notes/a.txt", "omega\n");
+        terminal.types("y\n");
+        terminal.shows("code 1");
+    }
+    world.saved();
+    assert_eq!(world.texts(&id)["a.txt"], "omega\n");
+    assert_eq!(world.read("Notes/a.txt"), "omega\n");
+    let methods: Vec<String> = world.changes().iter().map(|r| r.method.clone()).collect();
+    assert_eq!(methods, ["POST", "PATCH"], "nothing is deleted");
 }
 
 #[test]

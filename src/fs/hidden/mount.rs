@@ -35,12 +35,14 @@ impl Room for MountPlace {
         found.map(Hidden::Mount).ok_or(Error::NotFound)
     }
 
-    fn list(&self, _fs: &GistFs, from: usize, _wait: Wait) -> Result<Vec<Entry>, Error> {
+    fn list(&self, fs: &GistFs, from: usize, _wait: Wait) -> Result<Vec<Entry>, Error> {
         if *self != Self::Root {
             return Err(Error::NotDirectory);
         }
         let entry = |place: Self| (place.name().into(), Hidden::Mount(place));
-        Ok(Self::FILES.into_iter().skip(from).map(entry).collect())
+        // Whoever walks the whole mount must not end up waiting for what happens next.
+        let listed = |place: &Self| *place != Self::Events || !fs.options.show_hidden;
+        Ok(Self::FILES.into_iter().filter(listed).skip(from).map(entry).collect())
     }
 
     fn content(&self, fs: &GistFs, _wait: Wait) -> Result<Content, Error> {
