@@ -13,7 +13,7 @@ use std::ffi::OsStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use self::hidden::HiddenHandle;
+use self::hidden::{HiddenHandle, ShelfNames};
 use self::open::{Handle, OpenFile};
 use crate::error::Error;
 use crate::model::{FileName, Time};
@@ -111,6 +111,8 @@ pub struct GistFs {
     /// A leaf like `opened`.
     hidden_handles: Mutex<HashMap<Fh, Arc<HiddenHandle>>>,
     desks: hidden::Desks,
+    /// The names in views. A leaf like `opened`.
+    shelf_names: Mutex<ShelfNames>,
     next_handle: AtomicU64,
     /// The descriptions that directory names were made of. Under the tree's lock only.
     titles: Mutex<HashMap<GistKey, String>>,
@@ -137,6 +139,7 @@ impl GistFs {
             handles: Mutex::default(),
             hidden_handles: Mutex::default(),
             desks: hidden::Desks::default(),
+            shelf_names: Mutex::default(),
             next_handle: AtomicU64::new(1),
             titles: Mutex::default(),
             root: Mutex::new(Meta::at(now)),

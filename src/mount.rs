@@ -81,6 +81,7 @@ impl Mount {
             read_lag: config.read_lag,
             write_interval: config.write_interval,
             user: config.user.clone(),
+            scarce: config.token.is_none(),
             read_only: read_only.is_some(),
             parallel: config.parallel,
             cache_size: config.cache_size,

@@ -33,7 +33,7 @@ pub mod hold;
 pub mod lines;
 mod lost;
 pub mod merge;
-mod others;
+pub mod others;
 mod overwritten;
 pub mod owed;
 pub mod plan;
@@ -70,6 +70,8 @@ pub struct Options {
     pub read_lag: Duration,
     /// Whose public gists are mounted; `None`: the token's own.
     pub user: Option<String>,
+    /// Requests are few: what is not asked for is asked less often.
+    pub scarce: bool,
     /// Nothing is ever sent.
     pub read_only: bool,
     /// Bodies fetched at one time.
@@ -91,6 +93,7 @@ impl Default for Options {
             write_interval: None,
             read_lag: Duration::from_secs(20),
             user: None,
+            scarce: false,
             read_only: false,
             parallel: 16,
             cache_size: 1 << 30,
@@ -386,6 +389,7 @@ impl Syncer {
             if let Err(error) = self.expire_trash(self.now()) {
                 log::warn!("{error}");
             }
+            self.others.forget(self.now());
             if !self.wait_out(seen, began, went) {
                 return;
             }

@@ -25,7 +25,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("serde_json", &["api/", "store/", "mount/", "command", "demo/"]),
     ("rusqlite", &["store/db"]),
     ("diffy", &["sync/lines"]),
-    ("lru", &["store/memory"]),
+    ("lru", &["store/memory", "sync/others"]),
     ("sha1", &["model", "api/token"]),
     ("jiff", &["model", "demo"]),
     ("clap", &["cli", "main"]),

@@ -128,11 +128,8 @@ impl<'a> Request<'a> {
             wanted && gist.owner.as_deref() == Some(self.login)
         });
         let order = self.argument(field, "orderBy");
-        match order["field"].as_str() {
-            Some("UPDATED_AT" | "PUSHED_AT") => {
-                gists.sort_by_key(|gist| std::cmp::Reverse(gist.tip.updated_at));
-            }
-            Some(_) | None => {}
+        if matches!(order["field"].as_str(), Some("UPDATED_AT" | "PUSHED_AT")) {
+            gists.sort_by_key(|gist| std::cmp::Reverse(gist.tip.updated_at));
         }
         if order["direction"] == "ASC" {
             gists.reverse();

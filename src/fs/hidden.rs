@@ -26,6 +26,7 @@ mod mount;
 mod views;
 
 pub(super) use self::comments::Desks;
+pub(super) use self::views::ShelfNames;
 
 /// The most bytes that can be written to a file here: GitHub takes comments of 65,535 characters,
 /// and nothing else comes near.

@@ -12,13 +12,18 @@ use gistfs::model::{BlobId, CommitId, FileName, RemoteFile, Time};
 use crate::support::{AMPLE, TOKEN, client, get, hello, id, is_nonsense, name, new, own};
 
 pub(crate) fn server() -> Server {
+    Server::start(options()).unwrap()
+}
+
+/// What [`server`] is started with.
+pub(crate) fn options() -> ServerOptions {
     let accounts = vec![
         Account::classic("octo", TOKEN, &["gist", "repo"]),
         Account::classic("hubot", "hubot-token", &["gist"]),
         Account::classic("octo", "noscope-token", &[]),
     ];
     let limits = Limits::unpaced();
-    Server::start(ServerOptions { accounts, limits, ..ServerOptions::default() }).unwrap()
+    ServerOptions { accounts, limits, ..ServerOptions::default() }
 }
 
 /// A client with the owner's token.

@@ -33,9 +33,9 @@ class Checks:
     def seen(self, deed, question, *about, expected):
         """Asks everybody who has an answer to this question."""
         for reader in self.readers:
-            ask = getattr(reader, question, None)
-            if ask is None:
+            if not answers(reader, question):
                 continue
+            ask = getattr(reader, question)
             said = self.answer(reader, ask, about, expected)
             right = said == expected
             self.line(right, f"{deed:34} {question:10} as {reader.name} shows it")
@@ -83,15 +83,15 @@ class Scenario:
         return sorted(gist.listed() for gist in gists if gist.public or not public_only)
 
     def versions(self, place):
-        """The commits, newest first, as git itself knows them."""
+        """The commits, newest first, as git itself knows them, in the form that all show."""
         (repository,) = (self.world.directory / "data").glob(f"gists/{place.id}*/")
-        log = subprocess.run(["git", "-C", repository, "log", "--format=%H"], check=True,
+        log = subprocess.run(["git", "-C", repository, "log", "--format=%h", "--abbrev=7"], check=True,
                              capture_output=True, text=True, env=self.world.environment)
         return log.stdout.split()
 
     def run(self, actor):
         for part in (self.own_gist, self.public_gist, self.social):
-            if part.__name__ in getattr(actor, "cannot_yet", ()):
+            if part.__name__ in actor.cannot_yet:
                 print(f"       {actor.name} cannot do yet: {part.__name__}")
                 continue
             try:
@@ -177,6 +177,10 @@ class Scenario:
         seen(f"{name} forks a gist", "gist", fork, expected=gist)
 
 
+def answers(reader, question):
+    return hasattr(reader, question) and question not in reader.cannot_yet
+
+
 def main(gistfs, gh_program):
     world = World(gistfs)
     clients = []
@@ -192,7 +196,7 @@ def main(gistfs, gh_program):
             if hasattr(actor, "create"):
                 scenario.run(actor)
         for reader in readers:
-            lacking = [question for question in QUESTIONS if not hasattr(reader, question)]
+            lacking = [question for question in QUESTIONS if not answers(reader, question)]
             if lacking:
                 print(f"       {reader.name} has no word for: {', '.join(lacking)}")
         print(f"{checks.passed} checks passed, {checks.failed} failed")

@@ -16,6 +16,7 @@ class Dlt:
 
     name = "dlt"
     eventually = False
+    cannot_yet = ()
 
     def __init__(self, world):
         self.client = {
@@ -68,7 +69,7 @@ class Dlt:
                 for comment in self.pages("comments", f"gists/{place.id}/comments")]
 
     def commits(self, place):
-        return [commit["version"] for commit in self.pages("commits", f"gists/{place.id}/commits")]
+        return [commit["version"][:7] for commit in self.pages("commits", f"gists/{place.id}/commits")]
 
     def forks(self, place):
         return [fork["id"] for fork in self.pages("forks", f"gists/{place.id}/forks")]

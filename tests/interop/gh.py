@@ -12,6 +12,7 @@ class Gh:
 
     name = "gh"
     eventually = False
+    cannot_yet = ()
 
     def __init__(self, world, program):
         self.program = program
@@ -84,7 +85,7 @@ class Gh:
                 for comment in self.pages(f"gists/{place.id}/comments")]
 
     def commits(self, place):
-        return [commit["version"] for commit in self.pages(f"gists/{place.id}/commits")]
+        return [commit["version"][:7] for commit in self.pages(f"gists/{place.id}/commits")]
 
     def forks(self, place):
         return [fork["id"] for fork in self.pages(f"gists/{place.id}/forks")]

@@ -13,8 +13,9 @@ class Mount:
     name = "gistfs"
     # Seen a moment after the change: every refresh tells the kernel.
     eventually = True
-    # Parts of the scenario for which the mount has no word yet.
-    cannot_yet = ("public_gist", "social")
+    # Questions and parts of the scenario for which the mount has no word yet.
+    cannot_yet = ("public", "of_user", "starred", "is_starred", "comments", "commits", "forks",
+                  "public_gist", "social")
 
     def __init__(self, world, find):
         self.world = world
@@ -64,7 +65,8 @@ class Mount:
                        env=self.world.environment | {"GH_TOKEN": TOKENS["octo"]})
 
     def directory(self, place):
-        return self.point / place.description
+        own = place.owner == "octo"
+        return self.point / (place.description if own else f".by-id/{place.id}")
 
     # What it shows.
 
@@ -80,11 +82,53 @@ class Mount:
     def exists(self, place):
         return self.directory(place).exists()
 
+    def public(self):
+        return self.view(".public")
+
+    def of_user(self, login):
+        return self.view(f".users/{login}")
+
+    def view(self, name):
+        """The gists of a view, as lists show them."""
+        gists = [(self.value(path, "description"), self.value(path, "visibility") == "public",
+                  len(list(path.iterdir()))) for path in (self.point / name).iterdir()]
+        return sorted(gists)
+
+    def starred(self):
+        return sorted(self.value(path, "id") for path in (self.point / ".starred").iterdir())
+
+    def is_starred(self, place):
+        return self.value(self.directory(place), "starred") == "1"
+
+    def comments(self, place):
+        # NUMBER-LOGIN-ID.md; a login may have hyphens.
+        return [(path.name.split("-", 1)[1].rsplit("-", 1)[0], path.read_text().removesuffix("\n"))
+                for path in self.comment_files(place)]
+
+    def comment_files(self, place):
+        return sorted((self.directory(place) / ".gist/comments").iterdir())
+
+    def commits(self, place):
+        # DATE-SHA7, newest first.
+        names = os.listdir(self.directory(place) / ".gist/history")
+        return [name.rsplit("-", 1)[1] for name in names]
+
+    def forks(self, place):
+        lines = self.value(self.directory(place), "forks").splitlines()
+        return [line.split()[0] for line in lines]
+
+    @staticmethod
+    def value(directory, name):
+        """A value of a gist's control directory."""
+        return (directory / ".gist" / name).read_text().removesuffix("\n")
+
     # What it does.
 
     def create(self, gist):
         directory = self.point / gist.description
         directory.mkdir()
+        if gist.public:
+            (directory / ".gist/visibility").write_text("public\n")
         for name, text in gist.files.items():
             (directory / name).write_text(text)
         self.sync()
@@ -105,6 +149,25 @@ class Mount:
     def describe(self, place, description):
         self.directory(place).rename(self.point / description)
         self.sync()
+
+    def star(self, place):
+        (self.directory(place) / ".gist/starred").write_text("1\n")
+
+    def unstar(self, place):
+        (self.directory(place) / ".gist/starred").write_text("0\n")
+
+    def comment(self, place, text):
+        (self.directory(place) / ".gist/comments/new.md").write_text(text)
+
+    def edit_comment(self, place, text):
+        self.comment_files(place)[-1].write_text(text)
+
+    def delete_comment(self, place):
+        self.comment_files(place)[-1].unlink()
+
+    def fork(self, place):
+        self.run("fork", self.directory(place))
+        return Place(self.find(place.description), "octo", place.description)
 
     def delete(self, place):
         directory = self.directory(place)

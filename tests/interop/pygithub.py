@@ -10,6 +10,7 @@ class PyGithub:
 
     name = "PyGithub"
     eventually = False
+    cannot_yet = ()
 
     def __init__(self, world, login="octo"):
         self.login = login
@@ -55,7 +56,7 @@ class PyGithub:
         return [(comment.user.login, comment.body) for comment in comments]
 
     def commits(self, place):
-        return [state.version for state in self.github.get_gist(place.id).history]
+        return [state.version[:7] for state in self.github.get_gist(place.id).history]
 
     def forks(self, place):
         return [fork.id for fork in self.github.get_gist(place.id).forks]

@@ -16,6 +16,7 @@ mod run;
 mod steps;
 mod trash;
 mod two;
+mod views;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};

@@ -10,7 +10,7 @@ use crate::outcome::shown;
 use crate::world::World;
 
 /// Names and descriptions that a path cannot hold, or that mean something to somebody.
-fn hostile() -> Vec<String> {
+pub(crate) fn hostile() -> Vec<String> {
     let mut names: Vec<String> = [
         "a/b.txt",
         "a∕b.txt",

@@ -37,4 +37,5 @@ mod through;
 mod trash;
 mod truth;
 mod unsent;
+mod views;
 mod world;

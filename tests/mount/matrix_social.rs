@@ -84,7 +84,7 @@ const EXPECTED: &[(&str, [&str; COLUMNS.len()])] = &[
     ("wrong body", ["ok 1", "ok 2", "ok 1"]),
     ("HTML", ["EIO 1", "ok 2", "ok 2"]),
     ("invalid JSON", ["ok 1", "ok 2", "ok 1"]),
-    ("missing fields", ["ok 1", "ok 1", "ok 1"]),
+    ("missing fields", ["ok 1", "ok 2", "ok 1"]),
     ("null fields", ["ok 1", "ok 1", "ok 1"]),
 ];
 

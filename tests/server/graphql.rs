@@ -12,7 +12,7 @@ fn ask(world: &World, query: &str, variables: &Value) -> Value {
 
 fn message(answer: &Value) -> &str {
     assert!(answer["data"].is_null(), "{answer}");
-    answer["errors"][0]["message"].as_str().unwrap()
+    answer["errors"][0]["message"].as_str().expect("a message")
 }
 
 /// The very text `gh gist list` sends, page by page.

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use crate::world::{OCTO, Send as _, World};
 
 fn recorded(path: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(path).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let text = std::fs::read_to_string(path).expect("a record");
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
 /// Two servers write one record; the token is not in it, nor is what anybody else asks.
