@@ -43,6 +43,14 @@ pub trait GistApi: Send + Sync {
     /// One gist with its contents; `etag` makes the request conditional.
     fn get(&self, id: &GistId, etag: Option<&str>) -> Result<Fetched<FullGist>, ApiError>;
 
+    /// One gist with its contents in base64: an older server mangles what is not text otherwise.
+    fn get_base64(&self, id: &GistId) -> Result<FullGist, ApiError> {
+        match self.get(id, None)? {
+            Fetched::New(gist) => Ok(gist),
+            Fetched::NotModified => Err(ApiError::NotFound),
+        }
+    }
+
     /// The gist as it was after one of its commits; only the files and their bodies count.
     fn revision(&self, id: &GistId, commit: &CommitId) -> Result<FullGist, ApiError>;
 
@@ -130,6 +138,8 @@ pub enum PageAddress {
         /// Only gists whose `updated_at` is later.
         since: Option<Time>,
     },
+    /// No list, but a page of one gist, or of none if there is no such gist.
+    One(GistId),
     /// The first page of everybody's public gists; GitHub shows no more than 3,000 in all.
     Public {
         /// Only gists whose `updated_at` is later.
@@ -220,6 +230,9 @@ pub enum ApiError {
     /// 401: the token is wrong, revoked or missing.
     #[error("GitHub does not accept the token (401): {0}")]
     Unauthorized(String),
+    /// 401 to a request without a token, or a request that was not sent for want of one.
+    #[error("GitHub answers this only with a token (401): {0}")]
+    Anonymous(String),
     /// 403 that is no limit: the token may not do this.
     #[error("GitHub refuses this (403): {0}")]
     Forbidden(String),
@@ -269,6 +282,7 @@ impl ApiError {
             }
             Self::Unreachable { .. }
             | Self::Unauthorized(_)
+            | Self::Anonymous(_)
             | Self::Forbidden(_)
             | Self::Limited { .. }
             | Self::NotFound
@@ -282,6 +296,7 @@ impl ApiError {
         match self {
             Self::Unreachable { .. } | Self::Lost { .. } | Self::TimedOut { .. } => true,
             Self::Unauthorized(_)
+            | Self::Anonymous(_)
             | Self::Forbidden(_)
             | Self::Limited { .. }
             | Self::NotFound
@@ -302,9 +317,11 @@ impl ApiError {
             | Self::Conflict(_)
             | Self::Server(_)
             | Self::Nonsense { .. } => true,
-            Self::Unauthorized(_) | Self::Forbidden(_) | Self::NotFound | Self::Refused { .. } => {
-                false
-            }
+            Self::Unauthorized(_)
+            | Self::Anonymous(_)
+            | Self::Forbidden(_)
+            | Self::NotFound
+            | Self::Refused { .. } => false,
         }
     }
 }
@@ -317,9 +334,11 @@ impl From<ApiError> for Error {
             // An answer cut off on its way is no answer that makes no sense.
             ApiError::Unreachable { .. } | ApiError::Lost { .. } => Self::Unreachable(text),
             ApiError::TimedOut { .. } => Self::TimedOut(text),
-            ApiError::Unauthorized(_) | ApiError::Forbidden(_) => Self::Denied(text),
+            ApiError::Unauthorized(_)
+            | ApiError::Anonymous(_)
+            | ApiError::Forbidden(_)
+            | ApiError::NotFound => Self::Denied(text),
             ApiError::Limited { .. } => Self::Limited(text),
-            ApiError::NotFound => Self::Denied(text),
             ApiError::Conflict(_) => Self::Conflict(text),
             ApiError::Refused { .. } | ApiError::Server(_) | ApiError::Nonsense { .. } => {
                 Self::Nonsense(text)

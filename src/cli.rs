@@ -4,7 +4,16 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::model::GistId;
+
+pub use self::gist::{GistArgs, OpenArgs, RepublishArgs, Sender, StarArgs};
+pub use self::status::{Section, StatusArgs};
+
+mod gist;
+mod status;
 
 /// Mount your GitHub gists as a directory tree.
 #[derive(Debug, Parser)]
@@ -28,6 +37,18 @@ pub enum Command {
     Status(StatusArgs),
     /// Send now and wait; exit 1 with a list if something cannot go
     Sync(SyncArgs),
+    /// Copy somebody's gist to your account; print its id, address and path
+    Fork(GistArgs),
+    /// Star gists
+    Star(StarArgs),
+    /// Take stars back
+    Unstar(StarArgs),
+    /// Print a gist's or file's web address, and open it where there is a desktop
+    Open(OpenArgs),
+    /// Make a secret gist public: a new gist takes its place
+    Publish(RepublishArgs),
+    /// Make a public gist secret: a new gist takes its place
+    Hide(RepublishArgs),
     /// List what was removed, put it back, or remove it for good
     #[command(subcommand)]
     Trash(TrashCommand),
@@ -73,8 +94,14 @@ pub struct MountArgs {
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// Mount this user's public gists, read-only; needs no token
-    #[arg(long, value_name = "LOGIN")]
+    #[arg(long, value_name = "LOGIN", group = "selection")]
     pub user: Option<String>,
+    /// Mount one gist, its files at the root; needs no token, and is read-only if it is not yours
+    #[arg(long, value_name = "ID|URL", value_parser = gist, group = "selection")]
+    pub gist: Option<GistId>,
+    /// Mount the gists you starred, read-only
+    #[arg(long, group = "selection")]
+    pub starred: bool,
     /// Let nothing be changed
     #[arg(long, visible_alias = "ro")]
     pub read_only: bool,
@@ -93,9 +120,9 @@ pub struct MountArgs {
     /// The least time between two changes [default: 1, or 0 where the host has no rate limit]
     #[arg(long, value_parser = seconds, value_name = "SECONDS")]
     pub write_interval: Option<Duration>,
-    /// Ask GitHub this often what is new
-    #[arg(long, value_parser = seconds, default_value = "60", value_name = "SECONDS")]
-    pub refresh: Duration,
+    /// Ask GitHub this often what is new [default: 60, or 600 without a token]
+    #[arg(long, value_parser = seconds, value_name = "SECONDS")]
+    pub refresh: Option<Duration>,
     /// For so long after a change, what GitHub shows may be the time before it
     #[arg(long, value_parser = seconds, default_value = "20", value_name = "SECONDS")]
     pub read_lag: Duration,
@@ -123,6 +150,12 @@ pub struct MountArgs {
     /// Let other users in, as far as permissions allow
     #[arg(long)]
     pub allow_other: bool,
+    /// Tell of gists and files by extended attributes too, user.gist.*; every ls -l then takes longer
+    #[arg(long)]
+    pub xattr: bool,
+    /// List .gist in gists, and .starred, .users, .public, .by-id and .gistfs at the root
+    #[arg(long)]
+    pub show_hidden: bool,
     /// Mount over a directory that is not empty
     #[arg(long)]
     pub nonempty: bool,
@@ -145,19 +178,6 @@ pub struct UnmountArgs {
     /// Wait this long for what is owed to be sent
     #[arg(long, value_parser = seconds, default_value = "30", value_name = "SECONDS")]
     pub timeout: Duration,
-}
-
-/// Options of `gistfs status`.
-#[derive(Args, Debug)]
-pub struct StatusArgs {
-    /// The mount [default: every mount, and every account that is not mounted]
-    pub mountpoint: Option<PathBuf>,
-    /// For programs; doc/SEMANTICS.md lists the fields
-    #[arg(long)]
-    pub json: bool,
-    /// Where mounts keep their state, if they were told [default: $XDG_STATE_HOME/gistfs]
-    #[arg(long, value_name = "DIR")]
-    pub state_dir: Option<PathBuf>,
 }
 
 /// Options of `gistfs sync`.
@@ -342,6 +362,14 @@ impl MountArgs {
                 all.take(&id, &MountOnly::from_arg_matches(&given)?.args);
             }
         }
+        if usize::from(all.user.is_some())
+            + usize::from(all.gist.is_some())
+            + usize::from(all.starred)
+            > 1
+        {
+            let message = "only one of --user, --gist and --starred can be given";
+            return Err(MountOnly::command().error(ErrorKind::ArgumentConflict, message));
+        }
         Ok(all)
     }
 
@@ -353,6 +381,8 @@ impl MountArgs {
             "api_url" => self.api_url = other.api_url,
             "token_file" => self.token_file = other.token_file,
             "user" => self.user = other.user,
+            "gist" => self.gist = other.gist,
+            "starred" => self.starred = other.starred,
             "read_only" => self.read_only = other.read_only,
             "public" => self.public = other.public,
             "names" => self.names = other.names,
@@ -369,6 +399,8 @@ impl MountArgs {
             "parallel" => self.parallel = other.parallel,
             "umask" => self.umask = other.umask,
             "allow_other" => self.allow_other = other.allow_other,
+            "xattr" => self.xattr = other.xattr,
+            "show_hidden" => self.show_hidden = other.show_hidden,
             "nonempty" => self.nonempty = other.nonempty,
             "log_file" => self.log_file = other.log_file,
             "verbose" => self.verbose = other.verbose,
@@ -415,6 +447,11 @@ fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(unit).ok_or_else(|| "it is too large".into())
 }
 
+/// A gist by id or by the address of its page.
+fn gist(text: &str) -> Result<GistId, String> {
+    GistId::of_address(text).ok_or_else(|| "it must be a gist's id or address".into())
+}
+
 /// Permission bits in octal.
 fn octal(text: &str) -> Result<u32, String> {
     match u32::from_str_radix(text, 8) {
@@ -451,7 +488,7 @@ mod tests {
         let samples = |name: &str| match name {
             "names" => "id",
             "write" => "through",
-            "host" | "user" => "x",
+            "host" | "user" | "gist" => "x",
             "umask" => "022",
             _ => "7",
         };
@@ -485,15 +522,36 @@ mod tests {
     #[test]
     fn of_an_option_given_twice_the_last_one_counts() {
         let second = Duration::from_secs(2);
-        assert_eq!(mount(&["--refresh", "1", "--refresh", "2", "/m"]).unwrap().refresh, second);
-        assert_eq!(mount(&["-o", "refresh=1,refresh=2", "/m"]).unwrap().refresh, second);
+        let refresh = |arguments: &[&str]| mount(arguments).unwrap().refresh;
+        assert_eq!(refresh(&["--refresh", "1", "--refresh", "2", "/m"]), Some(second));
+        assert_eq!(refresh(&["-o", "refresh=1,refresh=2", "/m"]), Some(second));
     }
 
     #[test]
     fn a_mount_option_s_silence_does_not_undo_a_flag() {
         let args = mount(&["--public", "--refresh", "5", "-o", "names=id", "/m"]).unwrap();
         assert!(args.public && args.names == Names::Id);
-        assert_eq!(args.refresh, Duration::from_secs(5));
+        assert_eq!(args.refresh, Some(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn of_user_gist_and_starred_only_one_can_be_meant() {
+        let id = "aa5a315d61ae9438b18d";
+        let args = mount(&["--gist", &format!("https://gist.github.com/octo/{id}"), "/m"]).unwrap();
+        assert_eq!(args.gist.as_ref().map(GistId::as_str), Some(id));
+        assert!(mount(&["--gist", "a b", "/m"]).is_err());
+        let options = ["--user=x", "--gist=1", "--starred"];
+        for (at, one) in options.iter().enumerate() {
+            for other in &options[at + 1..] {
+                let error = mount(&[one, other, "/m"]).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::ArgumentConflict, "{one} {other}");
+                let (a, b) = (one.trim_start_matches("--"), other.trim_start_matches("--"));
+                let error = mount(&["-o", &format!("{a},{b}"), "/m"]).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::ArgumentConflict, "-o {a},{b}");
+                let error = mount(&[one, "-o", b, "/m"]).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::ArgumentConflict, "{one} -o {b}");
+            }
+        }
     }
 
     #[test]

@@ -12,8 +12,13 @@ use crate::exit::{Exit, Failure};
 use crate::mount::{Mount, background};
 use crate::sync::report::Owing;
 
+mod confirm;
 mod demo;
+mod gist;
+mod hands;
+mod meant;
 mod progress;
+mod republish;
 mod show;
 mod status;
 mod sync;
@@ -27,6 +32,12 @@ pub fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Unmount(args) => sync::unmount(&args),
         Command::Status(args) => status::run(&args),
         Command::Sync(args) => sync::sync(&args),
+        Command::Fork(args) => gist::fork(&args),
+        Command::Star(args) => gist::star(&args, true),
+        Command::Unstar(args) => gist::star(&args, false),
+        Command::Open(args) => gist::open(&args),
+        Command::Publish(args) => republish::run(&args, true),
+        Command::Hide(args) => republish::run(&args, false),
         Command::Trash(command) => trash::run(&command),
         Command::Demo(args) => demo::run(&args),
         Command::Serve(args) => serve(&args),

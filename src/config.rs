@@ -9,6 +9,13 @@ use crate::api::host::Endpoint;
 use crate::auth::{self, Environment, Found};
 use crate::cli::{MountArgs, Names, WriteMode};
 use crate::exit::{Exit, Failure};
+use crate::sync::selection::Selection;
+
+/// How often GitHub is asked what is new, if the user does not say.
+const REFRESH: Duration = Duration::from_secs(60);
+
+/// The same without a token: 60 requests an hour are all there are.
+const REFRESH_ANONYMOUSLY: Duration = Duration::from_secs(600);
 
 /// All that a mount needs to know.
 #[derive(Debug)]
@@ -21,8 +28,8 @@ pub struct Config {
     pub state_name: String,
     /// The token, if there is one.
     pub token: Option<Found>,
-    /// Whose public gists; `None` for the token's own.
-    pub user: Option<String>,
+    /// Which gists.
+    pub selection: Selection,
     /// Nothing may be changed.
     pub read_only: bool,
     /// New gists are public.
@@ -55,6 +62,10 @@ pub struct Config {
     pub umask: u32,
     /// Other users may enter.
     pub allow_other: bool,
+    /// Gists and files have extended attributes.
+    pub xattr: bool,
+    /// Hidden places are listed.
+    pub show_hidden: bool,
     /// The mount point may hold files, which the mount hides.
     pub nonempty: bool,
 }
@@ -76,27 +87,34 @@ impl Config {
                 "correct it, or unset it and use another source",
             )
         })?;
-        if token.is_none() && args.user.is_none() {
+        let selection = match (&args.user, &args.gist) {
+            (Some(login), _) => Selection::User(login.clone()),
+            (None, Some(id)) => Selection::One(id.clone()),
+            (None, None) if args.starred => Selection::Starred,
+            (None, None) => Selection::Own,
+        };
+        if token.is_none() && matches!(selection, Selection::Own | Selection::Starred) {
             return Err(Failure::new(
                 Exit::Token,
                 format!("there is no token for {}", endpoint.host()),
                 "set GH_TOKEN, use --token-file, log in with `gh auth login`, or mount somebody's \
-                 public gists with --user LOGIN",
+                 public gists with --user LOGIN or one gist with --gist ID",
             ));
         }
+        let refresh = if token.is_some() { REFRESH } else { REFRESH_ANONYMOUSLY };
         Ok(Self {
             mountpoint: absolute(&args.mountpoint)?,
             state_name: endpoint.host().to_owned(),
             endpoint,
             token,
-            user: args.user.clone(),
-            read_only: args.read_only || args.user.is_some(),
+            selection,
+            read_only: args.read_only,
             public: args.public,
             names_by_id: args.names == Names::Id,
             through: args.write == WriteMode::Through,
             write_back: args.write_back,
             write_interval: args.write_interval,
-            refresh: args.refresh.max(Duration::from_millis(100)),
+            refresh: args.refresh.unwrap_or(refresh).max(Duration::from_millis(100)),
             read_lag: args.read_lag,
             state_base: state_base(args.state_dir.as_deref())?,
             memory: usize::try_from(args.memory).unwrap_or(usize::MAX),
@@ -106,6 +124,8 @@ impl Config {
             parallel: usize::from(args.parallel),
             umask: args.umask,
             allow_other: args.allow_other,
+            xattr: args.xattr,
+            show_hidden: args.show_hidden,
             nonempty: args.nonempty,
         })
     }

@@ -51,6 +51,9 @@ pub enum Error {
     /// An argument makes no sense.
     #[error("invalid argument")]
     Invalid,
+    /// There is no such attribute.
+    #[error("no such attribute")]
+    NoAttribute,
     /// The operation is not offered.
     #[error("not supported")]
     Unsupported,
@@ -104,6 +107,7 @@ impl Error {
             // Read calls that wait are begun again by every program, and can be killed meanwhile.
             Self::Interrupted => libc::EINTR,
             Self::Invalid => libc::EINVAL,
+            Self::NoAttribute => libc::ENODATA,
             Self::Unsupported => libc::EOPNOTSUPP,
             Self::WouldWait => libc::EAGAIN,
             Self::Unreachable(_) => libc::EHOSTUNREACH,
@@ -151,6 +155,7 @@ impl Error {
             | Self::CrossDevice
             | Self::Interrupted
             | Self::Invalid
+            | Self::NoAttribute
             | Self::Unsupported
             | Self::WouldWait => false,
         }

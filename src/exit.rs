@@ -3,8 +3,11 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use serde::{Deserialize, Serialize};
+
 /// The exit codes, all of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Exit {
     /// Something could not be done, or not all of it.
     Failed = 1,
@@ -29,7 +32,7 @@ impl From<Exit> for ExitCode {
 }
 
 /// Why the command fails. Printed as two lines: what, and what to do.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Failure {
     /// The code.
     pub exit: Exit,

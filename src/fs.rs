@@ -31,11 +31,15 @@ mod namespace;
 mod open;
 mod record;
 mod rename;
+mod report;
+mod xattr;
 
 pub use self::attr::{Attr, Kind, Room, SetAttr};
 pub use self::content::{Fallocate, Fh, OpenMode};
 pub use self::namespace::NewNode;
 pub use self::rename::RenameMode;
+pub use self::report::MountedAs;
+pub use self::xattr::Expect;
 pub use crate::sync::Clock;
 
 /// How the mount behaves.
@@ -57,8 +61,14 @@ pub struct Options {
     pub public: bool,
     /// Directories are named by id instead of title.
     pub names_by_id: bool,
+    /// The root is the directory of one gist, the only one there is.
+    pub of_one: bool,
     /// The largest file, in bytes.
     pub largest: u64,
+    /// Gists and files have extended attributes.
+    pub xattr: bool,
+    /// Hidden places are listed.
+    pub show_hidden: bool,
 }
 
 /// Whether an operation may block until the network has answered.
@@ -110,13 +120,14 @@ pub struct GistFs {
     handles: Mutex<HashMap<Fh, Arc<Handle>>>,
     /// A leaf like `opened`.
     hidden_handles: Mutex<HashMap<Fh, Arc<HiddenHandle>>>,
-    desks: hidden::Desks,
     /// The names in views. A leaf like `opened`.
     shelf_names: Mutex<ShelfNames>,
+    desks: hidden::Desks,
     next_handle: AtomicU64,
     /// The descriptions that directory names were made of. Under the tree's lock only.
     titles: Mutex<HashMap<GistKey, String>>,
     root: Mutex<Meta>,
+    mounted_as: OnceLock<MountedAs>,
     invalidate: OnceLock<Invalidate>,
 }
 
@@ -129,8 +140,9 @@ impl GistFs {
     pub fn new(syncer: Arc<Syncer>, options: Options, clock: Clock) -> Arc<Self> {
         let store = Arc::clone(syncer.store());
         let now = clock();
+        let tree = if options.of_one { Tree::of_one() } else { Tree::default() };
         let fs = Arc::new(Self {
-            tree: Mutex::default(),
+            tree: Mutex::new(tree),
             store,
             syncer,
             options,
@@ -138,11 +150,12 @@ impl GistFs {
             opened: Mutex::default(),
             handles: Mutex::default(),
             hidden_handles: Mutex::default(),
-            desks: hidden::Desks::default(),
             shelf_names: Mutex::default(),
+            desks: hidden::Desks::default(),
             next_handle: AtomicU64::new(1),
             titles: Mutex::default(),
             root: Mutex::new(Meta::at(now)),
+            mounted_as: OnceLock::new(),
             invalidate: OnceLock::new(),
         });
         fs.show_all();
@@ -281,6 +294,7 @@ impl GistFs {
         wait: Wait,
         mut take: impl FnMut(Listed<'_>) -> bool,
     ) -> Result<(), Error> {
+        let doors = self.shown_doors(ino, after, plus);
         let mut tree = self.tree();
         if let Some(place) = Self::hidden_place(&tree, ino) {
             drop(tree);
@@ -296,14 +310,18 @@ impl GistFs {
             }
         }
         let mut told = Vec::new();
-        for (child, name) in tree.entries(ino, after) {
+        let own = tree.entries(ino, after).filter_map(|(child, name)| {
             // A file that vanished between store and tree is about to vanish here too.
-            let Ok(attr) = self.attr(&tree, child) else { continue };
+            let attr = self.attr(&tree, child).ok()?;
             let (kind, attr) = (attr.kind, plus.then_some(attr));
-            if take(Listed { ino: child, cookie: child.0, name, kind, attr }) {
+            Some(Listed { ino: child, cookie: child.0, name, kind, attr })
+        });
+        for entry in doors.into_iter().chain(own) {
+            let number = entry.ino;
+            if take(entry) {
                 break;
             }
-            told.push(child);
+            told.push(number);
         }
         if plus {
             for child in told {

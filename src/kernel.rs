@@ -18,7 +18,7 @@ use self::convert::{
     fh, file_attr, file_type, ino, new_node, nothing, open_flags, open_mode, time_or_now,
 };
 use crate::error::Error;
-use crate::fs::{Attr, Fallocate, GistFs, Listed, RenameMode, SetAttr, Wait};
+use crate::fs::{Attr, Expect, Fallocate, GistFs, Listed, RenameMode, SetAttr, Wait};
 
 mod convert;
 
@@ -202,6 +202,18 @@ fn reply_attr(reply: ReplyAttr, result: Result<Attr, Errno>) {
 fn reply_entry(reply: ReplyEntry, result: Result<Attr, Errno>) {
     match result {
         Ok(attr) => reply.entry(lasts(&attr), &file_attr(&attr), GENERATION),
+        Err(errno) => reply.error(errno),
+    }
+}
+
+/// Answers with bytes, or with their number to who asks how many there are: with room for none.
+fn reply_xattr(reply: ReplyXattr, room: u32, result: Result<Vec<u8>, Errno>) {
+    match result {
+        Ok(bytes) => match u32::try_from(bytes.len()) {
+            Ok(length) if room == 0 => reply.size(length),
+            Ok(length) if length <= room => reply.data(&bytes),
+            Ok(_) | Err(_) => reply.error(Errno::ERANGE),
+        },
         Err(errno) => reply.error(errno),
     }
 }
@@ -631,39 +643,78 @@ impl Filesystem for Kernel {
         );
     }
 
-    // What follows is not offered. ENOSYS makes the kernel answer by itself from then on: with
+    // Where something is not offered, ENOSYS makes the kernel answer by itself from then on: with
     // EOPNOTSUPP for attributes, by its own means for seeking and copying.
 
     fn setxattr(
         &self,
         _request: &Request,
-        _number: INodeNo,
-        _name: &OsStr,
-        _value: &[u8],
-        _flags: i32,
+        number: INodeNo,
+        name: &OsStr,
+        value: &[u8],
+        flags: i32,
         _position: u32,
         reply: ReplyEmpty,
     ) {
-        reply.error(Errno::ENOSYS);
+        if !self.fs.options().xattr {
+            return reply.error(Errno::ENOSYS);
+        }
+        let expect = match flags {
+            0 => Expect::Anything,
+            libc::XATTR_CREATE => Expect::New,
+            libc::XATTR_REPLACE => Expect::Known,
+            _ => return reply.error(Errno::EINVAL),
+        };
+        let (name, value, shown) = (name.to_owned(), value.to_owned(), name.to_owned());
+        self.answer(
+            move || format!("setxattr {shown:?} of {number}"),
+            move |fs, wait| fs.setxattr(ino(number), &name, &value, expect, wait),
+            move |result| reply_empty(reply, result),
+        );
     }
 
     fn getxattr(
         &self,
         _request: &Request,
-        _number: INodeNo,
-        _name: &OsStr,
-        _size: u32,
+        number: INodeNo,
+        name: &OsStr,
+        size: u32,
         reply: ReplyXattr,
     ) {
-        reply.error(Errno::ENOSYS);
+        if !self.fs.options().xattr {
+            return reply.error(Errno::ENOSYS);
+        }
+        let (name, shown) = (name.to_owned(), name.to_owned());
+        self.answer(
+            move || format!("getxattr {shown:?} of {number}"),
+            move |fs, wait| fs.getxattr(ino(number), &name, wait),
+            move |result| reply_xattr(reply, size, result),
+        );
     }
 
-    fn listxattr(&self, _request: &Request, _number: INodeNo, _size: u32, reply: ReplyXattr) {
-        reply.error(Errno::ENOSYS);
+    fn listxattr(&self, _request: &Request, number: INodeNo, size: u32, reply: ReplyXattr) {
+        if !self.fs.options().xattr {
+            return reply.error(Errno::ENOSYS);
+        }
+        let names = self.at_once(
+            || format!("listxattr {number}"),
+            |fs| {
+                let names = fs.listxattr(ino(number))?;
+                Ok(names.iter().flat_map(|name| [name.as_bytes(), b"\0"].concat()).collect())
+            },
+        );
+        reply_xattr(reply, size, names);
     }
 
-    fn removexattr(&self, _request: &Request, _number: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
-        reply.error(Errno::ENOSYS);
+    fn removexattr(&self, _request: &Request, number: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        if !self.fs.options().xattr {
+            return reply.error(Errno::ENOSYS);
+        }
+        let removed = self.at_once(
+            || format!("removexattr {name:?} of {number}"),
+            |fs| fs.removexattr(ino(number), name),
+        );
+        reply_empty(reply, removed);
     }
 
     fn access(&self, _request: &Request, _number: INodeNo, _mask: AccessFlags, reply: ReplyEmpty) {

@@ -25,6 +25,18 @@ impl GistId {
             .then(|| Self(text.into()))
     }
 
+    /// Accepts an id, or the address of a gist's page or repository, whose last part is the id; a
+    /// revision behind it is left out.
+    pub fn of_address(text: &str) -> Option<Self> {
+        let path = text.split(['?', '#']).next()?.trim_end_matches('/');
+        let mut parts = path.rsplit('/');
+        let last = parts.next()?;
+        // No id is as long as a commit's.
+        let commit = last.len() == 40 && last.chars().all(|c| c.is_ascii_hexdigit());
+        let id = if commit { parts.next()? } else { last };
+        Self::parse(id.strip_suffix(".git").unwrap_or(id))
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -84,6 +96,24 @@ impl TryFrom<String> for CommitId {
 impl fmt::Display for CommitId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// One commit of a gist as the history shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Revision {
+    /// Its id.
+    pub commit: CommitId,
+    /// When it was made, to the second.
+    pub committed_at: Time,
+    /// How many digits of the id tell it from others of the same second: seven but for freaks.
+    pub digits: usize,
+}
+
+impl Revision {
+    /// The digits that name it.
+    pub fn short(&self) -> &str {
+        self.commit.as_str().get(..self.digits).unwrap_or(self.commit.as_str())
     }
 }
 
@@ -420,6 +450,28 @@ mod tests {
             assert_eq!(GistId::parse(bad), None, "{bad}");
         }
         assert_eq!(GistId::parse("42").map(|id| id.short().to_owned()).as_deref(), Some("42"));
+    }
+
+    #[test]
+    fn an_id_is_also_found_at_the_end_of_an_address() {
+        let id = "aa5a315d61ae9438b18d";
+        let commit = "468aac8caed5f0c3b859b8286968e2c78e2b8760";
+        for address in [
+            id.to_owned(),
+            format!("https://gist.github.com/octo/{id}"),
+            format!("https://gist.github.com/{id}/"),
+            format!("https://gist.github.com/octo/{id}#file-a-txt"),
+            format!("https://gist.github.com/octo/{id}/{commit}"),
+            format!("https://gist.github.com/{id}.git"),
+            format!("git@gist.github.com:octo/{id}.git"),
+            format!("https://ghe.example.com/gist/octo/{id}?x=y/z"),
+        ] {
+            let found = GistId::of_address(&address);
+            assert_eq!(found.as_ref().map(GistId::as_str), Some(id), "{address}");
+        }
+        for none in ["", "/", "https://gist.github.com/a b", commit] {
+            assert_eq!(GistId::of_address(none), None, "{none}");
+        }
     }
 
     #[test]

@@ -14,11 +14,12 @@ use crate::api::{Api, ApiError};
 use crate::config::Config;
 use crate::error::Error;
 use crate::exit::{Exit, Failure};
-use crate::fs::{GistFs, Options, Stale};
+use crate::fs::{GistFs, MountedAs, Options, Stale};
 use crate::kernel::Kernel;
 use crate::model::Time;
 use crate::store::Store;
 use crate::sync::report::Owing;
+use crate::sync::selection::Selection;
 use crate::sync::{Options as SyncOptions, Progress, Syncer};
 
 pub mod account;
@@ -68,21 +69,17 @@ impl Mount {
         let api = GitHub::new(config.endpoint.clone(), token).map_err(|error| {
             Failure::new(Exit::Token, error.to_string(), "use https, or a server on this machine")
         })?;
-        let account = account::find(config, &api)?;
-        let read_only = account.read_only_because(config);
-        if let Some(why) = read_only {
-            log::warn!("mounted read-only: {why}");
-        }
-        let directory = config.state_base.join(&config.state_name).join(&account.login);
+        let mounter = account::find(config, &api)?;
+        let directory = config.state_base.join(&config.state_name).join(&mounter.name);
         let store = open_store(config, &directory).map_err(unusable_state)?;
         let options = SyncOptions {
             write_back: config.write_back,
             refresh: config.refresh,
             read_lag: config.read_lag,
             write_interval: config.write_interval,
-            user: config.user.clone(),
+            selection: config.selection.clone(),
+            read_only: mounter.read_only.is_some(),
             scarce: config.token.is_none(),
-            read_only: read_only.is_some(),
             parallel: config.parallel,
             cache_size: config.cache_size,
             trash_keep: config.trash_keep,
@@ -90,22 +87,20 @@ impl Mount {
             ..SyncOptions::default()
         };
         let api: Arc<dyn Api> = Arc::new(api);
-        let syncer = Arc::new(Syncer::new(Arc::new(store), api, options));
-        if !syncer.was_listed().map_err(unusable_state)?
-            && let Err(error) = syncer.refresh_all(Time::now())
-        {
-            let offline = !matches!(error, Error::Local { .. } | Error::Denied(_));
-            if !offline || syncer.store().keys().is_empty() {
-                return Err(no_first_list(error));
-            }
-            // The state was put together again: what is unsent is there, and nothing else.
-            log::warn!("cannot list the gists: {error}; until then only unsent ones are shown");
+        let syncer = Syncer::new(Arc::new(store), api, options);
+        first_list(&syncer, config)?;
+        let read_only = mounter.read_only_because(&config.selection, syncer.store());
+        if let Some(why) = read_only {
+            log::warn!("mounted read-only: {why}");
         }
-        let fs = GistFs::new(
-            Arc::clone(&syncer),
-            fs_options(config, &account, read_only),
-            Arc::new(Time::now),
-        );
+        let syncer = Arc::new(if read_only.is_some() { syncer.reading_only() } else { syncer });
+        let options = fs_options(config, &mounter, read_only);
+        let fs = GistFs::new(Arc::clone(&syncer), options, Arc::new(Time::now));
+        fs.mounted_as(MountedAs {
+            mountpoint: config.mountpoint.clone(),
+            host: config.state_name.clone(),
+            account: mounter.name,
+        });
         let (sender, events) = mpsc::channel();
         // From here on nothing may look at the mount point: killed while it waits for an answer of
         // its own, the process would never end, and its lock on the state neither.
@@ -113,7 +108,7 @@ impl Mount {
         let notifier = run_session(config, read_only.is_some(), &fs, &sender)?;
         tell_kernel(&fs, notifier)?;
         watch_signals(&sender)?;
-        let control = control::Control::start(socket, config, &account, &syncer, &sender)?;
+        let control = control::Control::start(socket, &fs, &sender)?;
         syncer.start().map_err(|error| no_threads(&error))?;
         let mountpoint = config.mountpoint.clone();
         Ok(Self { fs, syncer, mountpoint, events, read_only, _control: control })
@@ -208,6 +203,32 @@ impl Mount {
     }
 }
 
+/// Lists the gists, unless that was done before.
+fn first_list(syncer: &Syncer, config: &Config) -> Result<(), Failure> {
+    let gone = |syncer: &Syncer| {
+        matches!(config.selection, Selection::One(_)) && syncer.store().keys().is_empty()
+    };
+    if syncer.was_listed().map_err(unusable_state)? && !gone(syncer) {
+        return Ok(());
+    }
+    if let Err(error) = syncer.refresh_all(Time::now()) {
+        let offline = !matches!(error, Error::Local { .. } | Error::Denied(_));
+        if !offline || syncer.store().keys().is_empty() {
+            return Err(no_first_list(error, syncer, config));
+        }
+        // The state was put together again: what is unsent is there, and nothing else.
+        log::warn!("cannot list the gists: {error}; until then only unsent ones are shown");
+    }
+    if gone(syncer) {
+        return Err(Failure::new(
+            Exit::Failed,
+            "there is no such gist, or it may not be seen with this token",
+            "open its page in a browser and give its address to --gist",
+        ));
+    }
+    Ok(())
+}
+
 /// Opens the state. A mount that was just unmounted may still be sending what it owes: it is asked
 /// to leave that to us, so that a long queue keeps nobody waiting.
 fn open_store(config: &Config, directory: &Path) -> Result<Store, Error> {
@@ -227,7 +248,7 @@ fn open_store(config: &Config, directory: &Path) -> Result<Store, Error> {
 
 fn fs_options(
     config: &Config,
-    account: &account::Account,
+    mounter: &account::Mounter,
     read_only: Option<&'static str>,
 ) -> Options {
     Options {
@@ -236,10 +257,13 @@ fn fs_options(
         umask: config.umask,
         read_only,
         through: config.through,
-        login: config.user.is_none().then(|| account.login.clone()),
+        login: mounter.login.clone(),
         public: config.public,
         names_by_id: config.names_by_id,
+        of_one: matches!(config.selection, Selection::One(_)),
         largest: LARGEST_FILE,
+        xattr: config.xattr,
+        show_hidden: config.show_hidden,
     }
 }
 
@@ -340,11 +364,22 @@ pub(crate) fn unusable_state(error: Error) -> Failure {
 /// What is wrong with a first mount that cannot be answered.
 const FIRST_MOUNT: &str = "the first mount of an account needs the network; later ones do not";
 
-fn no_first_list(error: Error) -> Failure {
+fn no_first_list(error: Error, syncer: &Syncer, config: &Config) -> Failure {
+    let anonymous = config.token.is_none();
     if matches!(error, Error::Local { .. }) {
         unusable_state(error)
+    } else if let (Selection::User(login), Error::Denied(words)) = (&config.selection, &error)
+        && *words == ApiError::NotFound.to_string()
+    {
+        Failure::new(Exit::Failed, format!("there is no user {login}"), "check the name")
     } else if matches!(error, Error::Denied(_)) {
-        Failure::new(Exit::Token, error.to_string(), "use another token")
+        let hint = if anonymous { "use a token: set GH_TOKEN" } else { "use another token" };
+        Failure::new(Exit::Token, error.to_string(), hint)
+    } else if let (Error::Limited(_), Some(waiting)) = (&error, syncer.waiting()) {
+        let without = "; with a token (GH_TOKEN) there are more";
+        let hint = format!("wait until {}", waiting.until);
+        let hint = if anonymous { hint + without } else { hint };
+        Failure::new(Exit::Network, format!("cannot list the gists: {error}"), hint)
     } else {
         Failure::new(Exit::Network, format!("cannot list the gists: {error}"), FIRST_MOUNT)
     }
@@ -352,7 +387,8 @@ fn no_first_list(error: Error) -> Failure {
 
 /// What an API error means before anything is mounted.
 pub(crate) fn unreachable_api(error: &ApiError) -> Failure {
-    if matches!(error, ApiError::Unauthorized(_) | ApiError::Forbidden(_)) {
+    if matches!(error, ApiError::Unauthorized(_) | ApiError::Anonymous(_) | ApiError::Forbidden(_))
+    {
         let hint = "make a new token with the scope \"gist\" at https://github.com/settings/tokens";
         Failure::new(Exit::Token, error.to_string(), hint)
     } else {

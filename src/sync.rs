@@ -13,6 +13,7 @@ use self::bodies::Bodies;
 pub use self::drain::Progress;
 use self::queue::Queue;
 use self::reach::Reach;
+use self::selection::Selection;
 use self::turn::Limit;
 use crate::api::Api;
 use crate::api::pace::Pace;
@@ -23,12 +24,17 @@ use crate::store::gist::{Gist, GistKey};
 
 mod alone;
 pub mod aside;
+mod asked;
 pub mod bodies;
 mod bury;
 pub mod comments;
 pub mod conflicts;
 mod drain;
 pub mod due;
+pub mod errand;
+pub mod events;
+mod forks;
+pub mod history;
 pub mod hold;
 pub mod lines;
 mod lost;
@@ -41,14 +47,19 @@ mod queue;
 mod reach;
 pub mod refresh;
 pub mod report;
+mod republish;
 pub mod restore;
 #[cfg(test)]
 mod rounds_tests;
 #[cfg(test)]
 mod sample;
+pub mod selection;
 mod send;
+pub mod show;
 pub mod social;
 pub mod standing;
+mod stars;
+pub mod status;
 mod take;
 mod texts;
 pub mod trash;
@@ -68,8 +79,8 @@ pub struct Options {
     pub write_interval: Option<Duration>,
     /// For how long after a write GitHub's reads may show the time before it.
     pub read_lag: Duration,
-    /// Whose public gists are mounted; `None`: the token's own.
-    pub user: Option<String>,
+    /// Which gists there are.
+    pub selection: Selection,
     /// Requests are few: what is not asked for is asked less often.
     pub scarce: bool,
     /// Nothing is ever sent.
@@ -92,7 +103,7 @@ impl Default for Options {
             refresh_all: Duration::from_secs(600),
             write_interval: None,
             read_lag: Duration::from_secs(20),
-            user: None,
+            selection: Selection::Own,
             scarce: false,
             read_only: false,
             parallel: 16,
@@ -105,6 +116,9 @@ impl Default for Options {
 
 /// Another try at the network is no sooner than this after the last round began.
 const SHORTEST_ROUND: Duration = Duration::from_secs(1);
+
+/// Where requests are few the whole list, which alone shows deletions, is read this often.
+const RARELY: Duration = Duration::from_secs(3600);
 
 /// The setting that holds the gists deleted of late.
 const DELETED: &str = "deleted";
@@ -150,6 +164,10 @@ pub struct Syncer {
     sleep: Sleep,
     bodies: Bodies,
     others: others::Others,
+    history: history::History,
+    stars: stars::Stars,
+    forks: forks::Forks,
+    events: Arc<events::Events>,
     comments: comments::Comments,
     watcher: OnceLock<Weak<dyn Watcher>>,
     /// Held by whoever changes something on GitHub: one at a time. Before every other lock.
@@ -180,7 +198,7 @@ struct Shared {
     trouble: Option<String>,
     /// The network is back: what is new is asked for without delay.
     back: bool,
-    /// When the whole list was last read in this process.
+    /// When the whole list was last read in this process or, where requests are few, in any.
     listed: Option<Time>,
     /// When the trash was last looked through for what is too old.
     trash_looked_at: Option<Time>,
@@ -210,7 +228,9 @@ impl Syncer {
         let bodies = Bodies::new(options.parallel);
         let clock: Clock = Arc::new(Time::now);
         let api = Reach::new(api, Arc::clone(&clock), options.refresh);
-        let shared = Mutex::new(turn::remembered(&store, &options));
+        let mut shared = turn::remembered(&store, &options);
+        shared.listed = refresh::listed_before(&store, &options, clock());
+        let shared = Mutex::new(shared);
         Self {
             store,
             api,
@@ -219,6 +239,10 @@ impl Syncer {
             sleep: Arc::new(std::thread::sleep),
             bodies,
             others: others::Others::default(),
+            history: history::History::default(),
+            stars: stars::Stars::default(),
+            forks: forks::Forks::default(),
+            events: Arc::default(),
             comments: comments::Comments::default(),
             watcher: OnceLock::new(),
             mutation: Alone::default(),
@@ -226,6 +250,12 @@ impl Syncer {
             shared,
             wake: Condvar::new(),
         }
+    }
+
+    /// The same, but nothing is ever sent.
+    pub fn reading_only(mut self) -> Self {
+        self.options.read_only = true;
+        self
     }
 
     /// The same by another clock than the machine's.
@@ -314,6 +344,7 @@ impl Syncer {
         self.api.on_turn(Box::new(move |back| {
             if let Some(syncer) = weak.upgrade() {
                 syncer.shared().back |= back;
+                syncer.tell_network(syncer.api.trouble());
                 syncer.poke();
             }
         }));
@@ -423,12 +454,17 @@ impl Syncer {
             return Refresh::Not;
         }
         let probe = self.api.retry_at().is_some();
+        let whole = match (self.options.selection.tells_changes(), self.options.scarce) {
+            (false, _) => Duration::ZERO,
+            (true, true) => RARELY,
+            (true, false) => self.options.refresh_all,
+        };
         let mut shared = self.shared();
         let again = std::mem::take(&mut shared.list_again);
         let probe = std::mem::take(&mut shared.back) || probe;
         match shared.listed.map(|at| now.since(at)) {
             Some(age) if age < self.options.refresh && !again && !probe => Refresh::Not,
-            Some(age) if age < self.options.refresh_all && !again => Refresh::New,
+            Some(age) if age < whole && !again => Refresh::New,
             Some(_) | None => Refresh::Whole,
         }
     }
@@ -474,6 +510,9 @@ impl Syncer {
         let here = matches!(error, Some(Error::Local { .. }));
         let text = error.map(ToString::to_string);
         let before = std::mem::replace(&mut self.shared().trouble, text.clone());
+        if let (None, Some(text)) = (&before, &text) {
+            self.tell_trouble(text);
+        }
         match (before, text) {
             (None, Some(text)) if here => log::warn!("{text}; what is new on GitHub has to wait"),
             (None, Some(text)) => log::warn!("{text}; what is stored stays readable and writable"),
@@ -491,7 +530,7 @@ impl Syncer {
 
     /// Whether an answer to a question asked at `began` may show `key` as it was before our last
     /// change: reads lag, and a change may have been made while the question was under way.
-    fn reads_may_lag(&self, key: GistKey, began: Time) -> bool {
+    pub(crate) fn reads_may_lag(&self, key: GistKey, began: Time) -> bool {
         let wrote = self.store.look(key, |gist| gist.wrote).flatten();
         wrote.is_some_and(|then| self.is_recent(then, began))
     }

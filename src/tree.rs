@@ -84,6 +84,8 @@ pub struct Tree {
     nodes: HashMap<Ino, Node>,
     root: Directory,
     gists: HashMap<GistKey, GistNode>,
+    /// The root is itself the directory of the first gist shown.
+    of_one: bool,
     /// Hidden places that have a number, by directory and name.
     hidden: HashMap<(Ino, Arc<str>), Ino>,
     next: u64,
@@ -96,6 +98,7 @@ impl Default for Tree {
             nodes: HashMap::from([(Ino::ROOT, root)]),
             root: Directory::default(),
             gists: HashMap::new(),
+            of_one: false,
             hidden: HashMap::new(),
             // Smaller numbers are cookies for `.` and `..` in listings.
             next: 16,
@@ -104,6 +107,17 @@ impl Default for Tree {
 }
 
 impl Tree {
+    /// A tree whose root is the directory of one gist: the first that is added. While there is
+    /// none it is empty; another one has no name in it.
+    pub fn of_one() -> Self {
+        Self { of_one: true, ..Self::default() }
+    }
+
+    /// Whether the root is for one gist.
+    pub fn is_of_one(&self) -> bool {
+        self.of_one
+    }
+
     fn add(&mut self, place: Place, parent: Ino, shown: Arc<str>) -> Ino {
         let ino = Ino(self.next);
         self.next += 1;
@@ -189,8 +203,16 @@ impl Tree {
     /// Shows a gist under `name`, which must be free.
     pub fn add_gist(&mut self, key: GistKey, name: &str) -> Ino {
         let shown: Arc<str> = name.into();
-        let ino = self.add(Place::Gist(key), Ino::ROOT, Arc::clone(&shown));
-        self.root.insert(shown, ino);
+        let ino = match self.nodes.get_mut(&Ino::ROOT) {
+            Some(root) if self.of_one && root.place == Place::Root => {
+                root.place = Place::Gist(key);
+                Ino::ROOT
+            }
+            Some(_) | None => self.add(Place::Gist(key), Ino::ROOT, Arc::clone(&shown)),
+        };
+        if !self.of_one {
+            self.root.insert(shown, ino);
+        }
         let node =
             GistNode { ino, names: Directory::default(), files: HashMap::new(), known: false };
         self.gists.insert(key, node);
@@ -199,7 +221,7 @@ impl Tree {
 
     /// Shows a gist under another name, which must be free.
     pub fn rename_gist(&mut self, key: GistKey, name: &str) {
-        let Some(ino) = self.gist(key) else { return };
+        let Some(ino) = self.gist(key).filter(|_| !self.of_one) else { return };
         let shown: Arc<str> = name.into();
         self.root.remove(ino);
         self.root.insert(Arc::clone(&shown), ino);
@@ -214,6 +236,11 @@ impl Tree {
         self.root.remove(gist.ino);
         for ino in gist.files.into_values().chain([gist.ino]) {
             self.lose(ino);
+        }
+        if gist.ino == Ino::ROOT
+            && let Some(root) = self.nodes.get_mut(&Ino::ROOT)
+        {
+            root.place = Place::Root;
         }
     }
 
@@ -415,6 +442,23 @@ mod tests {
         tree.remove_gist(A);
         assert_eq!(tree.place(x), None);
         assert_eq!(listed(&tree, Ino::ROOT), ["b"]);
+    }
+
+    #[test]
+    fn the_root_of_one_gist_is_its_directory_and_outlives_it() {
+        let mut tree = Tree::of_one();
+        assert_eq!((tree.place(Ino::ROOT), listed(&tree, Ino::ROOT)), (Some(&Place::Root), vec![]));
+        assert_eq!(tree.add_gist(A, "a"), Ino::ROOT);
+        tree.learn_files(A, [name("x")].iter());
+        let x = tree.file(A, &name("x")).unwrap();
+        assert_eq!((tree.child(Ino::ROOT, "x"), tree.parent(x)), (Some(x), Ino::ROOT));
+        assert_eq!(tree.place(Ino::ROOT), Some(&Place::Gist(A)));
+        tree.rename_gist(A, "b");
+        assert_ne!(tree.add_gist(B, "b"), Ino::ROOT, "another one is not shown");
+        assert_eq!(listed(&tree, Ino::ROOT), ["x"]);
+        tree.remove_gist(A);
+        assert_eq!((tree.place(Ino::ROOT), listed(&tree, Ino::ROOT)), (Some(&Place::Root), vec![]));
+        assert_eq!(tree.place(x), None);
     }
 
     #[test]

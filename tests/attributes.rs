@@ -39,7 +39,10 @@ impl World {
             public: false,
             login: None,
             names_by_id: false,
+            of_one: false,
             largest: 1 << 20,
+            xattr: false,
+            show_hidden: false,
         };
         let clock = AtomicI64::new(1000);
         let tick = move || Time(clock.fetch_add(1, Ordering::Relaxed));

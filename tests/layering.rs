@@ -22,7 +22,7 @@ const LAYERS: &[&[&str]] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("fuser", &["kernel", "mount"]),
     ("reqwest", &["api"]),
-    ("serde_json", &["api/", "store/", "mount/", "command", "demo/"]),
+    ("serde_json", &["api/", "store/", "sync/events", "mount/", "command", "demo/"]),
     ("rusqlite", &["store/db"]),
     ("diffy", &["sync/lines"]),
     ("lru", &["store/memory", "sync/others"]),

@@ -62,17 +62,18 @@ impl GitHub {
     fn signed_in(&self) -> Result<(), ApiError> {
         match self.http.has_token() {
             true => Ok(()),
-            false => Err(ApiError::Unauthorized("this needs a token and there is none".into())),
+            false => Err(ApiError::Anonymous("there is none".into())),
         }
     }
 
     fn read(&self, url: Url, etag: Option<&str>, most: u64) -> Result<Answer, ApiError> {
-        self.http.call(Call { method: Method::GET, url, etag, body: None, most })
+        self.http.call(Call { method: Method::GET, url, etag, body: None, accept: None, most })
     }
 
     fn write(&self, method: Method, url: Url, body: Option<Vec<u8>>) -> Result<Answer, ApiError> {
         self.signed_in()?;
-        self.http.call(Call { method, url, etag: None, body, most: MOST_OF_A_GIST })
+        let body = body.map(Bytes::from);
+        self.http.call(Call { method, url, etag: None, body, accept: None, most: MOST_OF_A_GIST })
     }
 
     fn page_url(&self, address: &PageAddress) -> Result<Url, ApiError> {
@@ -95,6 +96,7 @@ impl GitHub {
                 self.signed_in()?;
                 Ok(first(&["gists", "starred"], *since))
             }
+            PageAddress::One(id) => Ok(endpoint.address(&["gists", id.as_str()])),
             PageAddress::Public { since } => Ok(first(&["gists", "public"], *since)),
             PageAddress::Next(link) => self.next_url(link),
         }
@@ -110,9 +112,35 @@ impl GitHub {
         }
     }
 
+    /// A page of the gist `id`, told as lists tell of it, or of nothing.
+    fn only(&self, id: &GistId, etag: Option<&str>) -> Result<Fetched<Page>, ApiError> {
+        match self.get(id, etag) {
+            Ok(Fetched::New(gist)) => {
+                let mut snapshot = gist.snapshot;
+                let etag = snapshot.etag.take();
+                snapshot.revision = None;
+                Ok(Fetched::New(Page { gists: vec![snapshot], next: None, etag }))
+            }
+            Ok(Fetched::NotModified) => Ok(Fetched::NotModified),
+            Err(ApiError::NotFound) => {
+                Ok(Fetched::New(Page { gists: vec![], next: None, etag: None }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Reads the answer for one gist, which must be `asked` if that was the question.
     fn full(&self, answer: &Answer, asked: Option<&GistId>) -> Result<FullGist, ApiError> {
         let told = wire::gist(&answer.body).map_err(|problem| self.nonsense(problem))?;
+        self.checked(told, answer, asked)
+    }
+
+    fn checked(
+        &self,
+        told: Told,
+        answer: &Answer,
+        asked: Option<&GistId>,
+    ) -> Result<FullGist, ApiError> {
         let mut gist = incomplete(told);
         if let Some(asked) = asked.filter(|asked| **asked != gist.snapshot.id) {
             let other = &gist.snapshot.id;
@@ -177,6 +205,9 @@ impl GistApi for GitHub {
     }
 
     fn list(&self, page: &PageRequest) -> Result<Fetched<Page>, ApiError> {
+        if let PageAddress::One(id) = &page.from {
+            return self.only(id, page.etag.as_deref());
+        }
         let url = self.page_url(&page.from)?;
         let answer = self.read(url, page.etag.as_deref(), MOST_OF_A_LIST)?;
         if answer.status == StatusCode::NOT_MODIFIED {
@@ -198,6 +229,16 @@ impl GistApi for GitHub {
             return Ok(Fetched::NotModified);
         }
         self.full(&answer, Some(id)).map(Fetched::New)
+    }
+
+    fn get_base64(&self, id: &GistId) -> Result<FullGist, ApiError> {
+        let url = self.endpoint().address(&["gists", id.as_str()]);
+        let accept = Some("application/vnd.github.base64+json");
+        let call =
+            Call { method: Method::GET, url, etag: None, body: None, accept, most: MOST_OF_A_GIST };
+        let answer = self.http.call(call)?;
+        let told = wire::gist_in_base64(&answer.body).map_err(|problem| self.nonsense(problem))?;
+        self.checked(told, &answer, Some(id))
     }
 
     fn revision(&self, id: &GistId, commit: &CommitId) -> Result<FullGist, ApiError> {

@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io::Read as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -57,9 +58,9 @@ impl Timeouts {
 /// Why no client could be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SetupError {
-    /// Anybody on the way could read the token.
-    #[error("will not send a token to {host} over http; use https, or no token")]
-    TokenInClear {
+    /// Anybody on the way could read the token and the gists, and change what comes back.
+    #[error("will not talk to {host} over http; use https")]
+    InClear {
         /// Where it would have gone.
         host: String,
     },
@@ -75,7 +76,9 @@ pub(super) struct Call<'a> {
     /// Makes it conditional. Only for `GET`: GitHub answers 400 to conditions on anything else.
     pub(super) etag: Option<&'a str>,
     /// JSON to send.
-    pub(super) body: Option<Vec<u8>>,
+    pub(super) body: Option<Bytes>,
+    /// The media type to ask for, where it is not the usual one.
+    pub(super) accept: Option<&'static str>,
     /// The most bytes a good answer may have.
     pub(super) most: u64,
 }
@@ -96,6 +99,8 @@ pub(super) struct Http {
     raw: Pool,
     /// As the newest answer told it. Held only to copy it in or out.
     quota: Mutex<Option<Quota>>,
+    /// The server does not know the version of the API that is asked for: it is not named to it.
+    unversioned: AtomicBool,
 }
 
 /// How often a `GET` is sent on within the API's origin before it is a circle.
@@ -113,6 +118,8 @@ const SOON: Duration = Duration::from_millis(2500);
 /// A body that comes more slowly, in bytes a second, is no longer waited for after a minute.
 const TRICKLE: u64 = 1000;
 const VERSION: HeaderName = HeaderName::from_static("x-github-api-version");
+/// The version of the API that this program was written for.
+const API_VERSION: &str = "2022-11-28";
 
 impl Http {
     pub(super) fn new(
@@ -120,13 +127,12 @@ impl Http {
         token: Option<Token>,
         timeouts: Timeouts,
     ) -> Result<Self, SetupError> {
-        if token.is_some() && !endpoint.keeps_secrets() {
-            return Err(SetupError::TokenInClear { host: authority(endpoint.api()) });
+        if !endpoint.keeps_secrets() {
+            return Err(SetupError::InClear { host: authority(endpoint.api()) });
         }
         let system = |error: &(dyn Error + 'static)| SetupError::System(cause(error));
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/vnd.github+json"));
-        headers.insert(VERSION, HeaderValue::from_static("2022-11-28"));
         if let Some(token) = &token {
             let bearer = format!("Bearer {}", token.secret());
             let mut value = HeaderValue::try_from(bearer).map_err(|error| system(&error))?;
@@ -141,7 +147,8 @@ impl Http {
             |builder: ClientBuilder| builder.redirect(redirect::Policy::limited(5));
         let api = pool(&endpoint, timeouts, no_redirects).map_err(|error| system(&error))?;
         let raw = pool(&endpoint, timeouts, some_redirects).map_err(|error| system(&error))?;
-        Ok(Self { endpoint, token, timeouts, api, raw, quota: Mutex::new(None) })
+        let (quota, unversioned) = (Mutex::new(None), AtomicBool::new(false));
+        Ok(Self { endpoint, token, timeouts, api, raw, quota, unversioned })
     }
 
     pub(super) fn endpoint(&self) -> &Endpoint {
@@ -162,7 +169,8 @@ impl Http {
         let (conditional, most) = (call.etag.is_some(), call.most);
         let mut call = call;
         for _ in 0..=MOST_REDIRECTS {
-            let answer = self.once(&mut call)?;
+            let named = !self.unversioned.load(Ordering::Relaxed);
+            let answer = self.once(&call, named)?;
             let good = answer.status.is_success()
                 || (answer.status == StatusCode::NOT_MODIFIED && conditional);
             if good && answer.body.len() as u64 > most {
@@ -173,6 +181,15 @@ impl Http {
                 call.url = self.onward(&call, &answer)?;
             } else {
                 let error = status::error(&host, answer.status, &answer.headers, &answer.body);
+                if named && status::names_the_version(&error) {
+                    // An older server. Nothing was done, so the same may be asked again.
+                    log::info!("{host} does not know the API's version {API_VERSION}");
+                    self.unversioned.store(true, Ordering::Relaxed);
+                    continue;
+                }
+                if let (ApiError::Unauthorized(words), None) = (&error, &self.token) {
+                    return Err(ApiError::Anonymous(words.clone()));
+                }
                 return Err(self.scrubbed(error));
             }
         }
@@ -221,16 +238,22 @@ impl Http {
         Ok(Bytes::from(answer.body))
     }
 
-    fn once(&self, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+    fn once(&self, call: &Call<'_>, named: bool) -> Result<Answer, ApiError> {
         let host = authority(&call.url);
         let label = format!("{} {}", call.method, call.url.path());
-        let body = call.body.take();
+        let body = call.body.clone();
         let within = self.timeouts.of(body.as_ref().map_or(0, |body| body.len() as u64));
         let most = |status: StatusCode| {
             if status.is_success() { call.most + 1 } else { MOST_OF_AN_ERROR }
         };
         let request = |client: &Client| {
             let mut request = client.request(call.method.clone(), call.url.clone());
+            if named {
+                request = request.header(VERSION, API_VERSION);
+            }
+            if let Some(accept) = call.accept {
+                request = request.header(ACCEPT, accept);
+            }
             // An ETag that no header can hold makes the request an unconditional one.
             if let Some(Ok(etag)) = call.etag.map(HeaderValue::from_str) {
                 request = request.header(IF_NONE_MATCH, etag);
@@ -297,6 +320,7 @@ impl Http {
         };
         match error {
             ApiError::Unauthorized(message) => ApiError::Unauthorized(clean(message)),
+            ApiError::Anonymous(message) => ApiError::Anonymous(clean(message)),
             ApiError::Forbidden(message) => ApiError::Forbidden(clean(message)),
             ApiError::Limited { message, wait, secondary } => {
                 ApiError::Limited { message: clean(message), wait, secondary }

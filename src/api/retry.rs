@@ -50,6 +50,7 @@ pub fn wait(attempt: u32, repeatable: Repeatable, error: &ApiError, seed: u64) -
             Repeatable::No => None,
         },
         ApiError::Unauthorized(_)
+        | ApiError::Anonymous(_)
         | ApiError::Forbidden(_)
         | ApiError::NotFound
         | ApiError::Refused { .. } => None,

@@ -33,6 +33,13 @@ pub(super) fn error(host: &str, status: StatusCode, headers: &HeaderMap, body: &
     }
 }
 
+/// Whether a request was refused for the version of the API that it named.
+pub(super) fn names_the_version(error: &ApiError) -> bool {
+    let ApiError::Refused { status: 400, message } = error else { return false };
+    let words = message.to_ascii_lowercase();
+    words.contains("version") && (words.contains("not supported") || words.contains("unsupported"))
+}
+
 /// The quota of REST requests that the answer tells; GraphQL and search have their own.
 pub(super) fn quota(headers: &HeaderMap) -> Option<Quota> {
     if text(headers, &RESOURCE).is_some_and(|resource| resource != "core") {

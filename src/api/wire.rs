@@ -33,7 +33,21 @@ pub(super) type Malformed = String;
 
 /// Reads the answer for a single gist.
 pub(super) fn gist(json: &[u8]) -> Result<Told, Malformed> {
-    let gist: Gist = parse(json)?;
+    read(json, "utf-8")
+}
+
+/// The same of an answer whose contents are in base64, whether it says so or not.
+pub(super) fn gist_in_base64(json: &[u8]) -> Result<Told, Malformed> {
+    read(json, "base64")
+}
+
+/// Reads a gist whose contents are in `encoding` where they do not say otherwise.
+fn read(json: &[u8], encoding: &'static str) -> Result<Told, Malformed> {
+    let mut gist: Gist = parse(json)?;
+    let files = gist.files.iter_mut().flat_map(|Files(all)| all.values_mut());
+    for file in files.flatten() {
+        file.encoding.get_or_insert_with(|| encoding.to_owned());
+    }
     gist.told().ok_or_else(|| "it does not tell of a gist".into())
 }
 

@@ -11,6 +11,7 @@ use crate::config::{Config, absolute, demo_data};
 use crate::demo::{Server, ServerOptions, samples};
 use crate::exit::{Exit, Failure};
 use crate::mount::{Mount, background};
+use crate::sync::selection::Selection;
 
 /// Whose gists the demo shows.
 const TOKEN: &str = "demo-token";
@@ -71,7 +72,7 @@ fn config(server: &Server, data: &Path, mountpoint: PathBuf) -> Result<Config, F
         // The server's port changes; what is kept for it must not move with it.
         state_name: "demo".into(),
         token: Some(Found { token, source: Source::Variable("GH_TOKEN") }),
-        user: None,
+        selection: Selection::Own,
         read_only: false,
         public: false,
         names_by_id: false,
@@ -88,6 +89,8 @@ fn config(server: &Server, data: &Path, mountpoint: PathBuf) -> Result<Config, F
         parallel: 16,
         umask: 0,
         allow_other: false,
+        xattr: false,
+        show_hidden: false,
         nonempty: false,
     })
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::show::{Clock, plain};
 use crate::sync::Progress;
+use crate::sync::show::{Clock, plain};
 
 /// Gists done, the one under way, and what is waited for.
 const TEMPLATE: &str = "{bar:24} {pos}/{len} {wide_msg}";
@@ -37,7 +37,7 @@ impl Bar {
             Some(waiting) => {
                 format!(
                     "waits until {}: {}",
-                    Clock::new().time(&waiting.until),
+                    Clock::now().time(&waiting.until),
                     plain(&waiting.why)
                 )
             }

@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::show::{Clock, plain, print_owing, quoted};
 use super::{not_mounted, unheard};
-use crate::cli::StatusArgs;
+use crate::cli::{Section, StatusArgs};
 use crate::exit::{Exit, Failure};
-use crate::mount::control::{self, Ask, Mounted, Reply, Status};
+use crate::mount::control::{self, Ask, Reply};
 use crate::mount::point;
 use crate::store::Store;
 use crate::sync::report::{self, Report};
+use crate::sync::show::Clock;
+use crate::sync::status::{Mounted, Status};
 
 /// Does what the user asked for.
 pub(super) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
@@ -24,12 +25,32 @@ pub(super) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
         println!("{text}");
         return Ok(ExitCode::SUCCESS);
     }
+    let clock = Clock::now();
+    if let Some(section) = args.only {
+        print_only(&all, section, args.mountpoint.is_some(), &clock);
+        return Ok(ExitCode::SUCCESS);
+    }
     if !all.iter().any(|status| status.mounted == Mounted::Yes) {
         println!("Nothing is mounted.");
     }
-    let clock = Clock::new();
-    all.iter().for_each(|status| print(status, &clock));
+    all.iter().flat_map(|status| status.lines(&clock)).for_each(|line| println!("{line}"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a part of each, below a line that says whose it is where that was not asked.
+fn print_only(all: &[Status], section: Section, asked: bool, clock: &Clock) {
+    let alone = asked && all.len() == 1;
+    for status in all {
+        if !alone {
+            println!("{}", status.head());
+        }
+        let lines = match section {
+            Section::RateLimit => status.limits(clock),
+            Section::Pending => status.pending(clock),
+        };
+        let indent = if alone { "" } else { "  " };
+        lines.iter().for_each(|line| println!("{indent}{line}"));
+    }
 }
 
 /// The mount at a place, or the accounts that were mounted there last.
@@ -123,75 +144,5 @@ fn read(host: &Path, directory: &Path, others: &[Status]) -> Status {
             ..Report::default()
         }),
         mountpoint,
-    }
-}
-
-fn print(status: &Status, clock: &Clock) {
-    let point = plain(&status.mountpoint);
-    let account = format!("{} on {}", plain(&status.account), plain(&status.host));
-    let report = &status.report;
-    match status.mounted {
-        Mounted::Yes => println!("{point}: {} gists of {account}", report.gists),
-        Mounted::No if point.is_empty() => println!("{account}: not mounted"),
-        Mounted::No => println!("{account}: not mounted (last on {point})"),
-        Mounted::Dead => println!("{account}: dead mount; run gistfs mount {point} again"),
-        Mounted::Silent => println!(
-            "{account}: mounted on {point}, but it does not answer; is XDG_RUNTIME_DIR the same \
-             as when it was mounted?"
-        ),
-    }
-    if let Some(why) = &status.read_only {
-        println!("  read-only: {}", plain(why));
-    }
-    match &report.quota {
-        Some(quota) => println!(
-            "  quota: {} of {} requests left until {}",
-            quota.remaining,
-            quota.limit,
-            clock.time(&quota.reset)
-        ),
-        None if status.mounted == Mounted::Yes => println!("  quota: no limit known"),
-        None => {}
-    }
-    if let Some(pace) = &report.pace {
-        println!(
-            "  changes: {} sent in the last minute ({} left), {} in the last hour ({} left)",
-            pace.minute, pace.minute_left, pace.hour, pace.hour_left
-        );
-    }
-    if let Some(waiting) = &report.waiting {
-        println!("  limited until {}: {}", clock.until(&waiting.until), plain(&waiting.why));
-    }
-    if let Some(trouble) = &report.trouble {
-        let here = status.mounted != Mounted::Yes || trouble.starts_with("local state");
-        println!("  {}: {}", if here { "state" } else { "GitHub" }, plain(trouble));
-    }
-    if let Some(held) = &report.held {
-        println!("  {held}");
-    }
-    print_what_is_here(status, clock);
-}
-
-fn print_what_is_here(status: &Status, clock: &Clock) {
-    let report = &status.report;
-    if report.owing.is_empty() && (report.trouble.is_none() || status.mounted == Mounted::Yes) {
-        println!("  everything is on GitHub");
-    }
-    print_owing(&report.owing, clock);
-    let going = report.owing.iter().filter(|gist| gist.goes_by_itself()).count();
-    if let Some(pace) = report.pace.as_ref().filter(|_| going > 1) {
-        println!("  all {going} that go by themselves can be sent by {}", clock.until(&pace.all));
-    }
-    for conflict in &report.conflicts {
-        let title = quoted(&conflict.title);
-        if let Some(file) = &conflict.file {
-            println!("  {title}: conflict: {} is a version of its own", quoted(file));
-        }
-        if let Some(description) = &conflict.description {
-            println!("  {title}: conflict: also described as {}", quoted(description));
-        }
-    }
-    for file in &report.scratch {
-        println!("  scratch, never sent: {} of {}", quoted(&file.name), quoted(&file.title));
     }
 }

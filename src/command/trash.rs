@@ -1,6 +1,5 @@
 //! `gistfs trash`: through the mounts that run, and in the state of accounts that nothing mounts.
 
-use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{not_mounted, unheard, wanted};
+use super::{confirm, not_mounted, unheard, wanted};
 use crate::api::absent::Absent;
 use crate::cli::{TrashCommand, TrashListArgs, TrashPurgeArgs, TrashRestoreArgs, TrashWhere};
 use crate::error::Error;
@@ -209,16 +208,9 @@ fn is_older(item: &TrashItem, age: Option<Duration>) -> bool {
 }
 
 fn confirmed(items: &[&TrashItem]) -> Result<bool, Failure> {
-    let failed = |message: String| Failure::new(Exit::Usage, message, "say --yes if you mean it");
-    if !std::io::stdin().is_terminal() {
-        return Err(failed("purging asks first, and there is no terminal to ask on".into()));
-    }
+    confirm::can_ask("purging")?;
     items.iter().for_each(|item| print_item(item));
-    print!("Remove {} for good? [y/N] ", counted(items.len()));
-    let mut answer = String::new();
-    let asked = std::io::stdout().flush().and_then(|()| std::io::stdin().read_line(&mut answer));
-    asked.map_err(|error| failed(format!("cannot ask: {error}")))?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    confirm::confirmed(&format!("Remove {} for good?", counted(items.len())))
 }
 
 /// The items meant, can by can.

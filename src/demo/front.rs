@@ -66,14 +66,12 @@ async fn handle(
     };
     let whole = parts.uri.path();
     let (origin, prefix, path) = match door {
-        Door::Api => match whole.strip_prefix("/api/v3") {
-            Some(rest) if rest.is_empty() || rest.starts_with('/') => {
-                (Origin::Api, "/api/v3", rest)
-            }
-            Some(_) | None => (Origin::Api, "", whole),
+        Door::Api => match (below(whole, "/api/v3"), below(whole, "/gist")) {
+            (Some(rest), _) => (Origin::Api, "/api/v3", rest),
+            (None, Some(rest)) if !site.options.isolated => (beside_the_api(rest), "", rest),
+            (None, _) => (Origin::Api, "", whole),
         },
-        Door::Raw if whole.contains(".git/") => (Origin::Git, "", whole),
-        Door::Raw => (Origin::Raw, "", whole),
+        Door::Raw => (beside_the_api(whole), "", whole),
     };
     let arrival = Arrival {
         origin,
@@ -108,6 +106,16 @@ async fn handle(
             Response::new(Body::empty())
         }
     }
+}
+
+/// What comes behind `prefix` in a path.
+fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+    path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// What is asked for where the API is not.
+fn beside_the_api(path: &str) -> Origin {
+    if path.contains(".git/") { Origin::Git } else { Origin::Raw }
 }
 
 fn logged(arrival: &Arrival, started: Instant) -> LoggedRequest {

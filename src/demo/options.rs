@@ -17,11 +17,16 @@ pub struct ServerOptions {
     pub seen_as: Option<(String, String)>,
     /// Added to every answer, as a network would.
     pub latency: Duration,
-    /// GitHub Enterprise Server's shape: no rate limits, no headers that tell of them, and
-    /// `/rate_limit` is 404.
+    /// GitHub Enterprise Server's shape: the API below `/api/v3` only, no rate limits, no headers
+    /// that tell of them, and `/rate_limit` is 404.
     pub enterprise: bool,
+    /// Raw bodies, pages and git have an origin of their own, as `gist.HOST` is with subdomain
+    /// isolation; else they are below `/gist` at the API's origin. On by default.
+    pub isolated: bool,
     /// A private Enterprise Server: raw bodies without a session are 200 and a login page.
     pub private_raw: bool,
+    /// On a private server the addresses of raw bodies bring what opens them: `?token=…`.
+    pub raw_tokens: bool,
     /// A file that every API request of gistfs's own is appended to, a line of JSON each, without
     /// the token; by default the one that the environment's `GISTFS_RECORD` names.
     pub record: Option<PathBuf>,
@@ -40,7 +45,9 @@ impl Default for ServerOptions {
             seen_as: None,
             latency: Duration::ZERO,
             enterprise: false,
+            isolated: true,
             private_raw: false,
+            raw_tokens: false,
             record: std::env::var_os("GISTFS_RECORD").map(PathBuf::from),
             limits: Limits::default(),
             accounts: vec![

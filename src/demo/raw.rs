@@ -15,7 +15,7 @@ const LONGEST: usize = 10 << 20;
 
 /// Answers a request for a raw body.
 pub(super) fn answer(site: &Site, arrival: &Arrival) -> Reply {
-    if site.options.private_raw && !has_session(site, arrival) {
+    if site.options.private_raw && !has_session(site, arrival) && !has_key(site, arrival) {
         return Reply::login_page();
     }
     if !matches!(arrival.method.as_str(), "GET" | "HEAD") {
@@ -29,6 +29,15 @@ fn has_session(site: &Site, arrival: &Arrival) -> bool {
     let known = Caller::of(&arrival.headers, &site.options.accounts);
     arrival.headers.contains_key(header::COOKIE)
         || known.is_ok_and(|caller| caller.login().is_some())
+}
+
+/// What opens the raw body at `path` on a private server, should its address bring it.
+pub(super) fn key(path: &str) -> String {
+    BlobId::of(path.as_bytes()).to_string()
+}
+
+fn has_key(site: &Site, arrival: &Arrival) -> bool {
+    site.options.raw_tokens && arrival.parameter("token") == Some(key(&arrival.path))
 }
 
 fn body(site: &Site, arrival: &Arrival) -> Result<Reply, Reply> {

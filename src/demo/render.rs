@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::gist::{Comment, Gist, Version};
 use super::language;
+use super::raw::key;
 use super::repository::{Commit, File};
 use super::store::Store;
 use crate::model::BlobId;
@@ -37,6 +38,8 @@ pub(super) struct Style {
     pub(super) base64: bool,
     /// No `encoding`, bytes mangled into text.
     pub(super) old_enterprise: bool,
+    /// The addresses of raw bodies bring what opens them.
+    pub(super) raw_tokens: bool,
     /// Names whose entries are `null`.
     pub(super) null_files: BTreeSet<String>,
     /// Logins whose accounts are gone.
@@ -158,7 +161,9 @@ impl Style {
 
     fn raw_url(&self, gist: &Gist, name: &str, blob: BlobId) -> String {
         let name = utf8_percent_encode(name, SEGMENT);
-        format!("{}/{}/{}/raw/{blob}/{name}", self.raw, gist.owner_in_urls(), gist.id)
+        let path = format!("/{}/{}/raw/{blob}/{name}", gist.owner_in_urls(), gist.id);
+        let key = if self.raw_tokens { format!("?token={}", key(&path)) } else { String::new() };
+        format!("{}{path}{key}", self.raw)
     }
 
     /// The files with their contents. Once one is cut off all later ones are empty, however

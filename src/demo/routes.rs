@@ -41,6 +41,7 @@ pub(super) fn answer(site: &Site, arrival: &Arrival, overlapping: bool) -> Reply
         raw: site.raw.clone(),
         base64: arrival.header("accept").is_some_and(|accept| accept.contains("base64")),
         old_enterprise: switches.old_enterprise,
+        raw_tokens: site.options.raw_tokens,
         null_files: switches.null_files.clone(),
         ghosts: switches.ghosts.clone(),
     };
@@ -64,6 +65,12 @@ pub(super) fn refused(site: &Site, arrival: &Arrival, reply: Reply) -> Reply {
 }
 
 fn gate<'a>(site: &'a Site, arrival: &Arrival) -> Result<Caller<'a>, Reply> {
+    // GraphQL alone has another place.
+    let elsewhere = arrival.prefix.is_empty() && arrival.path != "/api/graphql";
+    if site.options.enterprise && elsewhere {
+        let page = "<!DOCTYPE html>\n<html><body>Page not found</body></html>\n";
+        return Err(Reply::bytes(404, "text/html; charset=utf-8", page.into()));
+    }
     if arrival.header("user-agent").is_none_or(str::is_empty) {
         let message = "Request forbidden by administrative rules. Please make sure your request \
                        has a User-Agent header.";
@@ -71,7 +78,7 @@ fn gate<'a>(site: &'a Site, arrival: &Arrival) -> Result<Caller<'a>, Reply> {
     }
     let caller = Caller::of(&arrival.headers, &site.options.accounts)?;
     if let Some(version) = arrival.header("x-github-api-version")
-        && !VERSIONS.contains(&version)
+        && (site.switches().no_versions || !VERSIONS.contains(&version))
     {
         return Err(Reply::error(400, "The API version in the request is not supported."));
     }

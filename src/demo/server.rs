@@ -91,7 +91,10 @@ impl Server {
         let raw = TcpListener::bind((Ipv4Addr::LOCALHOST, options.raw_port))?;
         let addresses = [api.local_addr()?, raw.local_addr()?];
         let own = addresses.map(|address| format!("http://{address}"));
-        let seen = options.seen_as.clone().unwrap_or_else(|| own.into());
+        let mut seen = options.seen_as.clone().unwrap_or_else(|| own.into());
+        if !options.isolated {
+            seen.1 = format!("{}/gist", seen.0);
+        }
         let site = Arc::new(Site {
             store,
             hooks,
@@ -136,12 +139,14 @@ impl Server {
         })
     }
 
-    /// The API's address, without a slash at the end. It answers below `/api/v3` as well.
+    /// The API's address, without a slash at the end; of an Enterprise Server it ends in `/api/v3`,
+    /// and others answer below that as well.
     pub fn api_url(&self) -> String {
-        self.site.api.clone()
+        let prefix = if self.site.options.enterprise { "/api/v3" } else { "" };
+        format!("{}{prefix}", self.site.api)
     }
 
-    /// The address of raw bodies and git, another origin.
+    /// The address of raw bodies and git, mostly another origin.
     pub fn raw_url(&self) -> String {
         self.site.raw.clone()
     }

@@ -30,6 +30,8 @@ pub struct Switches {
     pub social_bumps: bool,
     /// File entries have no `encoding`, and bytes that are not text arrive mangled in `content`.
     pub old_enterprise: bool,
+    /// No version of the API exists: a request that names one is 400.
+    pub no_versions: bool,
     /// Names whose file entries are `null` in every answer.
     pub null_files: BTreeSet<String>,
     /// Logins whose accounts are gone: where they wrote a comment or made a commit the user is `null`.
@@ -62,6 +64,7 @@ impl Default for Switches {
             identical_bumps: false,
             social_bumps: true,
             old_enterprise: false,
+            no_versions: false,
             null_files: BTreeSet::new(),
             ghosts: BTreeSet::new(),
             forks_without_files: false,

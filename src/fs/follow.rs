@@ -219,9 +219,9 @@ impl GistFs {
 }
 
 /// The kernel must forget what the name of `ino` stands for, and the listing it is in.
-fn note_name(tree: &Tree, ino: Ino, stale: &mut Vec<Stale>) {
+pub(super) fn note_name(tree: &Tree, ino: Ino, stale: &mut Vec<Stale>) {
     let parent = tree.parent(ino);
-    if let Some(shown) = tree.shown(ino) {
+    if let Some(shown) = tree.shown(ino).filter(|_| ino != Ino::ROOT) {
         stale.push(Stale::Name(parent, Arc::clone(&shown)));
     }
     if tree.place(ino) != Some(&Place::Gone) {

@@ -16,7 +16,7 @@ use crate::model::{BlobId, GistId, Snapshot, Time};
 use crate::store::gist::GistKey;
 use crate::sync::bodies::Source;
 use crate::tree::hidden::{Hidden, Shape, Whose};
-use crate::tree::names::LONGEST;
+use crate::tree::names::{self, LONGEST};
 use crate::tree::{Ino, Place, Tree};
 
 mod comments;
@@ -26,6 +26,7 @@ mod mount;
 mod views;
 
 pub(super) use self::comments::Desks;
+pub(super) use self::control::{Origin, digit};
 pub(super) use self::views::ShelfNames;
 
 /// The most bytes that can be written to a file here: GitHub takes comments of 65,535 characters,
@@ -113,6 +114,15 @@ pub(super) trait Room {
         Err(Error::NotDirectory)
     }
 
+    /// Some entries behind the one with the position `after`, 0 being the beginning, each with its
+    /// own; none only at the end. Positions grow; a room whose entries come and go in front of
+    /// others gives each one of its own, so that who reads on misses nothing and sees nothing twice.
+    fn list_after(&self, fs: &GistFs, after: u64, wait: Wait) -> Result<Vec<(u64, Entry)>, Error> {
+        let from = after.saturating_sub(2);
+        let entries = self.list(fs, usize::try_from(from).unwrap_or(usize::MAX), wait)?;
+        Ok((from + 3..).zip(entries).collect())
+    }
+
     /// What a symbolic link says.
     fn target(&self) -> Option<&str> {
         None
@@ -121,6 +131,11 @@ pub(super) trait Room {
     /// What a file holds, as of now.
     fn content(&self, _fs: &GistFs, _wait: Wait) -> Result<Content, Error> {
         Err(Error::IsDirectory)
+    }
+
+    /// What the file holds for whoever opens it now, where that is not the same for all.
+    fn opened(&self, _fs: &GistFs) -> Option<Content> {
+        None
     }
 
     /// Whether the file can be opened for writing.
@@ -220,9 +235,42 @@ impl GistFs {
         }
         match tree.place(parent)? {
             Place::Root => Hidden::at_root(name),
-            Place::Gist(key) => Hidden::in_gist(Whose::Own(*key), name),
+            // The root may be a gist itself.
+            Place::Gist(key) => Hidden::in_gist(Whose::Own(*key), name)
+                .or_else(|| if parent == Ino::ROOT { Hidden::at_root(name) } else { None }),
             Place::File(..) | Place::Hidden(_) | Place::Gone => None,
         }
+    }
+
+    /// What a directory lists besides its own entries, with its cookies, if hidden places are shown.
+    /// Called without the tree's lock.
+    pub(super) fn shown_doors(&self, ino: Ino, after: u64, plus: bool) -> Vec<Listed<'static>> {
+        if !self.options.show_hidden {
+            return Vec::new();
+        }
+        let names: &[&str] = match self.tree().place(ino) {
+            Some(Place::Root) => &names::AT_ROOT,
+            Some(Place::Gist(_)) => &[names::IN_GIST],
+            Some(Place::File(..) | Place::Hidden(_) | Place::Gone) | None => &[],
+        };
+        let door = |(at, name): (u64, &&'static str)| {
+            let place = Self::hidden_door(&self.tree(), ino, name)?;
+            let attr = plus.then(|| self.listed_attr(ino, name, &place));
+            let number = attr.map_or(UNKNOWN, |attr| attr.ino);
+            let (cookie, kind) = (at, Kind::Directory);
+            Some(Listed { ino: number, cookie, name, kind, attr })
+        };
+        // Between `..` and the smallest number an entry can have.
+        (3..).zip(names).filter(|(at, _)| *at > after).filter_map(door).collect()
+    }
+
+    /// What a listing tells of a hidden place. What is not known in full yet is asked for when
+    /// somebody wants to know.
+    fn listed_attr(&self, parent: Ino, name: &str, place: &Hidden) -> Attr {
+        let unknown = Face { kind: kind_of(place), size: 0, writable: false, mtime: self.now() };
+        let face = room(place).face(self, Wait::No).unwrap_or(unknown);
+        let number = self.tree().hidden(parent, name, place);
+        self.hidden_attr(number, &face)
     }
 
     /// Finds `name` in a hidden directory.
@@ -302,8 +350,7 @@ impl GistFs {
         let room = room(place);
         let parent = self.tree().parent(ino);
         // Asked for first: nothing may be handed out before all that can fail is done.
-        let from = usize::try_from(after.saturating_sub(2)).unwrap_or(usize::MAX);
-        let entries = room.list(self, from, wait)?;
+        let entries = room.list_after(self, after, wait)?;
         for (cookie, name, dot) in [(1, ".", ino), (2, "..", parent)] {
             if after < cookie {
                 let attr = if plus { Some(self.getattr(dot, wait)?) } else { None };
@@ -316,18 +363,11 @@ impl GistFs {
             // The kernel keeps what it was told; next time it shall ask again.
             self.tell_stale(Stale::Node(ino));
         }
-        for (at, (name, entry)) in entries.iter().enumerate() {
-            let cookie = (from + at) as u64 + 3;
+        for (cookie, (name, entry)) in &entries {
             let kind = kind_of(entry);
-            let attr = plus.then(|| {
-                // What is not known in full yet is asked for when somebody wants to know.
-                let unknown = Face { kind, size: 0, writable: false, mtime: self.now() };
-                let face = self::room(entry).face(self, Wait::No).unwrap_or(unknown);
-                let number = self.tree().hidden(ino, name, entry);
-                self.hidden_attr(number, &face)
-            });
+            let attr = plus.then(|| self.listed_attr(ino, name, entry));
             let number = attr.map_or(UNKNOWN, |attr| attr.ino);
-            if take(Listed { ino: number, cookie, name, kind, attr }) {
+            if take(Listed { ino: number, cookie: *cookie, name, kind, attr }) {
                 break;
             }
             if attr.is_some() {
@@ -353,7 +393,9 @@ impl GistFs {
             room(place).may_write(self)?;
         }
         let fh = self.new_handle().hidden();
-        let handle = HiddenHandle { ino, place: place.clone(), mode, state: Mutex::default() };
+        let read = if mode.reads { room(place).opened(self) } else { None };
+        let state = Mutex::new(State { read, ..State::default() });
+        let handle = HiddenHandle { ino, place: place.clone(), mode, state };
         lock(&self.hidden_handles).insert(fh, Arc::new(handle));
         Ok(fh)
     }
@@ -620,7 +662,8 @@ impl HiddenHandle {
     /// Saves what was written; with `even_emptied` also that it was only emptied.
     fn save(&self, fs: &GistFs, even_emptied: bool, wait: Wait) -> Result<(), Error> {
         let mut state = self.state(wait)?;
-        if !state.dirty && !(even_emptied && state.emptied) {
+        let due = state.dirty || (even_emptied && state.emptied);
+        if !due {
             return Ok(());
         }
         let bytes = state.written.clone().unwrap_or_default();

@@ -39,11 +39,14 @@ const ROOT_FILES: Error =
     Error::NotPermitted("files live in gists: make a directory for the gist first");
 pub(super) const RESERVED: Error = Error::NotPermitted("the name is kept for gistfs' own use");
 
+const GONE: Error = Error::NotPermitted("the gist that this mount shows is gone from GitHub");
+
 impl GistFs {
     /// The gist a directory is.
     pub(super) fn gist_at(tree: &Tree, ino: Ino) -> Result<GistKey, Error> {
         match tree.place(ino).ok_or(Error::NotFound)? {
             Place::Gist(key) => Ok(*key),
+            Place::Root if tree.is_of_one() => Err(GONE),
             Place::Root => Err(ROOT_FILES),
             Place::File(..) => Err(Error::NotDirectory),
             Place::Hidden(_) => Err(READ_ONLY),
@@ -111,7 +114,9 @@ impl GistFs {
         self.writable()?;
         let key = Self::gist_at(tree, parent)?;
         let name = Self::new_name(name)?;
-        if names::reserved_in_gist(name.as_str()) {
+        if names::reserved_in_gist(name.as_str())
+            || (parent == Ino::ROOT && names::reserved_at_root(name.as_str()))
+        {
             return Err(RESERVED);
         }
         self.learn(tree, key);
@@ -148,6 +153,7 @@ impl GistFs {
         self.writable()?;
         let mut tree = self.tree();
         match tree.place(parent).ok_or(Error::NotFound)? {
+            Place::Root if tree.is_of_one() => return Err(GONE),
             Place::Root => {}
             Place::Gist(_) => return Err(FLAT),
             Place::Hidden(_) => return Err(READ_ONLY),

@@ -96,7 +96,9 @@ impl GistFs {
                     Some(name) => name.clone(),
                     None => Self::new_name(new_name)?,
                 };
-                if names::reserved_in_gist(shown) {
+                if names::reserved_in_gist(shown)
+                    || (new_parent == Ino::ROOT && names::reserved_at_root(shown))
+                {
                     return Err(RESERVED);
                 }
                 self.rename_file(&mut tree, (key, &old), (target, &new), mode)
@@ -141,12 +143,7 @@ impl GistFs {
 
     fn describe(&self, key: GistKey, description: &str, now: Time) -> Result<(), Error> {
         self.store.update(key, |gist| {
-            gist.description = description.to_owned();
-            gist.their_description = None;
-            gist.meta.ctime = now;
-            if gist.differs() {
-                gist.changed(now);
-            }
+            gist.describe(description, now);
             Ok(())
         })?;
         lock(&self.titles).insert(key, description.to_owned());

@@ -1,4 +1,5 @@
-//! Whose gists: the login behind the token, asked once and remembered by a hash of the token.
+//! Whose gists, and who mounts them: the login behind the token, asked once and remembered by a
+//! hash of the token.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -11,53 +12,101 @@ use crate::api::GistApi;
 use crate::api::github::GitHub;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
+use crate::store::Store;
+use crate::sync::selection::Selection;
 
-/// An account as it is remembered.
+/// What is mounted, and by whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mounter {
+    /// Names the state's directory below the host's. One's own gists go by the login alone, which
+    /// has no dot in it: `octo`, `user.octo`, `starred.octo`, `gist.ID` and, with a token,
+    /// `gist.ID.octo`. Each has a state of its own, so they can be mounted side by side.
+    pub name: String,
+    /// Whose token it is, where that matters.
+    pub login: Option<String>,
+    /// Why nothing can be changed, as far as it is known before the gists are.
+    pub read_only: Option<&'static str>,
+}
+
+impl Mounter {
+    /// Why nothing can be changed in a mount that shows what `store` holds: one gist may be
+    /// somebody else's.
+    pub fn read_only_because(&self, selection: &Selection, store: &Store) -> Option<&'static str> {
+        let mut others = false;
+        store.look_at_all(|gist| {
+            let owner = gist.base.as_ref().map(|base| base.owner.as_deref());
+            let ours = |owner: Option<&str>| {
+                let login = self.login.as_deref();
+                owner.zip(login).is_some_and(|(owner, login)| owner.eq_ignore_ascii_case(login))
+            };
+            others |= owner.is_some_and(|owner| !ours(owner));
+        });
+        let one = matches!(selection, Selection::One(_));
+        self.read_only.or_else(|| (one && others).then_some("this gist is not yours (--gist)"))
+    }
+}
+
+/// Whose token it is, as it is remembered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Account {
-    /// The login, which also names the state's directory.
-    pub login: String,
+struct Account {
+    /// The login.
+    login: String,
     /// A classic token's scopes.
-    pub scopes: Option<Vec<String>>,
+    scopes: Option<Vec<String>>,
 }
 
 impl Account {
-    /// Why this mount must not change anything, if so.
-    pub fn read_only_because(&self, config: &Config) -> Option<&'static str> {
-        if config.user.is_some() {
-            return Some("these are somebody's public gists (--user)");
-        }
-        if config.read_only {
-            return Some("--read-only was given");
-        }
-        let has_scope =
-            self.scopes.as_ref().is_none_or(|scopes| scopes.iter().any(|scope| scope == "gist"));
-        (!has_scope).then_some("the token lacks the scope \"gist\"")
+    fn may_write(&self) -> bool {
+        self.scopes.as_ref().is_none_or(|scopes| scopes.iter().any(|scope| scope == "gist"))
     }
 }
 
-/// The account to mount: `--user`'s, the remembered one of the token, or the one GitHub names.
-pub fn find(config: &Config, api: &GitHub) -> Result<Account, Failure> {
-    if let Some(login) = &config.user {
-        if login.is_empty()
-            || !login.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-        {
-            return Err(Failure::new(
-                Exit::Usage,
-                format!("{login:?} is no GitHub login"),
-                "give --user a name as in github.com/NAME",
-            ));
-        }
-        return Ok(Account { login: format!("user-{login}"), scopes: None });
+/// Finds out what is to be mounted. Asks GitHub whose token it is, if nobody remembers.
+pub fn find(config: &Config, api: &GitHub) -> Result<Mounter, Failure> {
+    if let Selection::User(login) = &config.selection
+        && (login.is_empty()
+            || !login.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'))
+    {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("{login:?} is no GitHub login"),
+            "give --user a name as in github.com/NAME",
+        ));
     }
-    let Some(found) = &config.token else {
-        return Err(Failure::new(Exit::Token, "there is no token", "set GH_TOKEN"));
+    let account = match &config.selection {
+        // Public gists are the same for everybody.
+        Selection::User(_) => None,
+        Selection::Own | Selection::Starred | Selection::One(_) => known(config, api)?,
     };
+    let (name, why) = match (&config.selection, &account) {
+        (Selection::User(login), _) => {
+            (format!("user.{login}"), Some("these are somebody's public gists (--user)"))
+        }
+        (Selection::Starred, Some(account)) => {
+            (format!("starred.{}", account.login), Some("these are starred gists (--starred)"))
+        }
+        (Selection::One(id), Some(account)) => (format!("gist.{id}.{}", account.login), None),
+        (Selection::One(id), None) => (format!("gist.{id}"), Some("there is no token")),
+        (Selection::Own, Some(account)) => (account.login.clone(), None),
+        (Selection::Own | Selection::Starred, None) => {
+            return Err(Failure::new(Exit::Token, "there is no token", "set GH_TOKEN"));
+        }
+    };
+    let scope = account.as_ref().is_some_and(|account| !account.may_write());
+    let read_only = why
+        .or(config.read_only.then_some("--read-only was given"))
+        .or(scope.then_some("the token lacks the scope \"gist\""));
+    Ok(Mounter { name, login: account.map(|account| account.login), read_only })
+}
+
+/// Whose token it is: the remembered account, or the one GitHub names. `None` without a token.
+fn known(config: &Config, api: &GitHub) -> Result<Option<Account>, Failure> {
+    let Some(found) = &config.token else { return Ok(None) };
     let file = config.state_base.join(&config.state_name).join("accounts.json");
     let mut known: BTreeMap<String, Account> = read(&file);
     let mark = found.token.fingerprint();
     if let Some(account) = known.get(&mark) {
-        return Ok(account.clone());
+        return Ok(Some(account.clone()));
     }
     let told = api.account().map_err(|error| {
         let mut failure = unreachable_api(&error);
@@ -68,11 +117,11 @@ pub fn find(config: &Config, api: &GitHub) -> Result<Account, Failure> {
     })?;
     let account = Account { login: told.login, scopes: told.scopes };
     // A token whose scopes do not suffice is asked about again: they can be changed.
-    if account.read_only_because(config).is_none() || config.read_only {
+    if account.may_write() {
         known.insert(mark, account.clone());
         write(&file, &known)?;
     }
-    Ok(account)
+    Ok(Some(account))
 }
 
 fn read(file: &std::path::Path) -> BTreeMap<String, Account> {

@@ -2,139 +2,30 @@
 //! whoever wants to see how it goes gets lines `{"progress": …}` before the answer.
 
 use std::cell::Cell;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::io::BufReader;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
+use self::asks::Told;
+pub use self::asks::{Ask, GistAsk, GistReply, Reply};
+pub use self::client::{ask, ask_all};
+use self::client::{directory, read_line, socket_name, write_line};
 use super::Event;
-use super::account::Account;
-use crate::config::Config;
 use crate::exit::{Exit, Failure};
-use crate::model::{BlobId, Time};
-use crate::sync::hold::HeldDeletions;
-use crate::sync::report::{Owing, Report, Waiting};
-use crate::sync::trash::{TrashAsk, TrashReply};
+use crate::fs::GistFs;
+use crate::model::Time;
 use crate::sync::{Progress, Syncer};
 
-/// The longest line either side sends.
-const LONGEST_LINE: u64 = 16 << 20;
+mod asks;
+mod client;
+mod errands;
 
 /// How long a mount waits for whoever asked to read what it says.
 const LOOKS_AWAY: Duration = Duration::from_secs(1);
-
-/// How long whoever asks waits for an answer that takes no time.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// What can be asked of a running mount.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Ask {
-    /// How things stand.
-    Status,
-    /// Send what is owed, for at most so many seconds.
-    Sync(f64),
-    /// Send what is owed, for at most so many seconds, then unmount.
-    Unmount(f64),
-    /// Something of the trash.
-    Trash(TrashAsk),
-    /// [`Ask::Sync`], and tell how it goes.
-    FollowSync(f64),
-    /// [`Ask::Unmount`], and tell how it goes.
-    FollowUnmount(f64),
-    /// Leave what is not sent yet to the mount that asks, if this one is unmounted already.
-    GiveWay,
-}
-
-/// What a running mount answers.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Reply {
-    /// Why it was not done.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// What is not on GitHub as it is here.
-    #[serde(default)]
-    pub left: Vec<Owing>,
-    /// How things stand, where asked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<Status>,
-    /// What keeps changes from being sent now, if something does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub waiting: Option<Waiting>,
-    /// Deletions that wait, because many gists were removed at once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held: Option<HeldDeletions>,
-    /// What the trash says, where asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trash: Option<TrashReply>,
-    /// Where it is mounted, where the trash was asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mountpoint: Option<String>,
-}
-
-/// A line that is not the answer yet.
-#[derive(Serialize, Deserialize)]
-struct Told {
-    progress: Progress,
-}
-
-/// Whether an account is mounted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mounted {
-    /// A mount answers.
-    Yes,
-    /// Nothing is mounted.
-    No,
-    /// Its process is gone, and the mount point is dead.
-    Dead,
-    /// It is mounted and does not answer here.
-    Silent,
-}
-
-/// An account's state, mounted or not.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Status {
-    /// Where it is mounted, or was last.
-    pub mountpoint: String,
-    /// Whether it is.
-    pub mounted: Mounted,
-    /// On which host.
-    pub host: String,
-    /// Whose gists.
-    pub account: String,
-    /// Why nothing can be changed, if so.
-    pub read_only: Option<String>,
-    /// The process, if there is one.
-    pub pid: Option<u32>,
-    /// Where its state is.
-    pub state: String,
-    /// Everything else.
-    #[serde(flatten)]
-    pub report: Report,
-}
-
-impl Reply {
-    /// What is left after sending, and why no more could go, if that was for want of time only.
-    pub(super) fn left(left: Vec<Owing>, syncer: &Syncer) -> Self {
-        let waits = left.iter().any(Owing::goes_by_itself);
-        let (waiting, held) = (syncer.waiting(), syncer.held_deletions(Time::now()));
-        Self { waiting: waiting.filter(|_| waits), held, left, ..Self::default() }
-    }
-
-    pub(super) fn ending() -> Self {
-        Self::failed("the mount is ending already".into())
-    }
-
-    pub(super) fn failed(error: String) -> Self {
-        Self { error: Some(error), ..Self::default() }
-    }
-}
 
 /// The open door; closed and removed when dropped.
 pub struct Control {
@@ -195,9 +86,7 @@ fn unusable(what: &Path, error: &std::io::Error) -> Failure {
 impl Control {
     pub(super) fn start(
         socket: Socket,
-        config: &Config,
-        account: &Account,
-        syncer: &Arc<Syncer>,
+        fs: &Arc<GistFs>,
         events: &Sender<Event>,
     ) -> Result<Self, Failure> {
         let Socket { mountpoint, path } = socket;
@@ -210,10 +99,8 @@ impl Control {
         std::fs::set_permissions(&path, private).map_err(|error| unusable(&path, &error))?;
         let door = Door {
             mountpoint,
-            host: config.state_name.clone(),
-            account: account.login.clone(),
-            read_only: account.read_only_because(config).map(str::to_owned),
-            syncer: Arc::clone(syncer),
+            syncer: Arc::clone(fs.syncer()),
+            fs: Arc::clone(fs),
             events: Mutex::new(events.clone()),
         };
         let door = Arc::new(door);
@@ -269,9 +156,7 @@ impl Asker {
 /// What the door's threads know.
 struct Door {
     mountpoint: String,
-    host: String,
-    account: String,
-    read_only: Option<String>,
+    fs: Arc<GistFs>,
     syncer: Arc<Syncer>,
     events: Mutex<Sender<Event>>,
 }
@@ -296,7 +181,7 @@ impl Door {
         let asker = Asker { stream, follows: Cell::new(follows) };
         match ask {
             Ask::Status => {
-                asker.hear(&Reply { status: Some(self.status()), ..Reply::default() });
+                asker.hear(&Reply { status: Some(self.fs.status()), ..Reply::default() });
             }
             Ask::Sync(seconds) | Ask::FollowSync(seconds) => {
                 let until = Time::now().after(bounded(seconds));
@@ -312,6 +197,7 @@ impl Door {
             Ask::Unmount(seconds) | Ask::FollowUnmount(seconds) => {
                 self.pass_on(Event::Unmount(bounded(seconds), asker));
             }
+            Ask::Gist(ask) => asker.hear(&errands::run(&self.fs, &ask)),
             Ask::Trash(ask) => asker.hear(&Reply {
                 trash: Some(self.syncer.trash(&ask)),
                 mountpoint: Some(self.mountpoint.clone()),
@@ -329,143 +215,10 @@ impl Door {
             asker.hear(&Reply::ending());
         }
     }
-
-    fn status(&self) -> Status {
-        Status {
-            mountpoint: self.mountpoint.clone(),
-            mounted: Mounted::Yes,
-            host: self.host.clone(),
-            account: self.account.clone(),
-            read_only: self.read_only.clone(),
-            pid: Some(std::process::id()),
-            state: self.syncer.store().directory().to_string_lossy().into_owned(),
-            report: self.syncer.report(),
-        }
-    }
 }
 
 fn bounded(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds.clamp(0.0, 1e6)).unwrap_or_default()
-}
-
-/// Asks the mount at `mountpoint`; `None` if no gistfs listens for it. `see` hears how it goes.
-pub fn ask(
-    mountpoint: &Path,
-    question: &Ask,
-    see: &mut dyn FnMut(&Progress),
-) -> std::io::Result<Option<Reply>> {
-    ask_socket(&directory()?.join(socket_name(mountpoint)), question, see)
-}
-
-/// Asks every mount of this user. One that cannot be talked to answers with that error.
-pub fn ask_all(question: &Ask, see: &mut dyn FnMut(&Progress)) -> std::io::Result<Vec<Reply>> {
-    ask_all_in(&directory()?, question, see)
-}
-
-fn ask_all_in(
-    directory: &Path,
-    question: &Ask,
-    see: &mut dyn FnMut(&Progress),
-) -> std::io::Result<Vec<Reply>> {
-    let mut replies = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "sock") {
-            let reply = ask_socket(&path, question, see);
-            replies.extend(reply.unwrap_or_else(|error| {
-                let why = format!("cannot talk to the mount at {}: {error}", path.display());
-                log::warn!("{why}");
-                Some(Reply::failed(why))
-            }));
-        }
-    }
-    Ok(replies)
-}
-
-fn ask_socket(
-    path: &Path,
-    question: &Ask,
-    see: &mut dyn FnMut(&Progress),
-) -> std::io::Result<Option<Reply>> {
-    use std::io::ErrorKind::{ConnectionRefused, NotFound};
-    let stream = match UnixStream::connect(path) {
-        Ok(stream) => stream,
-        Err(error) if matches!(error.kind(), ConnectionRefused | NotFound) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    match question {
-        Ask::Status | Ask::GiveWay => stream.set_read_timeout(Some(PATIENCE))?,
-        Ask::Sync(_)
-        | Ask::FollowSync(_)
-        | Ask::Unmount(_)
-        | Ask::FollowUnmount(_)
-        | Ask::Trash(_) => {}
-    }
-    write_line(&stream, question)?;
-    let mut reader = BufReader::new(&stream);
-    let reply = loop {
-        match read_line::<Answer>(&mut reader)? {
-            Some(Answer::Told(told)) => see(&told.progress),
-            Some(Answer::Reply(reply)) => break Some(*reply),
-            None => break None,
-        }
-    };
-    if matches!(question, Ask::Unmount(_) | Ask::FollowUnmount(_)) {
-        // A broken connection is an end as well.
-        drop(std::io::copy(&mut reader, &mut std::io::sink()));
-    }
-    Ok(reply)
-}
-
-/// A line of an answer.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Answer {
-    Told(Told),
-    Reply(Box<Reply>),
-}
-
-fn write_line<T: Serialize>(mut stream: &UnixStream, value: &T) -> std::io::Result<()> {
-    let mut line = serde_json::to_vec(value)?;
-    line.push(b'\n');
-    stream.write_all(&line)
-}
-
-/// The next line the other side said; `None` if it went away.
-fn read_line<T: for<'a> Deserialize<'a>>(
-    reader: &mut BufReader<&UnixStream>,
-) -> std::io::Result<Option<T>> {
-    let mut line = String::new();
-    std::io::Read::take(reader, LONGEST_LINE).read_line(&mut line)?;
-    if line.is_empty() { Ok(None) } else { Ok(Some(serde_json::from_str(&line)?)) }
-}
-
-/// One socket a mount point, with a name short enough for a socket's path.
-fn socket_name(mountpoint: &Path) -> String {
-    let point = mountpoint.canonicalize().unwrap_or_else(|_| mountpoint.to_owned());
-    let id = BlobId::of(point.as_os_str().as_encoded_bytes()).to_string();
-    format!("{}.sock", &id[..16])
-}
-
-/// The longest runtime directory that leaves room for a socket's name: the system allows a
-/// socket's path 107 bytes.
-const LONGEST_RUNTIME: usize = 75;
-
-/// `$XDG_RUNTIME_DIR/gistfs` or, without a usable one, a directory of the user's own in `/tmp`.
-fn directory() -> std::io::Result<PathBuf> {
-    let uid = nix::unistd::geteuid().as_raw();
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR")
-        .filter(|dir| !dir.is_empty() && dir.len() <= LONGEST_RUNTIME);
-    let path = runtime
-        .map(|base| PathBuf::from(base).join("gistfs"))
-        .unwrap_or_else(|| PathBuf::from(format!("/tmp/gistfs-{uid}")));
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
-    let data = std::fs::symlink_metadata(&path)?;
-    // In /tmp anybody may have been faster.
-    if !data.is_dir() || data.uid() != uid || data.mode() & 0o077 != 0 {
-        return Err(std::io::Error::other(format!("{} is not ours alone", path.display())));
-    }
-    Ok(path)
 }
 
 #[cfg(test)]
@@ -500,27 +253,5 @@ mod tests {
             assert!(told < 1000, "it never looks away");
         }
         drop(theirs);
-    }
-
-    #[test]
-    fn of_several_mounts_a_silent_one_is_given_up_and_the_others_are_heard() {
-        let directory = tempfile::tempdir().unwrap();
-        let bind = |name| UnixListener::bind(directory.path().join(name)).unwrap();
-        let (_silent, good) = (bind("a.sock"), bind("b.sock"));
-        drop(bind("dead.sock"));
-        let answers = std::thread::spawn(move || {
-            let (stream, _) = good.accept().unwrap();
-            let asked = read_line::<Ask>(&mut BufReader::new(&stream)).unwrap();
-            assert!(matches!(asked, Some(Ask::Status)));
-            let mountpoint = Some("/mnt".to_owned());
-            write_line(&stream, &Reply { mountpoint, ..Reply::default() }).unwrap();
-        });
-        let began = std::time::Instant::now();
-        let mut heard = ask_all_in(directory.path(), &Ask::Status, &mut |_| {}).unwrap();
-        assert!(began.elapsed() < PATIENCE * 2);
-        answers.join().unwrap();
-        heard.sort_by_key(|reply| reply.error.is_some());
-        assert_eq!((heard.len(), heard[0].mountpoint.as_deref()), (2, Some("/mnt")));
-        assert!(heard[1].error.as_ref().is_some_and(|why| why.contains("a.sock")), "{heard:?}");
     }
 }

@@ -364,6 +364,16 @@ impl Gist {
         self.upload.not_before = None;
     }
 
+    /// The user gives it another description at `now`.
+    pub fn describe(&mut self, description: &str, now: Time) {
+        self.description = description.to_owned();
+        self.their_description = None;
+        self.meta.ctime = now;
+        if self.differs() {
+            self.changed(now);
+        }
+    }
+
     /// Lets the files' descent follow a new `base`: a file GitHub has descends from itself.
     pub fn follow_base(&mut self) {
         let Some(base) = self.base.clone() else { return };

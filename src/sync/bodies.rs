@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::Syncer;
-use crate::api::{ApiError, Fetched, GistApi};
+use crate::api::{ApiError, Fetched, FullGist, GistApi};
 use crate::error::Error;
 use crate::model::{BlobId, GistId, RemoteFile};
 use crate::store::gist::Gist;
@@ -15,6 +15,12 @@ use crate::store::gist::Gist;
 /// How long one read waits while nothing comes: 5 s with all that goes before and after. The fetch
 /// itself goes on, for the next who asks.
 const PATIENCE: Duration = Duration::from_millis(4500);
+
+/// The API's answers hold no more bytes of content than this.
+const MOST_INLINE: u64 = 1 << 20;
+
+/// A body that a gist no longer has is looked for in so many of its revisions.
+const REVISIONS: usize = 10;
 
 /// Where a body can be had.
 #[derive(Clone, Debug)]
@@ -262,17 +268,53 @@ impl Syncer {
         if let Some(limited) = self.limited(self.now()) {
             return Err(limited);
         }
-        let told = self.api.get(&source.id, None);
+        let told = match self.history.commit_with(&source.id, source.file.blob) {
+            Some(commit) => self.api.revision(&source.id, &commit),
+            None => self.api.get(&source.id, None).and_then(|answer| match answer {
+                Fetched::New(full) => Ok(full),
+                Fetched::NotModified => Err(raw.clone()),
+            }),
+        };
+        let full = self.told_inline(told, &raw, flight)?;
+        if let Some(body) = full.bodies.get(&source.file.blob) {
+            return Ok(body.clone());
+        }
+        if source.file.size > MOST_INLINE {
+            return Err(raw.into());
+        }
+        if full.snapshot.files.values().all(|file| file.blob != source.file.blob) {
+            // Replaced since. Who merges, or has it open, needs it still.
+            for commit in full.history.iter().skip(1).take(REVISIONS) {
+                let told = self.api.revision(&source.id, commit);
+                let full = self.told_inline(told, &raw, flight)?;
+                if let Some(body) = full.bodies.get(&source.file.blob) {
+                    return Ok(body.clone());
+                }
+            }
+            return Err(raw.into());
+        }
+        // It came, but not as its id says: older servers make text of what is none.
+        let told = self.api.get_base64(&source.id);
+        let full = self.told_inline(told, &raw, flight)?;
+        full.bodies.get(&source.file.blob).cloned().ok_or_else(|| raw.into())
+    }
+
+    /// What the API told of a gist whose body could not be had by its raw address for reason `raw`.
+    /// All the bodies in it are stored: whoever reads one file that has to be had this way mostly
+    /// reads the next.
+    fn told_inline(
+        &self,
+        told: Result<FullGist, ApiError>,
+        raw: &ApiError,
+        flight: &Flight,
+    ) -> Result<FullGist, Error> {
         if !told.as_ref().is_err_and(ApiError::is_network) {
             self.bodies.hears(flight);
         }
-        match told {
-            Ok(Fetched::New(full)) => {
-                full.bodies.get(&source.file.blob).cloned().ok_or_else(|| raw.into())
-            }
+        told.inspect(|full| self.keep_bodies(full)).map_err(|error| {
             // Of two troubles the first tells more, but a limit tells what to do.
-            Err(limit @ ApiError::Limited { .. }) => Err(self.heard(limit)),
-            Ok(Fetched::NotModified) | Err(_) => Err(raw.into()),
-        }
+            let limited = matches!(error, ApiError::Limited { .. });
+            if limited { self.heard(error) } else { raw.clone().into() }
+        })
     }
 }

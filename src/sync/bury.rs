@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Syncer;
 use super::bodies::Source;
+use super::events::Became;
 use super::upload::Failure;
 use crate::api::{ApiError, GistApi};
 use crate::error::Error;
@@ -236,6 +237,9 @@ impl Syncer {
     pub(super) fn was_sent_away(&self, key: GistKey, id: &GistId, now: Time) -> Result<(), Error> {
         self.note_deleted(id)?;
         let mut at = None;
+        if let Some(gist) = self.store.get(key) {
+            self.tell_upload(&gist, Became::Deleted, &[]);
+        }
         let removed = self.store.remove_if(key, |gist| {
             at = gist.removed_at;
             gist.removed

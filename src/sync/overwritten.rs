@@ -128,6 +128,8 @@ impl Syncer {
         let told =
             |taken: &Vec<FileName>| Some(GistChange { key, moved: vec![], taken: taken.clone() });
         self.update_and_tell(key, edit, told)?;
+        let names: Vec<String> = found.iter().map(|lost| lost.name.to_string()).collect();
+        self.tell_conflict(key, &names, "changed on GitHub just before our change; both are kept");
         self.poke();
         Ok(())
     }

@@ -150,6 +150,7 @@ mod tests {
             ApiError::Lost { host: text(), detail: text() },
             ApiError::TimedOut { host: text() },
             ApiError::Unauthorized(text()),
+            ApiError::Anonymous(text()),
             ApiError::Forbidden(text()),
             ApiError::NotFound,
             ApiError::Conflict(text()),

@@ -210,6 +210,10 @@ impl GistApi for Reach {
         self.note(Asks::Reads, self.api.get(id, etag))
     }
 
+    fn get_base64(&self, id: &GistId) -> Result<FullGist, ApiError> {
+        self.note(Asks::Reads, self.api.get_base64(id))
+    }
+
     fn revision(&self, id: &GistId, commit: &CommitId) -> Result<FullGist, ApiError> {
         self.note(Asks::Reads, self.api.revision(id, commit))
     }

@@ -3,13 +3,18 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::upload::Failure;
-use super::{GistChange, Syncer};
+use super::errand::{self, Forked};
+use super::events::{Became, different};
+use super::selection::Selection;
+use super::upload;
+use super::{GistChange, Options, Syncer};
+use crate::api::social::SocialApi;
 use crate::api::{ApiError, Fetched, GistApi, PageAddress, PageRequest};
 use crate::error::Error;
+use crate::exit::{Exit, Failure};
 use crate::model::{GistId, Snapshot, Time};
-use crate::store::StoredPage;
 use crate::store::gist::{Gist, GistKey};
+use crate::store::{Store, StoredPage};
 
 /// The setting that holds the newest `updated_at` a list has shown, by GitHub's clock.
 const NEWEST: &str = "newest_listed";
@@ -17,8 +22,19 @@ const NEWEST: &str = "newest_listed";
 /// The setting that holds the validator of the last question for what is new, and its instant.
 const SINCE_ETAG: &str = "since_etag";
 
+/// The setting that holds when the whole list was last read, where requests are few: a mount that
+/// ends and begins again does not read it again.
+const LISTED: &str = "listed";
+
 /// More pages than any account has; a server that never ends its list does not hold us for ever.
 const MOST_PAGES: usize = 10_000;
+
+/// When an earlier process read the whole list, where requests are few.
+pub(super) fn listed_before(store: &Store, options: &Options, now: Time) -> Option<Time> {
+    let kept = if options.scarce { store.setting(LISTED).ok()? } else { None };
+    // A clock that was set back must not make us blind until the old time returns.
+    kept?.parse().ok().map(Time).filter(|at| *at <= now)
+}
 
 impl Syncer {
     /// Whether the list was ever read whole; before that, the tree is not known.
@@ -62,6 +78,9 @@ impl Syncer {
                     self.drop_missing(&known, &seen, now)?;
                     self.store.set_pages(&read)?;
                     self.store.set_setting(NEWEST, &newest.unwrap_or_default().0.to_string())?;
+                    if self.options.scarce {
+                        self.store.set_setting(LISTED, &now.0.to_string())?;
+                    }
                     self.shared().listed = Some(now);
                     return Ok(());
                 }
@@ -117,9 +136,21 @@ impl Syncer {
     }
 
     fn list(&self, since: Option<Time>) -> PageAddress {
-        match &self.options.user {
-            Some(login) => PageAddress::User { login: login.clone(), since },
-            None => PageAddress::Own { since },
+        match (&self.options.selection, self.known_gists().first()) {
+            // Deleted there and changed here, it was made anew and has another id now.
+            (Selection::One(_), Some((_, id))) => PageAddress::One(id.clone()),
+            (selection, _) => selection.list(since),
+        }
+    }
+
+    /// The list that has every gist which is or was made here.
+    fn list_of_all(&self) -> PageAddress {
+        match &self.options.selection {
+            // To see one's gist it takes no token, to list one's gists it does.
+            Selection::One(_) if !self.options.read_only => PageAddress::Own { since: None },
+            Selection::Own | Selection::User(_) | Selection::Starred | Selection::One(_) => {
+                self.list(None)
+            }
         }
     }
 
@@ -169,8 +200,29 @@ impl Syncer {
         if !new.is_empty() {
             self.store.put_all(new)?;
             self.tell(&changes);
+            for gist in changes.iter().filter_map(|change| self.store.get(change.key)) {
+                self.tell_remote(&gist, Became::Added, &different(None, gist.base.as_deref()));
+            }
         }
         Ok(all)
+    }
+
+    /// Shows a fork of one's own among one's gists, asking for what the answer did not tell. `None`
+    /// where forks have no place: the mount shows somebody else's gists.
+    pub fn show_fork(&self, forked: &Forked) -> Result<Option<GistKey>, Failure> {
+        if self.options.selection != Selection::Own {
+            return Ok(None);
+        }
+        if self.store.find(&forked.id).is_none() {
+            let told = forked.snapshot.as_ref().filter(|told| !told.files.is_empty());
+            let snapshot = match told.filter(|told| !told.truncated) {
+                Some(told) => told.clone(),
+                None => errand::look_up(self, &forked.id)?,
+            };
+            let taken = self.take_listed(vec![snapshot], self.now());
+            taken.map_err(|error| Failure::new(Exit::State, error.to_string(), "see the log"))?;
+        }
+        Ok(self.store.find(&forked.id))
     }
 
     fn take_changed(&self, key: GistKey, mut seen: Snapshot, now: Time) -> Result<bool, Error> {
@@ -214,7 +266,7 @@ impl Syncer {
         &self,
         is_it: impl Fn(Snapshot) -> Result<Option<T>, ApiError>,
     ) -> Result<Option<T>, ApiError> {
-        let mut from = self.list(None);
+        let mut from = self.list_of_all();
         let mut pages = Pages::default();
         loop {
             let page = match self.api.list(&PageRequest { from, etag: None })? {
@@ -242,6 +294,14 @@ impl Syncer {
     ) -> Result<(), Error> {
         for (key, id) in known.iter().filter(|(_, id)| !seen.contains(id.as_str())) {
             if self.reads_may_lag(*key, now) || self.store.find(id) != Some(*key) {
+                continue;
+            }
+            if self.options.selection == Selection::Starred {
+                let starred = self.api.is_starred(id);
+                if !starred.map_err(|error| self.heard(error))? {
+                    self.store.put_all(vec![(*key, None)])?;
+                    self.tell(&[GistChange { key: *key, moved: vec![], taken: vec![] }]);
+                }
                 continue;
             }
             match self.api.get(id, None) {
@@ -280,10 +340,10 @@ impl Pages {
 }
 
 /// Whether a change was taken over, or waits: for a writer to close the file, or for a body.
-fn taken(done: Result<bool, Failure>) -> Result<bool, Error> {
+fn taken(done: Result<bool, upload::Failure>) -> Result<bool, Error> {
     match done {
         Ok(taken) => Ok(taken),
-        Err(Failure::Ours(Error::Conflict(_))) => Ok(false),
+        Err(upload::Failure::Ours(Error::Conflict(_))) => Ok(false),
         Err(failure) => Err(failure.into()),
     }
 }
@@ -294,6 +354,7 @@ fn address(page: &PageAddress) -> String {
         PageAddress::Own { .. } => "own".into(),
         PageAddress::User { login, .. } => format!("user {login}"),
         PageAddress::Starred { .. } => "starred".into(),
+        PageAddress::One(id) => format!("gist {id}"),
         PageAddress::Public { .. } => "public".into(),
         PageAddress::Next(url) => url.clone(),
     }

@@ -19,7 +19,7 @@ use crate::api::{GistApi, Quota};
 use crate::error::Error;
 use crate::model::Time;
 use crate::store::Peek;
-use crate::store::gist::Gist;
+use crate::store::gist::{Gist, GistKey};
 
 /// How an account stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -239,6 +239,20 @@ impl Syncer {
         report.pace = self.pace_report(now, not_before.unwrap_or(now), pending);
         report.trouble = self.api.trouble().or_else(|| self.shared().trouble.clone());
         report
+    }
+
+    /// What one gist owes, as [`Syncer::report`] tells it; `None` if nothing. Asks nobody.
+    pub fn owing_of(&self, key: GistKey) -> Option<Owing> {
+        let gist = self.store.get(key).filter(Gist::differs)?;
+        let now = self.now();
+        let barrier = self.barrier(now, false).map(|barrier| barrier.until);
+        let not_before = barrier.max(self.api.retry_at()).unwrap_or(now);
+        Some(self.owing(&gist, not_before, self.held_deletions(now).as_ref()))
+    }
+
+    /// What people call a gist.
+    pub fn title(&self, key: GistKey) -> Option<String> {
+        self.store.look(key, title_of)
     }
 
     /// What keeps changes from going now, if something does.

@@ -98,11 +98,15 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::with(Options::default())
+    }
+
+    fn with(options: Options) -> Self {
         let state = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(state.path(), "/mnt", 1 << 20).unwrap());
         let (api, now) = (Arc::new(Canned::default()), Arc::new(AtomicI64::new(1_790_000_000)));
         let (seconds, sleeping) = (Arc::clone(&now), Arc::clone(&now));
-        let syncer = Syncer::new(store, Arc::clone(&api) as _, Options::default())
+        let syncer = Syncer::new(store, Arc::clone(&api) as _, options)
             .with_clock(Arc::new(move || Time::new(seconds.load(Ordering::Relaxed), 0)))
             .with_sleep(Arc::new(move |_| {
                 sleeping.fetch_add(1, Ordering::Relaxed);
@@ -207,6 +211,45 @@ fn a_whole_list_that_is_wanted_and_fails_stays_wanted() {
     assert_eq!(world.lists(), 3);
     assert!(world.round());
     assert_eq!(world.lists(), 3, "the list is new");
+}
+
+#[test]
+fn where_requests_are_few_a_list_is_not_asked_for_again_by_another_process() {
+    let refresh = Duration::from_secs(600);
+    let options = Options { scarce: true, refresh, ..Options::default() };
+    let world = World::with(options.clone());
+    assert!(world.round() && world.round());
+    assert_eq!(world.lists(), 1);
+    let again = |options: &Options| {
+        let (store, api) = (Arc::clone(world.syncer.store()), Arc::clone(&world.api) as _);
+        let now = world.syncer.now();
+        let listed = refresh::listed_before(&store, options, now);
+        let syncer = Syncer::new(store, api, options.clone()).with_clock(Arc::new(move || now));
+        syncer.shared().listed = listed;
+        assert!(Arc::new(syncer).refresh_round(now));
+        world.lists()
+    };
+    world.passes(599);
+    assert_eq!(again(&options), 1);
+    world.passes(1);
+    assert_eq!(again(&options), 2, "after a while it asks what is new");
+    assert_eq!(again(&Options::default()), 3, "where requests are many it asks at once");
+    // A clock that was set back does not make it wait for the old time.
+    world.passes(-100_000);
+    assert_eq!(again(&options), 4);
+}
+
+#[test]
+fn a_list_that_cannot_tell_what_is_new_is_read_whole_each_time() {
+    let id = GistId::parse("1").unwrap();
+    let kinds = [(Selection::Starred, true), (Selection::One(id), true), (Selection::Own, false)];
+    for (selection, whole) in kinds {
+        let world = World::with(Options { selection, ..Options::default() });
+        assert!(world.round());
+        world.passes(60);
+        let next = world.syncer.next_refresh(world.syncer.now());
+        assert_eq!(matches!(next, Refresh::Whole), whole);
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Syncer;
+use super::events::{Became, different};
 use super::plan::{Body, Change, Plan, Step, expected};
 use super::upload::Failure;
 use crate::api::retry::Repeatable;
@@ -70,12 +71,13 @@ impl Syncer {
             .iter()
             .map(|(name, body)| Ok((name.clone(), self.text(body.blob)?)))
             .collect::<Result<_, Failure>>()?;
-        let new =
-            NewGist { description: gist.description.clone(), public: gist.public, files: texts };
         let blobs = files.iter().map(|(name, body)| (name.clone(), body.blob)).collect();
         let attempt = Attempt::after(None, gist.description.clone(), blobs);
         // Written down first: if the answer is lost, or we are, the gist is looked for.
         self.note_attempt(gist.key, attempt)?;
+        // The last word on it was possible until now.
+        let public = self.store.look(gist.key, |there| there.public).unwrap_or(gist.public);
+        let new = NewGist { description: gist.description.clone(), public, files: texts };
         // Nothing but this note keeps the gist from being made twice: it outlives a power cut too.
         self.store.sync(&[]).map_err(Failure::Ours)?;
         match self.api.create(&new) {
@@ -162,7 +164,11 @@ impl Syncer {
             gist.follow_base();
             gist.changed(now);
             Ok(())
-        })
+        })?;
+        if let Some(gist) = self.store.get(key) {
+            self.tell_upload(&gist, Became::Added, &different(None, gist.base.as_deref()));
+        }
+        Ok(())
     }
 
     fn spell(&self, change: &Change) -> Result<FileChange, Failure> {

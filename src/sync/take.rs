@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::bodies::Source;
+use super::events::{Became, different};
 use super::merge::{Merged, Texts, Unmerged, merge};
 use super::plan::{Change, Plan, Step, expected};
 use super::upload::Failure;
@@ -108,6 +109,7 @@ impl Syncer {
         let remote = Arc::new(remote);
         let mut texts = Texts::new();
         let lags = self.reads_may_lag(key, now);
+        let Some(seen) = self.store.get(key) else { return Ok(()) };
         // What is put together may have been changed again meanwhile.
         for _ in 0..ROUNDS {
             let lost = self.secure_bodies(key, &remote)?;
@@ -132,6 +134,7 @@ impl Syncer {
             let unmerged = match done.map_err(Failure::Ours)? {
                 Ok(merged) => {
                     say_merged(&merged);
+                    self.tell_taken(key, &seen, &remote, &merged);
                     return Ok(());
                 }
                 Err(unmerged) => unmerged,
@@ -239,6 +242,7 @@ impl Syncer {
             }
         }
         self.tell(&[GistChange { key, moved: vec![], taken: vec![] }]);
+        self.tell_remote(&gist, Became::Deleted, &[]);
         Ok(())
     }
 
@@ -278,11 +282,46 @@ impl Syncer {
         let told = |merged: &Merged| Some(merged.change(key));
         let merged = self.update_and_tell(key, edit, told).map_err(Failure::Ours)?;
         say_merged(&merged);
+        self.tell_merged(key, &merged);
         if let Some(before) = before {
+            self.tell_finished(key, &before, plan, &remote);
             let ours = expected(before.base.as_ref(), &plan.step);
             self.bring_back(&before, &ours, &answer, now);
         }
         Ok(())
+    }
+
+    /// Tells whoever reads along of a state that was taken over; `seen` is the gist before.
+    fn tell_taken(&self, key: GistKey, seen: &Gist, remote: &Snapshot, merged: &Merged) {
+        let before = seen.base.as_deref();
+        if before.is_some_and(|before| before.same_content(remote)) {
+            return;
+        }
+        let Some(gist) = self.store.get(key) else { return };
+        let files = different(before, Some(remote));
+        if seen.attempt.as_ref().is_some_and(|sent| sent.made(remote)) {
+            self.tell_upload(&gist, Became::Changed, &files);
+        } else {
+            self.tell_remote(&gist, Became::Changed, &files);
+        }
+        self.tell_merged(key, merged);
+    }
+
+    /// Tells of an answer to a change: what was sent, and what somebody else changed meanwhile.
+    fn tell_finished(&self, key: GistKey, before: &Gist, plan: &Plan, remote: &Snapshot) {
+        let Some(gist) = self.store.get(key) else { return };
+        let base = before.base.as_deref();
+        let (meant, _) = meant(before, plan, remote);
+        let is_ours = |name: &String| {
+            meant.get(name.as_str()).copied() == remote.files.get(name.as_str()).map(|f| f.blob)
+        };
+        let became = if base.is_some() { Became::Changed } else { Became::Added };
+        let (ours, theirs): (Vec<String>, Vec<String>) =
+            different(base, Some(remote)).into_iter().partition(is_ours);
+        self.tell_upload(&gist, became, &ours);
+        if !theirs.is_empty() {
+            self.tell_remote(&gist, Became::Changed, &theirs);
+        }
     }
 
     /// Takes away files whose bytes only the history of the gist has, now that its base, which was

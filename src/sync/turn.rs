@@ -187,7 +187,7 @@ impl Syncer {
 
     fn note_limit(&self, error: &ApiError, words: &str) {
         let (now, seed) = (self.now(), self.seed());
-        let kept = {
+        let (kept, told) = {
             let mut shared = self.shared();
             let before = shared.limit.as_mut().map(|limit| (limit.until(now), limit.times));
             // Requests that were under way meet the limit that is known already.
@@ -203,11 +203,15 @@ impl Syncer {
             let until = now.after(wait.max(floor)).max(in_force.map_or(now, |(until, _)| until));
             let known = earlier > 0 || in_force.is_some();
             let level = if known { log::Level::Debug } else { log::Level::Warn };
-            log::log!(level, "GitHub's rate limit: {words}; nothing is sent before {until}");
+            let told = format!("GitHub's rate limit: {words}; nothing is sent before {until}");
+            log::log!(level, "{told}");
             let (words, times) = (words.to_owned(), earlier.saturating_add(1));
             let limit = Limit { since: now, until, words, times };
-            shared.limit.insert(limit).to_text()
+            (shared.limit.insert(limit).to_text(), Some(told).filter(|_| !known))
         };
+        if let Some(told) = told {
+            self.tell_trouble(&told);
+        }
         self.keep(LIMITED, &kept);
     }
 

@@ -367,6 +367,9 @@ impl Syncer {
         if before == error {
             return;
         }
+        if let Some(error) = &error {
+            self.tell_failure(key, error);
+        }
         match (&before, &error) {
             (None, Some(error)) => log::warn!("{title:?} is not sent: {error}"),
             (Some(_), Some(error)) => log::debug!("{title:?} is still not sent: {error}"),

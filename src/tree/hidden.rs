@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
-use crate::model::{CommitId, FileName, GistId};
+use crate::model::{FileName, GistId, Revision};
 use crate::store::gist::GistKey;
+use crate::tree::names::IN_GIST;
 
 /// A place that is entered by name only.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,7 +38,7 @@ impl Hidden {
 
     /// What `name` stands for in a gist's directory.
     pub fn in_gist(whose: Whose, name: &str) -> Option<Self> {
-        (name == ".gist").then_some(Self::Control(ControlPlace { whose, value: None }))
+        (name == IN_GIST).then_some(Self::Control(ControlPlace { whose, value: None }))
     }
 
     /// Whether it is a directory, a file or a link can be told from the place alone.
@@ -167,7 +168,7 @@ pub struct HistoryPlace {
     /// The gist.
     pub whose: Whose,
     /// The revision; `None` is `history` itself.
-    pub commit: Option<CommitId>,
+    pub revision: Option<Revision>,
     /// A file as it was in that revision; `None` is its directory.
     pub file: Option<FileName>,
 }

@@ -8,17 +8,20 @@ pub const LONGEST: usize = 255;
 /// The longest name made of a description, in bytes; room is left for a suffix.
 const LONGEST_TITLE: usize = 200;
 
-/// Names at the root that are, or will be, gistfs' own.
-const RESERVED_AT_ROOT: &[&str] = &[".gist", ".gistfs", ".starred", ".users", ".public", ".by-id"];
+/// Directories at the root that are gistfs' own.
+pub const AT_ROOT: [&str; 5] = [".gistfs", ".starred", ".users", ".public", ".by-id"];
+
+/// The directory in every gist that is gistfs' own.
+pub const IN_GIST: &str = ".gist";
 
 /// Whether `name` at the root is kept for gistfs' own views.
 pub fn reserved_at_root(name: &str) -> bool {
-    RESERVED_AT_ROOT.contains(&name)
+    name == IN_GIST || AT_ROOT.contains(&name)
 }
 
 /// Whether `name` in a gist is kept for gistfs' own use.
 pub fn reserved_in_gist(name: &str) -> bool {
-    name == ".gist"
+    name == IN_GIST
 }
 
 /// The directory name of a gist, before anybody looks whether it is free.

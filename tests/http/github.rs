@@ -228,6 +228,55 @@ fn an_old_enterprise_servers_mangled_bytes_are_not_believed() {
     let full = get(&api, &gist);
     assert!(full.bodies.is_empty());
     assert_eq!(api.body(&full.snapshot.files[&name("bin")], &|| {}).unwrap(), bytes);
+    server.forget_requests();
+    assert_eq!(api.get_base64(&gist).unwrap().bodies[&BlobId::of(&bytes)], bytes);
+    let asked = server.requests();
+    assert_eq!(asked[0].header("accept"), Some("application/vnd.github.base64+json"));
+    // A server that does not know the media type answers as ever, and is not believed.
+    server.with_switches(|switches| switches.old_enterprise = false);
+    assert_eq!(api.get_base64(&gist).unwrap().bodies[&BlobId::of(&bytes)], bytes);
+}
+
+#[test]
+fn a_page_of_one_gist_is_that_gist_or_nothing() {
+    let server = server();
+    let gist = id(&server.seed("octo", Seed::new("x", &[("f", "y")])));
+    let page = |id: &gistfs::model::GistId, etag: Option<String>| {
+        let request = PageRequest { from: PageAddress::One(id.clone()), etag };
+        octo(&server).list(&request).unwrap()
+    };
+    let Fetched::New(first) = page(&gist, None) else { panic!("it was not asked for before") };
+    assert_eq!(
+        first.gists.iter().map(|gist| gist.id.as_str()).collect::<Vec<_>>(),
+        [gist.as_str()]
+    );
+    assert_eq!(
+        (first.gists[0].revision.as_deref(), &first.next),
+        (None, &None),
+        "as lists tell it"
+    );
+    assert_eq!(page(&gist, first.etag), Fetched::NotModified);
+    let nothing = Page { gists: vec![], next: None, etag: None };
+    assert_eq!(page(&id("0123456789"), None), Fetched::New(nothing));
+}
+
+#[test]
+fn a_server_without_versions_is_told_none_from_the_first_refusal_on() {
+    let server = server();
+    server.with_switches(|switches| switches.no_versions = true);
+    let api = octo(&server);
+    // Nothing was done, so a change may be sent again.
+    let made = api.create(&hello()).unwrap().snapshot.id;
+    api.get(&made, None).unwrap();
+    let told: Vec<bool> = server
+        .requests()
+        .iter()
+        .map(|request| request.header("x-github-api-version").is_some())
+        .collect();
+    assert_eq!(told, [true, false, false]);
+    assert_eq!(server.gist_ids("octo").len(), 1);
+    let bodies: Vec<_> = server.requests().iter().take(2).map(|request| request.json()).collect();
+    assert_eq!(bodies[0], bodies[1]);
 }
 
 #[test]
@@ -258,8 +307,7 @@ fn a_host_without_limits_reports_no_quota() {
     let accounts = vec![Account::classic("octo", TOKEN, &["gist"])];
     let options = ServerOptions { enterprise: true, accounts, ..ServerOptions::default() };
     let server = Server::start(options).unwrap();
-    let url = format!("{}/api/v3", server.api_url());
-    let api = client(&url, Some(TOKEN), AMPLE);
+    let api = client(&server.api_url(), Some(TOKEN), AMPLE);
     assert_eq!(api.account().unwrap().login, "octo");
     assert_eq!(api.quota(), None);
 }
@@ -277,7 +325,7 @@ fn without_a_token_nothing_that_needs_one_is_even_sent() {
     let gist = id(&server.seed("octo", Seed::new("x", &[("f", "y")])));
     let api = client(&server.api_url(), None, AMPLE);
     let refused = |result: Result<(), ApiError>| {
-        assert!(matches!(result, Err(ApiError::Unauthorized(_))), "{result:?}");
+        assert!(matches!(result, Err(ApiError::Anonymous(_))), "{result:?}");
     };
     refused(api.account().map(drop));
     refused(api.list(&own(None)).map(drop));

@@ -36,12 +36,14 @@ fn a_handshake_that_fails_or_hangs_is_no_connection() {
 }
 
 #[test]
-fn a_token_is_not_taken_where_others_could_read_it() {
+fn without_encryption_only_this_machine_is_talked_to_token_or_not() {
     let token = || Token::parse(TOKEN);
-    let refused = GitHub::new(Endpoint::of_url("http://ghe.example.com").unwrap(), token());
-    let host = "ghe.example.com".to_owned();
-    assert_eq!(refused.err(), Some(SetupError::TokenInClear { host }));
-    GitHub::new(Endpoint::of_url("http://ghe.example.com").unwrap(), None).unwrap();
+    for token in [token(), None] {
+        let refused = GitHub::new(Endpoint::of_url("http://ghe.example.com").unwrap(), token);
+        let host = "ghe.example.com".to_owned();
+        assert_eq!(refused.err(), Some(SetupError::InClear { host }));
+    }
+    GitHub::new(Endpoint::of_url("http://localhost:9").unwrap(), token()).unwrap();
     GitHub::new(Endpoint::of_url("https://ghe.example.com").unwrap(), token()).unwrap();
 }
 
@@ -178,9 +180,9 @@ fn an_answer_without_end_is_not_read_to_the_end() {
 fn a_name_that_is_not_known_and_a_port_where_nobody_listens_are_out_of_reach_soon() {
     let started = std::time::Instant::now();
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let raw_url = format!("http://{nobody}/raw/x");
+    let raw_url = format!("https://{nobody}/raw/x");
     let file = RemoteFile { blob: BlobId::of(b"x"), size: 1, raw_url, language: None };
-    let endpoint = Endpoint::of_url("http://no-such-host.invalid").unwrap();
+    let endpoint = Endpoint::of_url("https://no-such-host.invalid").unwrap();
     let api = GitHub::new(endpoint, None).unwrap();
     assert!(matches!(api.body(&file, &|| {}), Err(ApiError::Unreachable { .. })));
     assert!(matches!(api.get(&id("1"), None), Err(ApiError::Unreachable { .. })));

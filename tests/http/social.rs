@@ -375,7 +375,7 @@ fn without_a_token_only_what_anybody_may_see_is_asked_for() {
     let nobody = client(&server.api_url(), None, AMPLE);
     let refused: Vec<_> = every(&nobody, &gist, comment)
         .into_iter()
-        .filter(|(_, outcome)| matches!(outcome, Err(ApiError::Unauthorized(_))))
+        .filter(|(_, outcome)| matches!(outcome, Err(ApiError::Anonymous(_))))
         .map(|(what, _)| what)
         .collect();
     let changes = ["is_starred", "star", "unstar", "fork"];
@@ -389,7 +389,7 @@ fn without_a_token_only_what_anybody_may_see_is_asked_for() {
     assert!(sent.iter().all(|request| request.method == "GET" && !request.has_token()));
     let starred =
         nobody.list(&PageRequest { from: PageAddress::Starred { since: None }, etag: None });
-    assert!(matches!(starred, Err(ApiError::Unauthorized(_))));
+    assert!(matches!(starred, Err(ApiError::Anonymous(_))));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 Usage: clients.py GISTFS GH. Prints a line a check, and exits with 1 if one failed.
 """
 
+import signal
 import subprocess
 import sys
 import traceback
@@ -208,4 +209,6 @@ def main(gistfs, gh_program):
 
 
 if __name__ == "__main__":
+    # Whoever ends it does not leave a mount behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     sys.exit(main(*sys.argv[1:]))

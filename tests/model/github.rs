@@ -630,7 +630,7 @@ impl GistApi for FakeGitHub {
                 assert_eq!(login, "me");
                 (*since, 0)
             }
-            PageAddress::Starred { .. } | PageAddress::Public { .. } => {
+            PageAddress::Starred { .. } | PageAddress::One(_) | PageAddress::Public { .. } => {
                 return Err(ApiError::NotFound);
             }
             PageAddress::Next(address) => {

@@ -91,7 +91,10 @@ fn open(
         public: false,
         login: None,
         names_by_id: false,
+        of_one: false,
         largest: 100 << 20,
+        xattr: false,
+        show_hidden: false,
     };
     let now = clock.clone();
     let fs = GistFs::new(Arc::new(syncer), options, Arc::new(move || now.now()));

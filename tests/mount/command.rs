@@ -134,7 +134,7 @@ fn a_second_mount_of_the_account_names_the_first() {
 
 #[test]
 fn status_tells_people_and_programs_how_things_stand() {
-    let mut world = World::empty();
+    let mut world = World::github(gistfs::demo::ServerOptions::default());
     let id = world.seed("Notes", &[("a.txt", "alpha\n"), ("b.txt", "beta\n")]);
     let out = world.gistfs(&["status"]).output().expect("gistfs runs");
     assert_eq!(String::from_utf8_lossy(&out.stdout), "Nothing is mounted.\n");

@@ -4,23 +4,29 @@
 //! used by one process can wait for itself. Every test has a server, a mount and a home of its
 //! own. Without /dev/fuse, or without one of the programs, the tests fail: none is skipped.
 
+mod about;
+mod asking;
 mod bytes;
 mod command;
 mod comments;
 mod comments_lost;
 mod commits;
+mod control;
 mod crash;
 mod damage;
 mod editors;
 mod elsewhere;
 mod emulated;
 mod ends;
+mod errands;
 mod full;
 mod gists;
+mod history;
 mod hostile;
 mod lost;
 mod matrix;
 mod matrix_social;
+mod modes;
 mod mounted;
 mod offline;
 mod ordinary;
@@ -32,6 +38,8 @@ mod sandbox;
 mod saves;
 mod secrets;
 mod seeing;
+mod shape;
+mod shapes;
 mod terminal;
 mod through;
 mod trash;
@@ -39,3 +47,4 @@ mod truth;
 mod unsent;
 mod views;
 mod world;
+mod xattr;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use gistfs::demo::ServerOptions;
 use nix::sys::socket::{Backlog, listen};
 
+use crate::shape::Shape;
 use crate::world::World;
 
 /// How the network behaves.
@@ -196,7 +197,8 @@ impl World {
     pub(crate) fn behind_a_network(options: ServerOptions) -> (Self, Network) {
         let network = Network { api: Proxy::start(), raw: Proxy::start() };
         let seen_as = Some((network.api.url(), network.raw.url()));
-        let world = Self::with(ServerOptions { seen_as, ..options });
+        let shape = Shape::of_environment().apart();
+        let world = Self::shaped(ServerOptions { seen_as, ..options }, shape);
         let [api, raw] = world.server.addresses();
         network.api.leads_to(api);
         network.raw.leads_to(raw);

@@ -12,7 +12,7 @@ use crate::world::{World, wait_until};
 
 /// The sample account, and its gists as the API lists them.
 fn samples() -> (World, Vec<Value>) {
-    let world = World::empty();
+    let world = World::open(ServerOptions::default());
     samples::fill(&world.server).expect("the samples");
     let client = reqwest::blocking::Client::builder().no_proxy().build().expect("a client");
     let request = client.get(format!("{}/gists?per_page=100", world.server.api_url()));
@@ -169,7 +169,9 @@ fn a_body_that_hangs_delays_nobody_else() {
 
 #[test]
 fn without_a_network_what_was_read_still_reads_and_what_was_not_says_so() {
-    let (mut world, id) = World::notes(&[("a.txt", "alpha\n"), ("b.txt", "beta\n")]);
+    let mut world = World::open(ServerOptions::default());
+    let id = world.seed("Notes", &[("a.txt", "alpha\n"), ("b.txt", "beta\n")]);
+    world.mount(&[]);
     world.sh("cat Notes/a.txt");
     world.server.inject(Fault { times: 1_000_000, ..Fault::once(FaultKind::Drop) });
     assert_eq!(world.sh("cat Notes/a.txt; ls Notes"), "alpha\na.txt\nb.txt\n");
@@ -191,7 +193,7 @@ fn without_a_network_what_was_read_still_reads_and_what_was_not_says_so() {
 /// A thousand gists of three files.
 fn thousand() -> World {
     let limits = Limits::none();
-    let world = World::with(ServerOptions { limits, ..ServerOptions::default() });
+    let world = World::github(ServerOptions { limits, ..ServerOptions::default() });
     for number in 0..1000_i64 {
         let files = [
             ("a.txt", format!("alpha {number}\n")),

@@ -51,7 +51,7 @@ fn while_a_limit_is_in_force_status_says_until_when_and_nothing_counts_as_failed
         status: 429,
         ..Limits::default()
     };
-    let mut world = World::with(ServerOptions { limits, ..ServerOptions::default() });
+    let mut world = World::github(ServerOptions { limits, ..ServerOptions::default() });
     for number in 0..6 {
         world.seed(&format!("Notes {number}"), &[("a.txt", "alpha\n")]);
     }

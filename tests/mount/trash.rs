@@ -299,7 +299,7 @@ fn with_write_through_rmdir_says_that_the_deletion_is_held() {
 
 /// A gist whose one body does not come along with the gist itself.
 fn with_large_file() -> (World, Vec<u8>) {
-    let mut world = World::empty();
+    let mut world = World::open(gistfs::demo::ServerOptions::default());
     let large = "large\n".repeat(300_000).into_bytes();
     let files = vec![("large".into(), large.clone()), ("a.txt".into(), b"alpha\n".into())];
     let seed = Seed { description: Some("Notes".into()), files, ..Seed::default() };

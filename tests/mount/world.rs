@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::mounted::{self, GISTFS, Mount};
 use crate::outcome::{names_sent, shown};
+use crate::shape::Shape;
 
 /// Patience enough for a busy machine.
 pub(crate) const AMPLE: Duration = Duration::from_secs(40);
@@ -52,8 +53,24 @@ impl World {
         Self::with(ServerOptions::default())
     }
 
-    /// A server with these options and nothing mounted.
+    /// A server with these options, of the shape that the environment says, and nothing mounted.
     pub(crate) fn with(options: ServerOptions) -> Self {
+        Self::shaped(options, Shape::of_environment())
+    }
+
+    /// Nothing mounted, and a server that has bodies at their raw addresses: for tests of how
+    /// single bodies come.
+    pub(crate) fn open(options: ServerOptions) -> Self {
+        Self::shaped(options, Shape::of_environment().open())
+    }
+
+    /// Nothing mounted, and a server like github.com: for tests of its limits.
+    pub(crate) fn github(options: ServerOptions) -> Self {
+        Self::shaped(options, Shape::GitHub)
+    }
+
+    /// A server with these options and of this shape, and nothing mounted.
+    pub(crate) fn shaped(options: ServerOptions, shape: Shape) -> Self {
         let fuse = std::fs::metadata("/dev/fuse");
         assert!(fuse.is_ok(), "these tests need /dev/fuse: {fuse:?}");
         let home = tempfile::Builder::new().prefix("gistfs-").tempdir().expect("a home");
@@ -68,7 +85,7 @@ impl World {
             std::fs::create_dir(place.path().join(directory)).expect("a directory");
         }
         Self {
-            server: Server::start(options).expect("a server"),
+            server: shape.start(options),
             mount: None,
             home,
             place,
@@ -103,6 +120,13 @@ impl World {
         let mut command = self.mount_command(options);
         let log = self.next_log();
         self.mount = Some(Mount::start(&mut command, &self.point(), log));
+    }
+
+    /// Unmounts and mounts with these options.
+    #[track_caller]
+    pub(crate) fn mount_again(&mut self, options: &[&str]) {
+        self.unmount();
+        self.mount(options);
     }
 
     /// Mounts while the last mount, unmounted already, may still be at work.

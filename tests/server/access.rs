@@ -188,9 +188,9 @@ fn a_write_costs_five_points_and_a_read_one() {
 #[test]
 fn an_enterprise_server_speaks_of_no_limits() {
     let world = World::with(ServerOptions { enterprise: true, ..ServerOptions::default() });
-    let answer = world.get("/api/v3/gists").expect(200);
+    let answer = world.get("/gists").expect(200);
     assert_eq!(answer.header("x-ratelimit-limit"), None);
-    world.get("/api/v3/rate_limit").expect(404);
+    world.get("/rate_limit").expect(404);
 }
 
 /// Row 50.
@@ -265,4 +265,25 @@ fn nothing_a_client_sends_breaks_the_server() {
         request.answer().expect(401);
     }
     assert_eq!(world.texts(&id), texts(&[("a", "a")]));
+}
+
+#[test]
+fn an_enterprise_server_has_its_api_below_api_v3_only() {
+    let world = World::with(ServerOptions { enterprise: true, ..ServerOptions::default() });
+    assert!(world.server.api_url().ends_with("/api/v3"));
+    world.seed(&[("a", "1")]);
+    let listed = world.get("/gists").expect(200).json();
+    assert!(listed[0]["url"].as_str().expect("an address").starts_with(&world.server.api_url()));
+    let bare = world.server.api_url().replace("/api/v3", "/gists");
+    let page = world.octo("GET", &bare).answer().expect(404);
+    assert!(page.header("content-type").expect("a type").starts_with("text/html"));
+}
+
+#[test]
+fn a_server_may_know_no_version_of_the_api() {
+    let world = World::new();
+    world.server.with_switches(|switches| switches.no_versions = true);
+    let named = world.octo("GET", "/gists").header("X-GitHub-Api-Version", "2022-11-28").answer();
+    assert!(named.expect(400).message().contains("version"));
+    world.get("/gists").expect(200);
 }

@@ -115,3 +115,35 @@ fn a_raw_body_revalidates_by_its_blob_id() {
     let again = world.anonymous("GET", &url).header("If-None-Match", etag).answer();
     assert!(again.expect(304).body.is_empty());
 }
+
+/// Without subdomain isolation everything about gists is below `/gist` at the one origin.
+#[test]
+fn raw_bodies_may_be_at_the_api_s_origin() {
+    let options = ServerOptions { enterprise: true, isolated: false, ..ServerOptions::default() };
+    let world = World::with(options);
+    let id = world.seed(&[("a b", "alpha")]);
+    let url = url(&world, &id, "a b");
+    let origin = world.server.api_url().replace("/api/v3", "");
+    assert!(url.starts_with(&format!("{origin}/gist/octo/{id}/raw/")), "{url}");
+    assert_eq!(world.anonymous("GET", &url).answer().expect(200).body, b"alpha");
+    assert_eq!(world.server.requests().last().expect("a request").origin, Origin::Raw);
+    let gist = world.gist(&id);
+    assert_eq!(gist["git_pull_url"], format!("{origin}/gist/{id}.git"));
+    let refs = format!("{origin}/gist/{id}.git/info/refs?service=git-upload-pack");
+    world.octo("GET", &refs).answer().expect(200);
+}
+
+/// Row 45.
+#[test]
+fn a_private_server_s_addresses_may_bring_what_opens_them() {
+    let options = ServerOptions { private_raw: true, raw_tokens: true, ..ServerOptions::default() };
+    let world = World::with(options);
+    let id = world.seed(&[("a", "secret")]);
+    let url = url(&world, &id, "a");
+    assert_eq!(world.anonymous("GET", &url).answer().expect(200).body, b"secret");
+    let (bare, token) = url.split_once("?token=").expect("a token in the address");
+    for shut in [bare.to_owned(), format!("{bare}?token=x{token}")] {
+        let page = world.anonymous("GET", &shut).answer().expect(200);
+        assert!(page.header("content-type").unwrap().starts_with("text/html"));
+    }
+}

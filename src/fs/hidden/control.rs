@@ -1,69 +1,90 @@
 //! `.gist`: what GitHub knows of a gist besides its files, one short text file each.
+//!
+//! Short values end in one newline when read, and lose one when written. What there is not, because
+//! the gist is not on GitHub yet, is an empty file.
 
 use bytes::Bytes;
 
 use super::{Content, Entry, Face, Room};
 use crate::error::Error;
 use crate::fs::{GistFs, Wait};
-use crate::model::Time;
-use crate::store::gist::Gist;
-use crate::tree::hidden::{CommentPlace, ControlPlace, Hidden, Value, Whose};
+use crate::tree::hidden::{CommentPlace, ControlPlace, Hidden, HistoryPlace, Value, Whose};
+
+mod change;
+mod read;
+
+pub(in crate::fs) use self::read::{Origin, digit};
 
 impl Room for ControlPlace {
     fn face(&self, fs: &GistFs, _wait: Wait) -> Result<Face, Error> {
-        let mtime = fs.changed_at(&self.whose)?;
-        match self.value {
-            None => Ok(Face::directory(mtime)),
-            Some(value) => Ok(Face::file(fs.value(&self.whose, value)?.len() as u64, mtime)),
-        }
+        let changed = fs.changed_at(&self.whose)?;
+        let Some(value) = self.value else { return Ok(Face::directory(changed)) };
+        let face = Face::file(fs.value_size(&self.whose, value)?, changed);
+        Ok(if self.invites(value) { face.writable() } else { face })
     }
 
     fn child(&self, _fs: &GistFs, name: &str, _wait: Wait) -> Result<Hidden, Error> {
-        if self.value.is_none() && name == "comments" {
-            return Ok(Hidden::Comments(CommentPlace { whose: self.whose.clone(), name: None }));
+        if self.value.is_some() {
+            return Err(Error::NotDirectory);
         }
-        let value = Value::ALL.into_iter().find(|value| value.name() == name);
-        let value = Some(value.ok_or(Error::NotFound)?);
-        match self.value {
-            None => Ok(Hidden::Control(Self { whose: self.whose.clone(), value })),
-            Some(_) => Err(Error::NotDirectory),
-        }
+        let mut entries = self.entries();
+        entries.find(|(entry, _)| *entry == name).map(|(_, place)| place).ok_or(Error::NotFound)
     }
 
     fn list(&self, _fs: &GistFs, from: usize, _wait: Wait) -> Result<Vec<Entry>, Error> {
-        let entry = |value: Value| {
-            let place = Self { whose: self.whose.clone(), value: Some(value) };
-            (value.name().into(), Hidden::Control(place))
-        };
-        Ok(Value::ALL.into_iter().skip(from).map(entry).collect())
+        Ok(self.entries().skip(from).map(|(name, place)| (name.into(), place)).collect())
     }
 
-    fn content(&self, fs: &GistFs, _wait: Wait) -> Result<Content, Error> {
+    fn content(&self, fs: &GistFs, wait: Wait) -> Result<Content, Error> {
         let value = self.value.ok_or(Error::IsDirectory)?;
-        fs.value(&self.whose, value).map(Content::Bytes)
+        fs.value(&self.whose, value, wait).map(Content::Bytes)
+    }
+
+    fn may_write(&self, fs: &GistFs) -> Result<(), Error> {
+        let value = self.value.ok_or(Error::IsDirectory)?;
+        fs.settable(&self.whose, value).map(drop)
+    }
+
+    fn save(&self, fs: &GistFs, bytes: Bytes, wait: Wait) -> Result<(), Error> {
+        let value = self.value.ok_or(Error::IsDirectory)?;
+        let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+        fs.set_value(&self.whose, value, line, wait)
     }
 }
 
-impl GistFs {
-    fn changed_at(&self, whose: &Whose) -> Result<Time, Error> {
-        match whose {
-            Whose::Own(key) => self.store.look(*key, |gist| gist.meta.mtime).ok_or(Error::NotFound),
-            Whose::Other(_) => Err(Error::NotFound),
-        }
+impl ControlPlace {
+    /// What is in `.gist`, in the order of a listing.
+    fn entries(&self) -> impl Iterator<Item = (&'static str, Hidden)> {
+        let whose = || self.whose.clone();
+        let history = HistoryPlace { whose: whose(), revision: None, file: None };
+        let comments = CommentPlace { whose: whose(), name: None };
+        let value = move |value: Value| {
+            (value.name(), Hidden::Control(Self { whose: whose(), value: Some(value) }))
+        };
+        Value::ALL.into_iter().map(value).chain([
+            ("history", Hidden::History(history)),
+            ("comments", Hidden::Comments(comments)),
+        ])
     }
 
-    /// A value as it reads.
-    fn value(&self, whose: &Whose, value: Value) -> Result<Bytes, Error> {
-        let look = |gist: &Gist| match value {
-            Value::Description => gist.description.clone(),
-            _ => gist.base.as_ref().map(|base| base.id.to_string()).unwrap_or_default(),
-        };
-        match whose {
-            Whose::Own(key) => {
-                let text = self.store.look(*key, look).ok_or(Error::NotFound)?;
-                Ok(format!("{text}\n").into())
-            }
-            Whose::Other(_) => Err(Error::NotFound),
+    /// Whether its mode says that it can be written. That of the visibility does where it can be no
+    /// longer, too: the kernel's own EACCES would not say why.
+    fn invites(&self, value: Value) -> bool {
+        match value {
+            Value::Description | Value::Visibility => match self.whose {
+                Whose::Own(_) => true,
+                Whose::Other(_) => false,
+            },
+            Value::Starred => true,
+            Value::Id
+            | Value::Url
+            | Value::GitUrl
+            | Value::Owner
+            | Value::Created
+            | Value::Updated
+            | Value::Sync
+            | Value::Json
+            | Value::Forks => false,
         }
     }
 }

@@ -1,0 +1,111 @@
+//! What matters most, on a server of every shape.
+
+use gistfs::demo::{Origin, Seed, ServerOptions};
+
+use crate::shape::Shape;
+use crate::world::{World, wait_until};
+
+const BYTES: &[u8] = b"\x89PNG\r\n\x1a\n\0\xff\xfe not text \x80";
+
+/// Lists, reads, saves, creates, meets a conflict and deletes.
+fn works(shape: Shape) {
+    let mut world = World::shaped(ServerOptions::default(), shape);
+    let id = world.seed("Notes", &[("a.txt", "alpha\n"), ("b c.txt", "beta\n")]);
+    let files = vec![("p.png".to_owned(), BYTES.to_vec())];
+    let picture = Seed { description: Some("Picture".into()), files, ..Seed::default() };
+    world.server.seed("octo", picture);
+    world.mount(&["--refresh", "0.5", "--read-lag", "0"]);
+    assert_eq!(world.list(""), ["Notes", "Picture"], "{shape:?}");
+    assert_eq!(world.read("Notes/a.txt") + &world.read("Notes/b c.txt"), "alpha\nbeta\n");
+    assert_eq!(std::fs::read(world.path("Picture/p.png")).expect("it reads"), BYTES, "{shape:?}");
+
+    world.sh("echo omega > Notes/a.txt; mkdir New; echo n > New/n.txt; rm 'Notes/b c.txt'");
+    world.saved();
+    assert_eq!(world.server.files(&id).expect("the gist").len(), 1, "{shape:?}");
+    assert_eq!(world.texts(&id)["a.txt"], "omega\n");
+
+    world.server.commit(&id, &[("a.txt", Some(b"theirs\n"))]);
+    world.write("Notes/a.txt", "ours\n");
+    world.saved();
+    wait_until("both versions are on both sides", || {
+        let here = world.list("Notes");
+        here.len() == 2 && world.server.files(&id).expect("the gist").len() == 2
+    });
+    world.same_on_both_sides(&id, "Notes");
+
+    world.sh("rm -r Notes Picture");
+    world.saved();
+    wait_until("they are gone", || world.server.files(&id).is_none());
+    let requests = world.server.requests();
+    for request in requests.iter().filter(|request| request.origin == Origin::Raw) {
+        assert!(!request.has_token(), "{shape:?}: a token at a raw address");
+    }
+    let quota = &world.status()["quota"];
+    assert_eq!(quota.is_null(), shape != Shape::GitHub, "{shape:?}: {quota}");
+    world.unmount();
+}
+
+#[test]
+fn gists_work_on_github() {
+    works(Shape::GitHub);
+}
+
+#[test]
+fn gists_work_on_an_enterprise_server_with_subdomain_isolation() {
+    works(Shape::Isolated);
+}
+
+#[test]
+fn gists_work_on_an_enterprise_server_that_has_raw_bodies_at_the_api_s_origin() {
+    works(Shape::Path);
+}
+
+#[test]
+fn gists_work_on_a_private_enterprise_server() {
+    works(Shape::Private);
+}
+
+#[test]
+fn gists_work_on_a_private_enterprise_server_whose_raw_addresses_bring_what_opens_them() {
+    works(Shape::Tokens);
+}
+
+#[test]
+fn gists_work_on_an_old_enterprise_server_that_mangles_what_is_no_text() {
+    works(Shape::Old);
+}
+
+/// On a private server every body costs a request of the API; those that come along are kept.
+#[test]
+fn what_a_private_server_tells_of_a_gist_is_asked_for_once() {
+    for shape in [Shape::Private, Shape::Old] {
+        let mut world = World::shaped(ServerOptions::default(), shape);
+        let id = world.seed("Notes", &[("a", "alpha\n"), ("b", "beta\n"), ("c", "gamma\n")]);
+        let files = vec![("p".to_owned(), BYTES.to_vec()), ("q".to_owned(), b"\xff".to_vec())];
+        let picture = world.server.seed("octo", Seed { files, ..Seed::default() });
+        world.mount(&[]);
+        world.sh("cat Notes/a Notes/b Notes/c p/p p/q > /dev/null");
+        let asked = |id: &str| {
+            let path = format!("/gists/{id}");
+            world.server.requests().iter().filter(|request| request.path == path).count()
+        };
+        // What is no text takes a second question where the first answer mangles it.
+        let twice = if shape == Shape::Old { 2 } else { 1 };
+        assert_eq!((asked(&id), asked(&picture)), (1, twice), "{shape:?}");
+    }
+}
+
+/// A request that names a version of the API costs one more, once.
+#[test]
+fn a_server_that_knows_no_versions_is_asked_without() {
+    let mut world = World::empty();
+    world.server.with_switches(|switches| switches.no_versions = true);
+    world.seed("Notes", &[("a.txt", "alpha\n")]);
+    world.mount(&[]);
+    world.sh("echo omega > Notes/a.txt; mkdir New; echo n > New/n.txt");
+    world.saved();
+    let refused: Vec<_> =
+        world.server.requests().into_iter().filter(|request| request.status == 400).collect();
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert!(world.log().contains("does not know the API's version"), "{}", world.log());
+}
