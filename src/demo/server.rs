@@ -288,6 +288,11 @@ impl Server {
         self.site.store.annotate(id, false, change).map(|_| ())
     }
 
+    /// Whether `login` has starred a gist.
+    pub fn is_starred(&self, id: &str, login: &str) -> bool {
+        self.site.store.get(id).is_some_and(|gist| gist.stars.contains(login))
+    }
+
     /// Deletes a gist. No such gist: nothing happens.
     ///
     /// # Panics

@@ -152,6 +152,10 @@ impl Syncer {
             match next {
                 Some(next) if sheets.len() < PAGES && bytes < GIST_BYTES => {
                     from = SheetAddress::Next(next);
+                    if sheets.iter().any(|known| known.from == from) {
+                        log::warn!("{gist}: the list of comments does not end");
+                        return Ok(sheets);
+                    }
                 }
                 Some(_) => {
                     log::info!("{gist} has more comments than gistfs shows");

@@ -14,7 +14,7 @@ fn notes() -> (World, String) {
 }
 
 /// What the API answers to somebody else who asks.
-fn api(world: &World, method: &str, path: &str, token: &str) -> Vec<u8> {
+pub(crate) fn api(world: &World, method: &str, path: &str, token: &str) -> Vec<u8> {
     let client = reqwest::blocking::Client::builder().no_proxy().build().expect("a client");
     let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method");
     let request = client.request(method, format!("{}{path}", world.server.api_url()));

@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use gistfs::demo::{Fault, Limits, Origin, ServerOptions};
+use gistfs::demo::{Fault, Limits, Origin, Seed, ServerOptions};
 
 use crate::matrix::{Strike, strike};
+use crate::mounted::GISTFS;
 use crate::proxy::{Network, Weather};
 use crate::world::{World, wait_until};
 
@@ -25,11 +26,11 @@ struct Column {
     after: &'static str,
 }
 
-const COLUMNS: [Column; 3] = [
+const COLUMNS: [Column; 6] = [
     Column {
         name: "comment",
         method: "POST",
-        path: "/comments",
+        path: "/gists/ID/comments",
         script: "echo new > $W/x; cp $W/x Notes/.gist/comments/new.md",
         told: comments,
         before: "old",
@@ -38,7 +39,7 @@ const COLUMNS: [Column; 3] = [
     Column {
         name: "edit",
         method: "PATCH",
-        path: "/comments/1",
+        path: "/gists/ID/comments/1",
         script: "echo new > $W/x; cp $W/x Notes/.gist/comments/0001-octo-1.md",
         told: comments,
         before: "old",
@@ -47,45 +48,87 @@ const COLUMNS: [Column; 3] = [
     Column {
         name: "delete",
         method: "DELETE",
-        path: "/comments/1",
+        path: "/gists/ID/comments/1",
         script: "rm Notes/.gist/comments/0001-octo-1.md",
         told: comments,
         before: "old",
         after: "",
     },
+    Column {
+        name: "star",
+        method: "PUT",
+        path: "/gists/ID/star",
+        script: "echo 1 > $W/x; cp $W/x Notes/.gist/starred",
+        told: |world, id| world.server.is_starred(id, "octo").to_string(),
+        before: "false",
+        after: "true",
+    },
+    Column {
+        name: "unstar",
+        method: "DELETE",
+        path: "/gists/ROBOT/star",
+        script: "echo 0 > $W/x; cp $W/x .by-id/ROBOT/.gist/starred",
+        told: |world, _| world.server.is_starred(&robot(world), "octo").to_string(),
+        before: "true",
+        after: "false",
+    },
+    Column {
+        name: "fork",
+        method: "POST",
+        path: "/gists/ROBOT/forks",
+        script: "GISTFS fork ROBOT",
+        told: |world, _| world.server.gist_ids("octo").len().to_string(),
+        before: "1",
+        after: "2",
+    },
 ];
+
+/// The gist of somebody else's.
+fn robot(world: &World) -> String {
+    world.server.gist_ids("hubot").remove(0)
+}
 
 fn comments(world: &World, id: &str) -> String {
     let bodies: Vec<String> = world.server.comments(id).into_iter().map(|c| c.2).collect();
     bodies.join(" ")
 }
 
-/// What the program is told (`ok` or the error), and how often the change was sent until then. The
+/// What the program is told (`ok`, the error, or gistfs' exit code), and how often the change was sent until then. The
 /// fault hits one request; a network that is away stays so.
 const EXPECTED: &[(&str, [&str; COLUMNS.len()])] = &[
-    ("500", ["EIO 1", "ok 2", "ok 2"]),
-    ("502", ["EIO 1", "ok 2", "ok 2"]),
-    ("503", ["EIO 1", "ok 2", "ok 2"]),
-    ("429", ["EDQUOT 1", "EDQUOT 1", "EDQUOT 1"]),
-    ("403 primary limit", ["EDQUOT 1", "EDQUOT 1", "EDQUOT 1"]),
-    ("403 pace, told", ["EDQUOT 1", "EDQUOT 1", "EDQUOT 1"]),
-    ("403 pace, untold", ["EDQUOT 1", "EDQUOT 1", "EDQUOT 1"]),
-    ("409", ["ESTALE 1", "ESTALE 1", "ok 2"]),
-    ("404 scope lost", ["EACCES 1", "EACCES 1", "EACCES 1"]),
-    ("401 token revoked", ["EACCES 1", "EACCES 1", "EACCES 1"]),
-    ("422", ["EIO 1", "EIO 1", "EIO 1"]),
-    ("refused", ["ETIMEDOUT 0", "EHOSTUNREACH 0", "EHOSTUNREACH 0"]),
-    ("reset", ["EHOSTUNREACH 1", "ok 2", "ok 2"]),
-    ("closed", ["EHOSTUNREACH 1", "ok 2", "ok 2"]),
-    ("hung", ["ETIMEDOUT 1", "ok 2", "ok 2"]),
-    ("cut short", ["ok 1", "ok 2", "ok 1"]),
-    ("answer lost", ["ok 1", "ok 2", "ok 2"]),
-    ("wrong length", ["ok 1", "ok 2", "ok 1"]),
-    ("wrong body", ["ok 1", "ok 2", "ok 1"]),
-    ("HTML", ["EIO 1", "ok 2", "ok 2"]),
-    ("invalid JSON", ["ok 1", "ok 2", "ok 1"]),
-    ("missing fields", ["ok 1", "ok 1", "ok 1"]),
-    ("null fields", ["ok 1", "ok 1", "ok 1"]),
+    ("500", ["EIO 1", "ok 2", "ok 2", "EIO 1", "EIO 1", "exit 5 1"]),
+    ("502", ["EIO 1", "ok 2", "ok 2", "EIO 1", "EIO 1", "exit 5 1"]),
+    ("503", ["EIO 1", "ok 2", "ok 2", "EIO 1", "EIO 1", "exit 5 1"]),
+    ("429", ["EDQUOT 1", "EDQUOT 1", "EDQUOT 1", "EDQUOT 1", "EDQUOT 1", "exit 1 1"]),
+    ("403 primary limit", ["EDQUOT 1", "EDQUOT 1", "EDQUOT 1", "EDQUOT 1", "EDQUOT 1", "exit 1 1"]),
+    ("403 pace, told", ["EDQUOT 1", "EDQUOT 1", "EDQUOT 1", "EDQUOT 1", "EDQUOT 1", "exit 1 1"]),
+    ("403 pace, untold", ["EDQUOT 1", "EDQUOT 1", "EDQUOT 1", "EDQUOT 1", "EDQUOT 1", "exit 1 1"]),
+    ("409", ["ESTALE 1", "ESTALE 1", "ok 2", "ESTALE 1", "ESTALE 1", "exit 1 1"]),
+    ("404 scope lost", ["EACCES 1", "EACCES 1", "EACCES 1", "EACCES 1", "EACCES 1", "exit 1 1"]),
+    ("401 token revoked", ["EACCES 1", "EACCES 1", "EACCES 1", "EACCES 1", "EACCES 1", "exit 4 1"]),
+    ("422", ["EIO 1", "EIO 1", "EIO 1", "EIO 1", "EIO 1", "exit 1 1"]),
+    (
+        "refused",
+        [
+            "ETIMEDOUT 0",
+            "EHOSTUNREACH 0",
+            "EHOSTUNREACH 0",
+            "ETIMEDOUT 0",
+            "ETIMEDOUT 0",
+            "exit 5 0",
+        ],
+    ),
+    ("reset", ["EHOSTUNREACH 1", "ok 2", "ok 2", "EHOSTUNREACH 1", "EHOSTUNREACH 1", "exit 5 1"]),
+    ("closed", ["EHOSTUNREACH 1", "ok 2", "ok 2", "EHOSTUNREACH 1", "EHOSTUNREACH 1", "exit 5 1"]),
+    ("hung", ["ETIMEDOUT 1", "ok 2", "ok 2", "ETIMEDOUT 1", "ETIMEDOUT 1", "exit 5 1"]),
+    ("cut short", ["ok 1", "ok 2", "ok 1", "ok 1", "ok 1", "ok 1"]),
+    ("answer lost", ["ok 1", "ok 2", "ok 2", "ok 1", "ok 1", "ok 1"]),
+    ("wrong length", ["ok 1", "ok 2", "ok 1", "ok 1", "ok 1", "ok 1"]),
+    ("wrong body", ["ok 1", "ok 2", "ok 1", "ok 1", "ok 1", "ok 1"]),
+    ("HTML", ["EIO 1", "ok 2", "ok 2", "EIO 1", "EIO 1", "exit 5 1"]),
+    ("invalid JSON", ["ok 1", "ok 2", "ok 1", "ok 1", "ok 1", "ok 1"]),
+    ("missing fields", ["ok 1", "ok 2", "ok 1", "ok 1", "ok 1", "ok 1"]),
+    ("null fields", ["ok 1", "ok 1", "ok 1", "ok 1", "ok 1", "ok 1"]),
 ];
 
 const ERRORS: [(&str, &str); 6] = [
@@ -104,15 +147,22 @@ fn world() -> (World, Network, String) {
         World::behind_a_network(ServerOptions { limits, ..ServerOptions::default() });
     let id = world.seed("Notes", &[("a", "alpha\n")]);
     world.server.comment(&id, "octo", "old").expect("a comment");
+    let seed = Seed::new("Robot", &[("r.txt", "robot\n")]);
+    let robot = world.server.seed("hubot", Seed { public: true, ..seed });
+    world.server.star(&robot, "octo").expect("a star");
     world.mount(&["--refresh", "60", "--read-lag", "2"]);
     assert_eq!(world.sh("cat Notes/a Notes/.gist/comments/*"), "alpha\nold\n");
+    assert_eq!(world.sh(&format!("cat .by-id/{robot}/r.txt")), "robot\n");
     (world, network, id)
 }
 
 /// Runs one cell and says what came of it.
 fn cell(row: &str, column: &Column) -> String {
     let (world, network, id) = world();
-    let path = format!("/gists/{id}{}", column.path);
+    let robot = robot(&world);
+    let named =
+        |text: &str| text.replace("GISTFS", GISTFS).replace("ROBOT", &robot).replace("ID", &id);
+    let (path, script) = (named(column.path), format!("set -e; {}", named(column.script)));
     match strike(row) {
         Strike::Fault(kind) => world.server.inject(Fault {
             origin: Some(Origin::Api),
@@ -129,11 +179,15 @@ fn cell(row: &str, column: &Column) -> String {
         all.len()
     };
     assert_eq!((column.told)(&world, &id), column.before);
-    let out = world.try_sh(&format!("set -e; {}", column.script));
+    let out = world.try_sh(&script);
     let complaint = String::from_utf8_lossy(&out.stderr);
     let error = ERRORS.iter().find(|(words, _)| complaint.contains(words)).map(|(_, word)| *word);
-    let word = error.unwrap_or(if out.status.success() { "ok" } else { "?" });
-    assert!(word != "?", "{row}: {complaint}");
+    let exit = match out.status.code() {
+        Some(0) => "ok".to_owned(),
+        Some(code) if column.name == "fork" => format!("exit {code}"),
+        Some(_) | None => error.unwrap_or_else(|| panic!("{row}: {complaint}")).to_owned(),
+    };
+    let word = exit.as_str();
     let cell = format!("{word} {}", sent());
     let told = (column.told)(&world, &id);
     if word == "ok" {
@@ -146,7 +200,7 @@ fn cell(row: &str, column: &Column) -> String {
     // Such a limit is obeyed for a minute and more.
     if word != "ok" && !matches!(row, "429" | "403 pace, untold") {
         wait_until(&format!("{row}: {} is made", column.name), || {
-            world.try_sh(&format!("set -e; {}", column.script)).status.success()
+            world.try_sh(&script).status.success()
         });
         assert_eq!((column.told)(&world, &id), column.after, "{row}");
     }

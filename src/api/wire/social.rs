@@ -17,9 +17,12 @@ pub(in crate::api) fn commits(json: &[u8]) -> Result<(Vec<Commit>, bool), Malfor
     entries::<WireCommit>(json)
 }
 
-/// Reads a page of comments and whether all of it could be read.
+/// Reads a page of comments and whether all of it could be read. Where nothing could, that is no page.
 pub(in crate::api) fn comments(json: &[u8]) -> Result<(Vec<Comment>, bool), Malformed> {
-    entries::<WireComment>(json)
+    match entries::<WireComment>(json)? {
+        (told, false) if told.is_empty() => Err("none of it tells of a comment".into()),
+        read => Ok(read),
+    }
 }
 
 /// Reads a page of forks and whether all of it could be read.
@@ -168,7 +171,7 @@ impl Entry<'_> for WireComment {
         Some(Comment {
             id: CommentId(self.id?),
             author: login(self.user),
-            body: self.body.unwrap_or_default(),
+            body: self.body?,
             created_at,
             updated_at,
         })

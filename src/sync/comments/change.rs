@@ -58,7 +58,7 @@ impl Syncer {
         match self.social_change(&|api| api.add_comment(gist, body)) {
             Ok(made) => {
                 doubts.clear();
-                Ok(self.was_made(gist, made))
+                Ok(self.was_made(gist, login, made))
             }
             Err(error) if error.outcome_unknown() => {
                 log::info!("a comment on {gist} may have been made or not: {error}; looking");
@@ -75,7 +75,9 @@ impl Syncer {
         }
     }
 
-    fn was_made(&self, gist: &GistId, made: Comment) -> Arc<Comment> {
+    fn was_made(&self, gist: &GistId, login: &str, mut made: Comment) -> Arc<Comment> {
+        // An answer may not say who made it, but it was us.
+        made.author.get_or_insert_with(|| login.to_owned());
         self.talk(gist).thread().add(made.clone(), self.now());
         Arc::new(made)
     }

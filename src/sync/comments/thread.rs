@@ -164,7 +164,12 @@ impl Thread {
 
     /// A change was made here, and this is what came of it; `None`: the comment is gone.
     pub(super) fn change(&mut self, id: CommentId, comment: Option<Comment>, at: Time) {
-        let comment = comment.map(Arc::new);
+        let comment = comment.map(|mut comment| {
+            // Not every answer says who wrote it, and that does not change.
+            let before = self.shown.iter().find(|before| before.id == id);
+            comment.author = comment.author.or_else(|| before?.author.clone());
+            Arc::new(comment)
+        });
         self.better.insert(id, Better { at, comment, etag: None, ours: true });
         self.settle();
     }
