@@ -1,7 +1,7 @@
 //! Stars: whether the token's user has starred a gist, and starring it.
 
-use super::asked::Asked;
 use super::Syncer;
+use super::asked::Asked;
 use super::errand::Way;
 use super::social::SocialError;
 use crate::error::Error;
