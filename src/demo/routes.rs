@@ -216,15 +216,21 @@ impl Call<'_> {
     }
 }
 
+/// What an ETag says of a body.
+pub(super) fn opaque(body: &[u8]) -> String {
+    let mut opaque = BlobId::of(body).to_string();
+    opaque.truncate(32);
+    opaque
+}
+
 /// Adds the validator: weak on answers that gzip may pass, strong on the answer to a creation,
 /// with the same opaque part if the body is the same.
 fn with_etag(arrival: &Arrival, reply: Reply) -> Reply {
     if !(200..300).contains(&reply.status) || reply.body.is_empty() {
         return reply;
     }
-    let mut opaque = BlobId::of(&reply.body).to_string();
-    opaque.truncate(32);
     let weak = if reply.status == 201 { "" } else { "W/" };
+    let opaque = opaque(&reply.body);
     let reply = reply.with("etag", format!("{weak}\"{opaque}\""));
     if matches!(arrival.method.as_str(), "GET" | "HEAD") {
         let whose =

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::reply::Reply;
 use super::requests::Origin;
+use super::routes::opaque;
 
 /// What tells what an object is about.
 const SUBJECT: &[&str] = &["id", "login", "size", "raw_url"];
@@ -80,6 +81,10 @@ fn changed(mut reply: Reply, change: Change<'_>) -> Reply {
         None => change_gist(&mut json, change),
     }
     reply.body = json.to_string().into();
+    // An ETag is made from the body: another body has another one.
+    for (_, etag) in reply.headers.iter_mut().filter(|(name, _)| name == "etag") {
+        *etag = format!("W/\"{}\"", opaque(&reply.body));
+    }
     reply
 }
 

@@ -16,7 +16,6 @@ class Dlt:
 
     name = "dlt"
     eventually = False
-    cannot_yet = ()
 
     def __init__(self, world):
         self.client = {

@@ -12,7 +12,6 @@ class Gh:
 
     name = "gh"
     eventually = False
-    cannot_yet = ()
 
     def __init__(self, world, program):
         self.program = program

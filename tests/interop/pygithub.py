@@ -10,7 +10,6 @@ class PyGithub:
 
     name = "PyGithub"
     eventually = False
-    cannot_yet = ()
 
     def __init__(self, world, login="octo"):
         self.login = login

@@ -69,8 +69,8 @@ class World:
             lines = log.read_text().splitlines()
             return next((line.split()[1] for line in lines if line.startswith("API:")), None)
 
-        self.origin = wait_for("the server", said)
-        self.api = f"{self.origin}/api/v3"
+        self.api = wait_for("the server", said)
+        self.origin = self.api.removesuffix("/api/v3")
 
     def close(self):
         self.server.terminate()

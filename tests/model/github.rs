@@ -195,7 +195,7 @@ impl FakeGitHub {
         self.world().excused = true;
     }
 
-    /// Whether bodies can be had by their raw address.
+    /// Whether bodies can be had by their raw address, and those that a gist no longer has at all.
     pub(crate) fn set_bodies_reachable(&self, reachable: bool) {
         self.world().bodies_unreachable = !reachable;
     }
@@ -206,6 +206,8 @@ impl FakeGitHub {
         let Some(gist) = world.gists.get_mut(id) else { return };
         let kept: BTreeSet<BlobId> = gist.files.values().map(|body| BlobId::of(body)).collect();
         gist.bodies.retain(|blob, _| kept.contains(blob));
+        gist.history.truncate(1);
+        gist.versions.retain(|commit, _| gist.history.contains(commit));
     }
 
     /// Ends all faults, lags and delays.
@@ -688,6 +690,9 @@ impl GistApi for FakeGitHub {
     fn revision(&self, id: &GistId, commit: &CommitId) -> Result<FullGist, ApiError> {
         let mut world = self.world();
         world.counts.revisions += 1;
+        if world.bodies_unreachable {
+            return Err(ApiError::TimedOut { host: "api.test".into() });
+        }
         let gist = world.gists.get(id).ok_or(ApiError::NotFound)?;
         let files = gist.versions.get(commit.as_str()).cloned().ok_or(ApiError::NotFound)?;
         Ok(Remote { files, ..gist.clone() }.full(id))
