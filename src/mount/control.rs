@@ -24,6 +24,15 @@ mod asks;
 mod client;
 mod errands;
 
+/// How long whoever comes may take to ask.
+const HESITATES: Duration = Duration::from_secs(5);
+
+/// So many are answered at one time. Each takes a thread and a descriptor.
+const ASKERS: usize = 64;
+
+/// How soon the door is tried again when nobody can be let in, as without a free descriptor.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// How long a mount waits for whoever asked to read what it says.
 const LOOKS_AWAY: Duration = Duration::from_secs(1);
 
@@ -107,17 +116,7 @@ impl Control {
         let control = Self::at(path);
         std::thread::Builder::new()
             .name("gistfs-control".into())
-            .spawn(move || {
-                for stream in listener.incoming() {
-                    let (Ok(stream), door) = (stream, Arc::clone(&door)) else { return };
-                    let spawned = std::thread::Builder::new()
-                        .name("gistfs-answer".into())
-                        .spawn(move || door.serve(stream));
-                    if let Err(error) = spawned {
-                        log::warn!("cannot answer on the control socket: {error}");
-                    }
-                }
-            })
+            .spawn(move || door.stand_open(&listener))
             .map_err(|error| super::no_threads(&error))?;
         Ok(control)
     }
@@ -162,9 +161,44 @@ struct Door {
 }
 
 impl Door {
+    /// Lets in whoever comes, for as long as the process lives.
+    fn stand_open(self: &Arc<Self>, listener: &UnixListener) {
+        let mut closed = false;
+        for stream in listener.incoming() {
+            match stream {
+                Ok(stream) => self.let_in(stream),
+                Err(error) => {
+                    if !closed {
+                        log::warn!("nobody can ask on the control socket for now: {error}");
+                    }
+                    closed = true;
+                    std::thread::sleep(PAUSE);
+                    continue;
+                }
+            }
+            closed = false;
+        }
+    }
+
+    fn let_in(self: &Arc<Self>, stream: UnixStream) {
+        // The one who lets in has a share of the door, and so has each who answers.
+        if Arc::strong_count(self) > ASKERS {
+            let asker = Asker { stream, follows: Cell::new(false) };
+            return asker.hear(&Reply::failed("too many ask this mount at one time".into()));
+        }
+        let door = Arc::clone(self);
+        let spawned = std::thread::Builder::new()
+            .name("gistfs-answer".into())
+            .spawn(move || door.serve(stream));
+        if let Err(error) = spawned {
+            log::warn!("cannot answer on the control socket: {error}");
+        }
+    }
+
     fn serve(&self, stream: UnixStream) {
-        // Who does not read what was asked for holds up no mount, and no end of one.
-        if let Err(error) = stream.set_write_timeout(Some(LOOKS_AWAY)) {
+        // Who does not ask, or not read what was asked for, holds up no mount, and no end of one.
+        let patience = stream.set_read_timeout(Some(HESITATES));
+        if let Err(error) = patience.and_then(|()| stream.set_write_timeout(Some(LOOKS_AWAY))) {
             log::debug!("whoever asks may keep us waiting: {error}");
         }
         let (ask, follows) = match read_line::<Ask>(&mut BufReader::new(&stream)) {
@@ -175,7 +209,13 @@ impl Door {
             Ok(None) => return,
             Err(error) => {
                 let asker = Asker { stream, follows: Cell::new(false) };
-                return asker.hear(&Reply::failed(format!("that is no question: {error}")));
+                let silent = error.kind() == std::io::ErrorKind::WouldBlock;
+                let why = if silent {
+                    format!("no question came within {HESITATES:?}")
+                } else {
+                    format!("that is no question: {error}")
+                };
+                return asker.hear(&Reply::failed(why));
             }
         };
         let asker = Asker { stream, follows: Cell::new(follows) };

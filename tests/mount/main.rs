@@ -14,6 +14,7 @@ mod commits;
 mod control;
 mod crash;
 mod damage;
+mod door;
 mod editors;
 mod elsewhere;
 mod emulated;
