@@ -164,6 +164,7 @@ impl Mount {
     }
 
     fn detach_and_wait(&self) {
+        self.syncer.end_events();
         if let Err(error) = point::unmount(&self.mountpoint, true) {
             log::warn!("{error}");
         }

@@ -14,7 +14,7 @@ use self::asks::Told;
 pub use self::asks::{Ask, GistAsk, GistReply, Reply};
 pub use self::client::{ask, ask_all};
 use self::client::{directory, read_line, socket_name, write_line};
-use super::Event;
+use super::{Event, point};
 use crate::exit::{Exit, Failure};
 use crate::fs::GistFs;
 use crate::model::Time;
@@ -231,6 +231,10 @@ impl Door {
                 asker.hear(&Reply::left(left, &self.syncer));
             }
             Ask::GiveWay => {
+                // Whoever still reads what happens keeps the mount alive that nobody sees any more.
+                if !point::mounts().iter().any(|point| point == Path::new(&self.mountpoint)) {
+                    self.syncer.end_events();
+                }
                 self.syncer.give_way();
                 asker.hear(&Reply::default());
             }

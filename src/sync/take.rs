@@ -242,7 +242,7 @@ impl Syncer {
             }
         }
         self.tell(&[GistChange { key, moved: vec![], taken: vec![] }]);
-        self.tell_remote(&gist, Became::Deleted, &[]);
+        self.tell_remote(&gist, Became::Deleted, &different(gist.base.as_deref(), None));
         Ok(())
     }
 
