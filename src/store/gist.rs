@@ -332,6 +332,12 @@ impl Gist {
                 .any(|name| !base.files.contains_key(name) && !self.is_scratch(name))
     }
 
+    /// Whether GitHub never had it and nothing is in it that could be sent: there is no gist without
+    /// files there, so it is here only.
+    pub fn is_new_and_empty(&self) -> bool {
+        self.base.is_none() && !self.removed && !self.differs()
+    }
+
     /// Whether there is anything to do or to wait for: it differs, it was removed, a file is open
     /// for writing, or one is in limbo.
     pub fn is_busy(&self) -> bool {
