@@ -127,6 +127,29 @@ fn changes_elsewhere_show_after_a_few_seconds_for_a_free_question() {
 }
 
 #[test]
+fn changes_on_every_page_show_to_who_lists_again() {
+    let mut world = World::with(unlimited());
+    let star = |number: i64| {
+        starred(&world, number, &format!("Star {number:03}"), &[("a.txt", "alpha\n")])
+    };
+    let ids: Vec<String> = (0..120).map(star).collect();
+    world.mount(&[]);
+    let mut expected: Vec<String> = (0..120).map(|number| format!("Star {number:03}")).collect();
+    let listed =
+        || -> Vec<String> { world.sh("ls -U .starred").lines().map(str::to_owned).collect() };
+    assert_eq!(listed(), expected);
+    world.server.describe(&ids[110], "Renamed");
+    world.server.remove(&ids[115]);
+    expected[110] = "Renamed".into();
+    expected.remove(115);
+    wait_until("what changed on the second page shows", || listed() == expected);
+    starred(&world, -1, "New", &[("b.txt", "beta\n")]);
+    expected.insert(0, "New".into());
+    wait_until("what is on the second page now shows", || listed() == expected);
+    assert!(!world.asked().iter().any(|line| ids.iter().any(|id| line.contains(id))));
+}
+
+#[test]
 fn one_s_own_gist_is_a_link_to_its_directory() {
     let mut world = World::empty();
     let own = |name: &str, public: bool| {

@@ -294,8 +294,10 @@ impl GistFs {
         wait: Wait,
     ) -> Result<Vec<Entry>, Error> {
         let shelf = self.shelf_at(view, from, Belief::Fresh, wait)?;
+        // Only who reads on where a page begins asks whether it is still so.
+        let part = shelf.page_end(from).map_or(0, |end| PART.min(end - from));
         let part: Vec<(Arc<str>, GistId)> = self.named(view, &shelf, |named| {
-            let ids = shelf.items().skip(from).take(PART).map(|item| &item.id);
+            let ids = shelf.items().skip(from).take(part).map(|item| &item.id);
             ids.filter_map(|id| Some((Arc::clone(named.name(id)?), id.clone()))).collect()
         });
         let entry =
