@@ -119,3 +119,28 @@ fn every_page_of_a_list_is_asked_for_again_by_who_lists_it_again() {
     let expected = ["new", "g6", "g5", "g4", "g3", "changed", "g1"];
     assert_eq!(listed(&mount, user), expected, "what was pushed to the next page is there");
 }
+
+#[test]
+fn gists_that_were_forgotten_are_asked_for_by_the_page_of_the_list_that_shows_them() {
+    let mount = Mount::alone();
+    mount.refresh();
+    for number in 0..7 {
+        mount.github.create_elsewhere(&format!("g{number}"), &[("a", b"alpha\n")]);
+        mount.clock.pass(Duration::from_secs(60));
+    }
+    let user = look_up(&mount, &[".users", "me"], Wait::Yes).expect("they are there").ino;
+    for _ in 0..2 {
+        assert_eq!(listed(&mount, user).len(), 7);
+        mount.clock.pass(Duration::from_secs(30 * 60));
+    }
+    // When anything new is told, what nobody used is forgotten, but not the list that was used.
+    mount.github.edit_elsewhere(&mount.github.id("g0"), "a", Some(b"beta\n"));
+    assert_eq!(listed(&mount, user).len(), 7);
+    mount.github.take_counts();
+    for number in 1..7 {
+        let gist = format!("g{number}");
+        look_up(&mount, &[".users", "me", &gist, "a"], Wait::Yes).expect("it is there");
+    }
+    let counts = mount.github.take_counts();
+    assert_eq!((counts.gets, counts.lists, counts.unmodified), (0, 2, 0));
+}

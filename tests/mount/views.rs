@@ -378,9 +378,13 @@ fn without_an_answer(weather: Weather, tried: &[(&str, &str)]) {
     let id = starred(&world, 1, "Other", &[("a.txt", "alpha\n"), ("b.txt", "beta\n")]);
     world.verbosity = &["-vv"];
     world.mount(&[]);
+    assert_eq!(world.list(".users/octo"), [""; 0]);
     assert_eq!(world.read(".starred/Other/a.txt"), "alpha\n");
     network.turns(weather);
     let known = || {
+        let start = Instant::now();
+        assert_eq!(world.list(".users/octo"), [""; 0]);
+        assert!(start.elapsed() < BOUND, "listed an empty list after {:?}", start.elapsed());
         let start = Instant::now();
         assert_eq!(world.list(".starred"), ["Other"]);
         assert!(start.elapsed() < BOUND, "listed after {:?}", start.elapsed());
