@@ -97,6 +97,9 @@ fn a_gist_is_found_by_name_without_a_listing() {
     world.server.forget_requests();
     assert_eq!(world.read(".starred/Star 007/a.txt"), "alpha\n");
     assert_eq!(world.paid(), ["GET /gists/starred 200", "body"], "no further than to the name");
+    world.sh("cd '.starred/Star 007'; ! git status 2> /dev/null");
+    world.fails("stat .starred/.hg .users/.git .users/HEAD .by-id/HEAD");
+    assert_eq!(world.paid().len(), 2, "what is looked for everywhere is no question");
     assert_eq!(world.read(".starred/Star 119/a.txt"), "alpha\n");
     world.fails("stat .starred/Star\\ 120 .starred/.git .starred/.starred");
     let paid = world.paid();
@@ -161,6 +164,9 @@ fn one_s_own_gist_is_a_link_to_its_directory() {
     world.mount(&[]);
     assert_eq!(world.sh("readlink .starred/Notes .users/octo/Notes"), "../Notes\n../../Notes\n");
     assert_eq!(world.sh(&format!("readlink .by-id/{id} .by-id/{secret}")), "../Notes\n../Secret\n");
+    world.sh("for link in .starred/Notes .users/octo/Notes .public/Notes; do
+        test $(stat -c %Y $link) = $(stat -c %Y Notes) || exit 1
+    done");
     assert_eq!(world.read(".public/Notes/n.txt"), "note\n");
     let kinds = world
         .sh("find .starred .users/octo .public -mindepth 1 -maxdepth 1 -printf '%y %p\\n' | sort");
@@ -261,6 +267,9 @@ fn nothing_can_be_written_in_a_view() {
         "mkdir .by-id/1",
         "touch .public/new",
         "ln -s x .starred/Other/y~",
+        "ln -s x .starred/Other/y",
+        "ln -s x .starred/y",
+        "ln -s x .gistfs/y",
     ] {
         let complaint = world.fails(script);
         assert!(complaint.contains("Read-only file system"), "{script}: {complaint}");
