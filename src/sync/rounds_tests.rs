@@ -16,6 +16,7 @@ use crate::api::{
 };
 use crate::model::{CommitId, RemoteFile};
 
+mod others;
 mod social;
 
 /// Answers lists with the next of its errors, then well and empty.
