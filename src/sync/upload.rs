@@ -8,6 +8,7 @@ use super::bodies::Source;
 use super::due::due;
 use super::hold::not_before;
 use super::plan::{Class, Hold, Outside, Plan, Step, plan};
+use super::report::title_of;
 use super::turn::{Barrier, Patience};
 use super::{Syncer, owed};
 use crate::api::retry::{self, Repeatable};
@@ -362,7 +363,7 @@ impl Syncer {
     /// Keeps the newest error with the gist; logs it when it begins and when it ends, and what
     /// comes in between only for those who want to know everything.
     pub(super) fn record_error(&self, key: GistKey, error: Option<String>) {
-        let look = |gist: &Gist| (gist.upload.error.clone(), gist.description.clone());
+        let look = |gist: &Gist| (gist.upload.error.clone(), title_of(gist));
         let Some((before, title)) = self.store.look(key, look) else { return };
         if before == error {
             return;
