@@ -217,7 +217,7 @@ impl Syncer {
         let mut report = Report::default();
         let mut differing = Vec::new();
         self.store.look_at_all(|gist| {
-            report.gists += usize::from(!gist.removed);
+            report.gists += usize::from(gist.is_shown());
             scratch_of(gist, &mut report.scratch);
             if gist.differs() {
                 differing.push(gist.clone());
@@ -298,7 +298,7 @@ pub fn of_state(directory: &Path) -> Result<Report, Error> {
     let mut report = Report::default();
     let mut differing = Vec::new();
     for gist in &peek.gists {
-        report.gists += usize::from(!gist.removed);
+        report.gists += usize::from(gist.is_shown());
         scratch_of(gist, &mut report.scratch);
         if !gist.removed {
             report.conflicts.extend(conflicts_of(gist));
