@@ -70,7 +70,7 @@ impl Syncer {
             None => {
                 let key = self.store.new_key();
                 let new = self.copy_of(&gist, key, public);
-                self.check_sendable(&new)?;
+                self.check_sendable(&new, &base)?;
                 self.store.put_all(vec![(key, Some(new))]).map_err(ours)?;
                 key
             }
@@ -148,7 +148,7 @@ impl Syncer {
         if original().is_some_and(|old| is_copy(&old)) {
             return Ok(());
         }
-        Err(upload::Failure::Ours(Error::Conflict("the old one has changed meanwhile".into())))
+        Err(upload::Failure::Ours(Error::Conflict("a copy would not be what is there now".into())))
     }
 
     fn send_copy(
@@ -191,10 +191,14 @@ impl Syncer {
     }
 
     /// What cannot be sent through the API, as binary files that came by git, the new gist would
-    /// lack.
-    fn check_sendable(&self, new: &Gist) -> Result<(), Failure> {
+    /// lack; and what is sent only where GitHub has it already.
+    fn check_sendable(&self, new: &Gist, base: &Snapshot) -> Result<(), Failure> {
         let plan = self.plan(new, false);
-        if let Some((name, why)) = plan.held.iter().find(|(name, _)| !new.is_scratch(name)) {
+        let held = plan.held.iter().find(|(name, _)| !new.is_scratch(name));
+        let held = held.map(|(name, why)| (name, why.to_string()));
+        let scratch = base.files.keys().find(|name| new.is_scratch(name));
+        let scratch = scratch.map(|name| (name, "editors call their own files so".to_owned()));
+        if let Some((name, why)) = held.or(scratch) {
             let message = format!("the new gist would lack {:?}: {why}", name.as_str());
             return Err(refused(&message, "use git, or the gist's page in a browser"));
         }
