@@ -52,6 +52,9 @@ pub struct Gist {
     /// Files that were removed from it, the oldest first.
     #[serde(default)]
     pub shed: Vec<Shed>,
+    /// The user wants no copy of it in the trash when its removal is sent.
+    #[serde(default)]
+    pub purged: bool,
 }
 
 /// A file as the user sees it.
@@ -283,6 +286,7 @@ impl Gist {
             their_description: None,
             removed_at: None,
             shed: Vec::new(),
+            purged: false,
         }
     }
 

@@ -65,6 +65,7 @@ fn same_row(old: &Gist, new: &Gist) -> bool {
         && old.their_description == new.their_description
         && old.removed_at == new.removed_at
         && old.shed == new.shed
+        && old.purged == new.purged
 }
 
 /// Whether both say the same in every column of `file`.
@@ -79,7 +80,7 @@ fn same_file_row(old: &LocalFile, new: &LocalFile) -> bool {
 fn write_gist(transaction: &Transaction<'_>, gist: &Gist) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
         "INSERT OR REPLACE INTO gist VALUES \
-         (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
+         (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)",
     )?;
     statement.execute(params![
         gist.key.0,
@@ -100,6 +101,7 @@ fn write_gist(transaction: &Transaction<'_>, gist: &Gist) -> rusqlite::Result<()
         gist.their_description,
         gist.removed_at.map(|time| time.0),
         to_json(&gist.shed),
+        gist.purged,
     ])?;
     Ok(())
 }
@@ -161,6 +163,7 @@ pub(super) fn read_gist(row: &Row<'_>) -> rusqlite::Result<Gist> {
         their_description: row.get(15)?,
         removed_at: row.get::<_, Option<i64>>(16)?.map(Time),
         shed: json(row, 17)?,
+        purged: row.get(18)?,
     })
 }
 
