@@ -143,6 +143,12 @@ pub(super) trait Room {
         Err(READ_ONLY)
     }
 
+    /// Takes `bytes`, all that was written so far, at once if that says everything: shells keep to
+    /// themselves what `close` answers. An error is that of `write`, and nothing was written then.
+    fn take(&self, _fs: &GistFs, _bytes: &[u8], _wait: Wait) -> Result<bool, Error> {
+        Ok(false)
+    }
+
     /// Somebody closed the file after writing `bytes`, which are all of it now.
     fn save(&self, _fs: &GistFs, _bytes: Bytes, _wait: Wait) -> Result<(), Error> {
         Err(READ_ONLY)
@@ -167,6 +173,11 @@ pub(super) trait Room {
 /// What is refused in a place that is there for reading.
 pub(super) const READ_ONLY: Error = Error::ReadOnly("gistfs shows this for reading");
 
+/// What is refused where programs that walk the mount find hidden places: `rm -r` of a gist would
+/// delete comments that no trash keeps, and `cp -r` would post them again.
+const LISTED: Error =
+    Error::ReadOnly("hidden places are for reading where --show-hidden lists them");
+
 /// One `open` of a hidden file.
 pub(super) struct HiddenHandle {
     ino: Ino,
@@ -188,6 +199,17 @@ struct State {
     /// It was emptied and nothing was written since. That alone is not saved when a descriptor is
     /// closed, for a shell closes one before `echo` writes, but when the last one is.
     emptied: bool,
+}
+
+/// What is done to what a file holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Deed {
+    /// All of it goes.
+    Empty,
+    /// Some of it goes, or zeros come.
+    Cut,
+    /// Bytes are written.
+    Write,
 }
 
 fn room(place: &Hidden) -> &dyn Room {
@@ -218,6 +240,12 @@ impl GistFs {
                 Ok(About { snapshot: Some(snapshot), key: None })
             }
         }
+    }
+
+    /// Whether anything can be changed in hidden places.
+    fn hidden_writable(&self) -> Result<(), Error> {
+        self.writable()?;
+        if self.options.show_hidden { Err(LISTED) } else { Ok(()) }
     }
 
     /// The hidden place a number stands for.
@@ -314,7 +342,17 @@ impl GistFs {
         place: &Hidden,
         wait: Wait,
     ) -> Result<Attr, Error> {
-        let face = room(place).face(self, wait)?;
+        let mut face = room(place).face(self, wait)?;
+        let written = |writer: &Arc<HiddenHandle>| {
+            // Whoever saves it just now holds it; the size is the same before and after.
+            let state = writer.state(Wait::No).ok()?;
+            state.written.as_ref().map(|bytes| bytes.len() as u64)
+        };
+        if face.kind == Kind::File
+            && let Some(size) = self.hidden_writers(ino).iter().find_map(written)
+        {
+            face.size = size;
+        }
         Ok(self.hidden_attr(ino, &face))
     }
 
@@ -393,7 +431,7 @@ impl GistFs {
         mode: OpenMode,
     ) -> Result<Fh, Error> {
         if mode.writes {
-            self.writable()?;
+            self.hidden_writable()?;
             room(place).may_write(self)?;
         }
         let fh = self.new_handle().hidden();
@@ -423,7 +461,7 @@ impl GistFs {
         place: &Hidden,
         name: &OsStr,
     ) -> Result<(Attr, Hidden), Error> {
-        self.writable()?;
+        self.hidden_writable()?;
         let name = name.to_str().ok_or(Error::InvalidName)?;
         if name.len() > LONGEST {
             return Err(Error::NameTooLong);
@@ -439,7 +477,7 @@ impl GistFs {
         name: &OsStr,
         wait: Wait,
     ) -> Result<(), Error> {
-        self.writable()?;
+        self.hidden_writable()?;
         let name = name.to_str().ok_or(Error::NotFound)?;
         room(place).unlink(self, name, wait)?;
         self.tree().lose_hidden(parent, name);
@@ -454,7 +492,7 @@ impl GistFs {
         mode: RenameMode,
         wait: Wait,
     ) -> Result<(), Error> {
-        self.writable()?;
+        self.hidden_writable()?;
         let old = old.to_str().ok_or(Error::NotFound)?;
         let new = new.to_str().ok_or(Error::InvalidName)?;
         if new.len() > LONGEST {
@@ -480,7 +518,7 @@ impl GistFs {
         fh: Option<Fh>,
         wait: Wait,
     ) -> Result<Attr, Error> {
-        self.writable()?;
+        self.hidden_writable()?;
         if let Some(size) = set.size {
             if size > LARGEST {
                 return Err(Error::TooLarge);
@@ -612,7 +650,7 @@ impl HiddenHandle {
     fn change(
         &self,
         fs: &GistFs,
-        anew: bool,
+        deed: Deed,
         wait: Wait,
         change: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
     ) -> Result<(), Error> {
@@ -620,20 +658,33 @@ impl HiddenHandle {
             return Err(Error::BadHandle);
         }
         let mut state = self.state(wait)?;
-        let mut bytes = match state.written.take() {
-            Some(bytes) => bytes,
-            None if anew => Vec::new(),
+        let mut bytes = match &state.written {
+            Some(bytes) => bytes.clone(),
+            None if deed == Deed::Empty => Vec::new(),
             None => match room(&self.place).content(fs, wait)? {
                 Content::Bytes(bytes) => bytes.to_vec(),
                 Content::Body { .. } | Content::Stream(_) => return Err(READ_ONLY),
             },
         };
-        let done = change(&mut bytes);
-        state.written = Some(bytes);
-        if done.is_ok() {
-            if anew { state.emptied = true } else { state.dirty = true }
+        change(&mut bytes)?;
+        match deed {
+            Deed::Empty => state.emptied = true,
+            Deed::Cut => state.dirty = true,
+            Deed::Write => match room(&self.place).take(fs, &bytes, wait) {
+                Ok(taken) => (state.dirty, state.emptied) = (!taken, state.emptied && !taken),
+                Err(Error::WouldWait) => return Err(Error::WouldWait),
+                Err(error) => {
+                    *state = State { read: state.read.take(), ..State::default() };
+                    return Err(error);
+                }
+            },
         }
-        done
+        state.written = Some(bytes);
+        drop(state);
+        if deed == Deed::Write {
+            fs.tell_stale(Stale::Node(self.ino));
+        }
+        Ok(())
     }
 
     fn write(
@@ -643,7 +694,7 @@ impl HiddenHandle {
         data: &[u8],
         wait: Wait,
     ) -> Result<u32, Error> {
-        self.change(fs, false, wait, |bytes| {
+        self.change(fs, Deed::Write, wait, |bytes| {
             let begin = place(bytes.len() as u64);
             let end = begin.checked_add(data.len() as u64).filter(|end| *end <= LARGEST);
             let (begin, end) = (begin as usize, end.ok_or(Error::TooLarge)? as usize);
@@ -657,7 +708,7 @@ impl HiddenHandle {
     }
 
     fn cut(&self, fs: &GistFs, size: u64, wait: Wait) -> Result<(), Error> {
-        self.change(fs, size == 0, wait, |bytes| {
+        self.change(fs, if size == 0 { Deed::Empty } else { Deed::Cut }, wait, |bytes| {
             bytes.resize(size as usize, 0);
             Ok(())
         })
