@@ -2,7 +2,7 @@
 //! whoever wants to see how it goes gets lines `{"progress": …}` before the answer.
 
 use std::cell::Cell;
-use std::io::BufReader;
+use std::io::{BufReader, Read as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -122,6 +122,9 @@ impl Control {
     }
 }
 
+/// A look at whether somebody is still there takes no longer.
+const GLANCE: Duration = Duration::from_millis(1);
+
 /// Whoever asked, and waits for the answer.
 pub(crate) struct Asker {
     stream: UnixStream,
@@ -133,6 +136,18 @@ impl Asker {
     pub(super) fn hear(&self, reply: &Reply) {
         if let Err(error) = write_line(&self.stream, reply) {
             log::debug!("whoever asked did not wait for the answer: {error}");
+        }
+    }
+
+    /// Whether whoever asked is still there: after the question nothing comes but the end.
+    fn waits(&self) -> bool {
+        let look = || {
+            self.stream.set_read_timeout(Some(GLANCE))?;
+            (&self.stream).read(&mut [0])
+        };
+        match look() {
+            Ok(read) => read > 0,
+            Err(error) => error.kind() != std::io::ErrorKind::ConnectionReset,
         }
     }
 
@@ -241,7 +256,7 @@ impl Door {
             Ask::Unmount(seconds) | Ask::FollowUnmount(seconds) => {
                 self.pass_on(Event::Unmount(bounded(seconds), asker));
             }
-            Ask::Gist(ask) => asker.hear(&errands::run(&self.fs, &ask)),
+            Ask::Gist(ask) => asker.hear(&errands::run(&self.fs, &ask, &|| asker.waits())),
             Ask::Trash(ask) => asker.hear(&Reply {
                 trash: Some(self.syncer.trash(&ask)),
                 mountpoint: Some(self.mountpoint.clone()),
@@ -282,6 +297,15 @@ mod tests {
         let _second = UnixListener::bind(&path).unwrap();
         drop(ending);
         assert!(path.exists());
+    }
+
+    #[test]
+    fn who_asked_and_went_away_waits_no_longer() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let asker = Asker { stream: ours, follows: Cell::new(false) };
+        assert!(asker.waits());
+        drop(theirs);
+        assert!(!asker.waits());
     }
 
     #[test]

@@ -230,7 +230,7 @@ impl Syncer {
         let mut report = Report::default();
         let mut differing = Vec::new();
         self.store.look_at_all(|gist| {
-            report.gists += usize::from(!gist.removed);
+            report.gists += usize::from(gist.is_shown());
             scratch_of(gist, &mut report.scratch);
             if is_told(gist) {
                 differing.push(gist.clone());
@@ -311,7 +311,7 @@ pub fn of_state(directory: &Path) -> Result<Report, Error> {
     let mut report = Report::default();
     let mut differing = Vec::new();
     for gist in &peek.gists {
-        report.gists += usize::from(!gist.removed);
+        report.gists += usize::from(gist.is_shown());
         scratch_of(gist, &mut report.scratch);
         if !gist.removed {
             report.conflicts.extend(conflicts_of(gist));

@@ -35,6 +35,7 @@ mod outcome;
 mod power;
 mod proxy;
 mod reading;
+mod republish;
 mod sandbox;
 mod saves;
 mod secrets;
