@@ -129,6 +129,15 @@ fn a_user_who_does_not_exist_is_named() {
     let (code, said) = refused(&world, &["--user", "nobody-here"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("there is no user nobody-here"), "{said}");
+    has_no_state(&world);
+}
+
+/// What could not be mounted is no account that `gistfs status` would tell of from now on.
+#[track_caller]
+fn has_no_state(world: &World) {
+    let status = world.gistfs(&["status", "--state-dir"]).arg(world.state()).output();
+    let told = said(&status.expect("gistfs runs"));
+    assert!(told.contains("Nothing is mounted.") && !told.contains(" on "), "{told}");
 }
 
 #[test]
@@ -291,6 +300,40 @@ fn one_gist_can_be_given_by_the_address_of_its_page() {
     assert_eq!(world.list(""), ["a.txt"]);
 }
 
+/// GitHub lets people change their login; the token stays the same.
+#[test]
+fn one_s_own_gist_can_be_written_under_a_new_login() {
+    let mut world = World::empty();
+    let (id, robot) = (
+        world.seed("Notes", &[("a.txt", "alpha\n")]),
+        world.server.seed("hubot", public("Robot", &[("r.txt", "robot\n")])),
+    );
+    world.mount(&["--gist", &id]);
+    world.unmount();
+    // As it was remembered before.
+    let accounts = world.state().join(host(&world)).join("accounts.json");
+    let remembered = std::fs::read_to_string(&accounts).expect("accounts");
+    let before = remembered.replace("\"octo\"", "\"cato\"");
+    assert_ne!(before, remembered);
+    std::fs::write(&accounts, before).expect("accounts");
+    let asked = |world: &World| {
+        world.server.requests().iter().filter(|request| request.path == "/user").count()
+    };
+    for _ in 0..2 {
+        world.mount(&["--gist", &id]);
+        world.write("a.txt", "omega\n");
+        settled(&world);
+        let account = world.status()["account"].clone();
+        assert_eq!(account, format!("gist.{id}.cato"), "the state has its name");
+        world.unmount();
+        assert_eq!(asked(&world), 2, "at first, and again before it would be said");
+    }
+    assert_eq!(world.texts(&id)["a.txt"], "omega\n");
+    world.mount(&["--gist", &robot]);
+    assert!(world.fails("echo x > r.txt").contains("Read-only file system"));
+    assert!(world.status()["read_only"].to_string().contains("not yours"));
+}
+
 #[test]
 fn somebody_else_s_gist_is_read_only_with_a_token_and_without() {
     let (mut world, [robot, _]) = anonymous(ServerOptions::default());
@@ -322,6 +365,7 @@ fn a_gist_that_is_not_there_is_not_mounted() {
         let (code, said) = refused(&world, &["--gist", "0123456789abcdef0123"]);
         assert_eq!(code, Some(1), "{said}");
         assert!(said.contains("there is no such gist"), "{said}");
+        has_no_state(&world);
     }
 }
 
