@@ -105,6 +105,7 @@ impl Mount {
         fs.mounted_as(MountedAs {
             mountpoint: config.mountpoint.clone(),
             host: config.state_name.clone(),
+            api: config.endpoint.api().to_string(),
             account: mounter.name,
         });
         let (sender, events) = mpsc::channel();

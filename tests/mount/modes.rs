@@ -58,13 +58,13 @@ fn refused(world: &World, options: &[&str]) -> (Option<i32>, String) {
 }
 
 /// A second mount of the same server, beside that of the world.
-struct Beside {
+pub(crate) struct Beside {
     mount: Mount,
-    point: PathBuf,
+    pub(crate) point: PathBuf,
 }
 
 impl Beside {
-    fn start(world: &mut World, name: &str, options: &[&str]) -> Self {
+    pub(crate) fn start(world: &mut World, name: &str, options: &[&str]) -> Self {
         let point = world.work().join(name);
         std::fs::create_dir(&point).expect("a directory");
         let mut command = world.gistfs(&["mount", "-f", "-v", "--write-interval", "0"]);
@@ -78,7 +78,7 @@ impl Beside {
         std::fs::read_to_string(self.point.join(name)).unwrap_or_default()
     }
 
-    fn end(mut self) {
+    pub(crate) fn end(mut self) {
         self.mount.signal(nix::sys::signal::Signal::SIGTERM);
         assert!(self.mount.ended().success(), "{}", self.mount.log());
         detach(&self.point);
@@ -292,12 +292,29 @@ fn one_gist_follows_what_changes_elsewhere_and_merges() {
 fn one_gist_can_be_given_by_the_address_of_its_page() {
     let mut world = World::empty();
     let id = world.seed("Notes", &[("a.txt", "alpha\n")]);
-    let page = format!("https://gist.github.com/octo/{id}#file-a-txt");
+    let server = world.server.raw_url();
+    let page = format!("{}/octo/{id}#file-a-txt", server.trim_end_matches('/'));
     world.mount(&["--gist", &page]);
     assert_eq!(world.read("a.txt"), "alpha\n");
     world.unmount();
     world.mount(&["-o", &format!("gist={id}")]);
     assert_eq!(world.list(""), ["a.txt"]);
+}
+
+#[test]
+fn one_gist_is_not_asked_for_at_another_host_than_its_address_names() {
+    let world = World::empty();
+    let id = world.seed("Notes", &[("a.txt", "alpha\n")]);
+    for (address, why) in [
+        (format!("https://ghe.example.com/gist/octo/{id}"), "but of ghe.example.com"),
+        ("https://gist.github.com/octo".to_owned(), "a gist's id or address"),
+        ("starred".to_owned(), "a gist's id or address"),
+    ] {
+        let (code, said) = refused(&world, &["--gist", &address]);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(why), "{said}");
+    }
+    assert_eq!(world.server.requests().len(), 0);
 }
 
 /// GitHub lets people change their login; the token stays the same.
