@@ -415,6 +415,33 @@ impl Snapshot {
 }
 
 #[cfg(test)]
+impl Snapshot {
+    /// A public gist with these files, last changed at `at`, that tells nothing it need not.
+    pub(crate) fn sample(id: &str, files: &[(&str, &str)], at: Time) -> Self {
+        let file = |(name, text): &(&str, &str)| {
+            let blob = BlobId::of(text.as_bytes());
+            let raw_url = format!("https://raw.test/{blob}");
+            let file = RemoteFile { blob, size: text.len() as u64, raw_url, language: None };
+            (FileName::parse(name).unwrap(), file)
+        };
+        Self {
+            id: GistId::parse(id).unwrap(),
+            description: String::new(),
+            public: true,
+            owner: None,
+            created_at: at,
+            updated_at: at,
+            html_url: String::new(),
+            git_url: String::new(),
+            truncated: false,
+            revision: None,
+            etag: None,
+            files: files.iter().map(file).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
