@@ -386,6 +386,33 @@ fn a_save_by_a_temporary_file_is_an_edit_and_leaves_no_comment_behind() {
     assert_eq!(world.sent(), ["POST x"]);
 }
 
+/// What was not sent is named wherever gistfs says what is owed, and at the end of the mount.
+#[test]
+fn comments_that_were_not_sent_are_told_of() {
+    let (mut world, _) = commented(&[("octo", "one")]);
+    let everything = "everything is on GitHub";
+    assert!(world.sh("cat .gistfs/pending").contains(everything));
+    world.sh(&format!("cd {DIR}; printf '\\377' > $W/odd; touch empty.md; echo x > a~"));
+    assert!(world.sh("cat .gistfs/pending").contains(everything));
+    world.fails(&format!("cp $W/odd {DIR}/new.md"));
+    world.fails(&format!("cp $W/odd {DIR}/0001-octo-1.md"));
+    let told = world.sh("cat .gistfs/pending");
+    assert_eq!(told, world.sh("sed -n 's/^  \\(.*comment not sent\\)/\\1/p' .gistfs/status"));
+    assert!(
+        told.contains("\"Notes\": comment not sent, and kept until the mount ends: \"new.md\"")
+    );
+    assert!(told.contains("\"0001-octo-1.md\"") && !told.contains(everything), "{told}");
+    let status = world.status();
+    assert_eq!(status["comments"].as_array().map(Vec::len), Some(2), "{status:#}");
+    let out = world.gistfs(&["sync"]).arg(world.point()).output().expect("gistfs runs");
+    assert_eq!(out.status.code(), Some(1));
+    let out = world.gistfs(&["unmount"]).arg(world.point()).output().expect("gistfs runs");
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert_eq!(out.status.code(), Some(1), "{text}");
+    assert!(text.contains("gone with the mount") && text.contains("\"new.md\", a comment on"));
+    world.forget_mount();
+}
+
 // --- editors
 
 fn vim(world: &World, settings: &str, name: &str) {

@@ -23,6 +23,7 @@ mod name;
 mod rename;
 mod send;
 mod text;
+mod unsent;
 
 /// Desks with nothing on them are cleared away when there are more.
 const DESKS: usize = 64;

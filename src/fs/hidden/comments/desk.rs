@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::text;
 use crate::model::{CommentId, Time};
 use crate::store::scratch;
 use crate::sync::comments::Doubt;
@@ -94,6 +95,16 @@ impl Desk {
             self.drafts.iter().map(|(name, draft)| (draft.serial, name)).collect();
         all.sort();
         all
+    }
+
+    /// The names of drafts that could be comments, and the comments whose edits failed.
+    pub(super) fn unsent(&self) -> (Vec<Arc<str>>, Vec<CommentId>) {
+        let says = |(name, draft): &(&Arc<str>, &Draft)| {
+            !scratch::may_match(name) && !text::is_blank(&draft.bytes)
+        };
+        let drafts = self.drafts.iter().filter(says).map(|(name, _)| Arc::clone(name));
+        let edits = self.edits.iter().filter(|(_, edit)| edit.failed);
+        (drafts.collect(), edits.map(|(id, _)| *id).collect())
     }
 
     pub(super) fn put(&mut self, name: &str, draft: Draft) {
@@ -246,6 +257,18 @@ mod tests {
         assert!(!desk.is_empty());
         desk.tidy(at(9599));
         assert!(desk.is_empty());
+    }
+
+    #[test]
+    fn what_was_not_sent_is_told_but_for_what_says_nothing() {
+        let mut desk = Desk::default();
+        for (name, text) in [("b.md", "b"), ("a.md", "a"), ("a.md~", "a"), ("empty.md", " \n")] {
+            desk.put(name, Draft::new(text.into(), at(0)));
+        }
+        desk.begin_edit(ID, Edit { bytes: Bytes::new(), mtime: at(0), failed: true });
+        let (drafts, edits) = desk.unsent();
+        assert_eq!(drafts, ["a.md".into(), "b.md".into()] as [Arc<str>; 2]);
+        assert_eq!(edits, [ID]);
     }
 
     #[test]
