@@ -345,6 +345,11 @@ impl Time {
     pub fn since(self, earlier: Self) -> std::time::Duration {
         std::time::Duration::from_nanos(self.0.saturating_sub(earlier.0).max(0) as u64)
     }
+
+    /// Whether this is less than `span` before `now`; never by a clock that was set back.
+    pub fn is_within(self, span: std::time::Duration, now: Self) -> bool {
+        self <= now && now.since(self) < span
+    }
 }
 
 /// GitHub's form, to the second: `2026-11-21T06:49:00Z`.

@@ -23,10 +23,12 @@ mod comments;
 mod control;
 mod history;
 mod mount;
+mod stream;
 mod views;
 
 pub(super) use self::comments::Desks;
 pub(super) use self::control::{Origin, digit};
+use self::stream::Stream;
 pub(super) use self::views::ShelfNames;
 
 /// The most bytes that can be written to a file here: GitHub takes comments of 65,535 characters,
@@ -70,15 +72,6 @@ pub(super) enum Content {
     Bytes(Bytes),
     /// A body that the store has, or that is fetched when it is read.
     Body { blob: BlobId, size: u64, source: Option<Source> },
-    /// What goes on: read in order, wherever the reader believes to be.
-    Stream(Arc<dyn Stream>),
-}
-
-/// Something that is read as it happens.
-pub(super) trait Stream: Send + Sync {
-    /// Up to `size` bytes that were not read yet. [`Error::WouldWait`] if there are none and nobody
-    /// may wait; [`Error::Interrupted`] if there still are none after a second.
-    fn read(&self, size: u32, wait: Wait) -> Result<Bytes, Error>;
 }
 
 /// An entry of a directory here.
@@ -133,8 +126,8 @@ pub(super) trait Room {
         Err(Error::IsDirectory)
     }
 
-    /// What the file holds for whoever opens it now, where that is not the same for all.
-    fn opened(&self, _fs: &GistFs) -> Option<Content> {
+    /// What whoever opens the file now reads, where that goes on without an end.
+    fn follow(&self, _fs: &GistFs) -> Option<Box<dyn Stream>> {
         None
     }
 
@@ -147,6 +140,12 @@ pub(super) trait Room {
     /// Whether the file can be opened for writing.
     fn may_write(&self, _fs: &GistFs) -> Result<(), Error> {
         Err(READ_ONLY)
+    }
+
+    /// Takes `bytes`, all that was written so far, at once if that says everything: shells keep to
+    /// themselves what `close` answers. An error is that of `write`, and nothing was written then.
+    fn take(&self, _fs: &GistFs, _bytes: &[u8], _wait: Wait) -> Result<bool, Error> {
+        Ok(false)
     }
 
     /// Somebody closed the file after writing `bytes`, which are all of it now.
@@ -183,6 +182,11 @@ pub(super) trait Room {
 /// What is refused in a place that is there for reading.
 pub(super) const READ_ONLY: Error = Error::ReadOnly("gistfs shows this for reading");
 
+/// What is refused where programs that walk the mount find hidden places: `rm -r` of a gist would
+/// delete comments that no trash keeps, and `cp -r` would post them again.
+const LISTED: Error =
+    Error::ReadOnly("hidden places are for reading where --show-hidden lists them");
+
 /// One `open` of a hidden file.
 pub(super) struct HiddenHandle {
     ino: Ino,
@@ -190,6 +194,8 @@ pub(super) struct HiddenHandle {
     mode: OpenMode,
     /// What was known of the file when it was opened.
     known: Option<(Bytes, Time)>,
+    /// What goes on: read in order, wherever the reader believes to be.
+    stream: Option<Box<dyn Stream>>,
     /// Held across the network by whoever fills or saves it; nobody else waits for this handle.
     state: Mutex<State>,
 }
@@ -209,6 +215,17 @@ struct State {
     /// Why it could not be saved, as long as nothing else is written: the descriptors of one `open`
     /// are closed one by one, and that sends nothing again.
     failed: Option<Error>,
+}
+
+/// What is done to what a file holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Deed {
+    /// All of it goes.
+    Empty,
+    /// Some of it goes, or zeros come.
+    Cut,
+    /// Bytes are written.
+    Write,
 }
 
 fn room(place: &Hidden) -> &dyn Room {
@@ -239,6 +256,12 @@ impl GistFs {
                 Ok(About { snapshot: Some(snapshot), key: None })
             }
         }
+    }
+
+    /// Whether anything can be changed in hidden places.
+    fn hidden_writable(&self) -> Result<(), Error> {
+        self.writable()?;
+        if self.options.show_hidden { Err(LISTED) } else { Ok(()) }
     }
 
     /// The hidden place a number stands for.
@@ -337,11 +360,22 @@ impl GistFs {
     ) -> Result<Attr, Error> {
         let face =
             if self.is_lost(ino) { Err(Error::NotFound) } else { room(place).face(self, wait) };
-        match face {
-            Ok(face) => Ok(self.hidden_attr(ino, &face)),
-            Err(Error::NotFound) => self.lost_attr(ino).ok_or(Error::NotFound),
-            Err(error) => Err(error),
+        let mut face = match face {
+            Ok(face) => face,
+            Err(Error::NotFound) => return self.lost_attr(ino).ok_or(Error::NotFound),
+            Err(error) => return Err(error),
+        };
+        let written = |writer: &Arc<HiddenHandle>| {
+            // Whoever saves it just now holds it; the size is the same before and after.
+            let state = writer.state(Wait::No).ok()?;
+            state.written.as_ref().map(|bytes| bytes.len() as u64)
+        };
+        if face.kind == Kind::File
+            && let Some(size) = self.hidden_writers(ino).iter().find_map(written)
+        {
+            face.size = size;
         }
+        Ok(self.hidden_attr(ino, &face))
     }
 
     /// What `stat` tells of a hidden file that is gone and that somebody has open.
@@ -456,14 +490,13 @@ impl GistFs {
         mode: OpenMode,
     ) -> Result<Fh, Error> {
         if mode.writes {
-            self.writable()?;
+            self.hidden_writable()?;
             room(place).may_write(self)?;
         }
         let fh = self.new_handle().hidden();
-        let read = if mode.reads { room(place).opened(self) } else { None };
-        let state = Mutex::new(State { read, ..State::default() });
-        let known = room(place).known(self);
-        let handle = HiddenHandle { ino, place: place.clone(), mode, known, state };
+        let stream = if mode.reads { room(place).follow(self) } else { None };
+        let (known, state) = (room(place).known(self), Mutex::default());
+        let handle = HiddenHandle { ino, place: place.clone(), mode, known, stream, state };
         lock(&self.hidden_handles).insert(fh, Arc::new(handle));
         Ok(fh)
     }
@@ -487,7 +520,7 @@ impl GistFs {
         place: &Hidden,
         name: &OsStr,
     ) -> Result<(Attr, Hidden), Error> {
-        self.writable()?;
+        self.hidden_writable()?;
         let name = name.to_str().ok_or(Error::InvalidName)?;
         if name.len() > LONGEST {
             return Err(Error::NameTooLong);
@@ -503,7 +536,7 @@ impl GistFs {
         name: &OsStr,
         wait: Wait,
     ) -> Result<(), Error> {
-        self.writable()?;
+        self.hidden_writable()?;
         let name = name.to_str().ok_or(Error::NotFound)?;
         room(place).unlink(self, name, wait)?;
         self.tree().lose_hidden(parent, name);
@@ -518,7 +551,7 @@ impl GistFs {
         mode: RenameMode,
         wait: Wait,
     ) -> Result<(), Error> {
-        self.writable()?;
+        self.hidden_writable()?;
         let old = old.to_str().ok_or(Error::NotFound)?;
         let new = new.to_str().ok_or(Error::InvalidName)?;
         if new.len() > LONGEST {
@@ -553,7 +586,7 @@ impl GistFs {
         fh: Option<Fh>,
         wait: Wait,
     ) -> Result<Attr, Error> {
-        self.writable()?;
+        self.hidden_writable()?;
         if let Some(size) = set.size {
             if size > LARGEST {
                 return Err(Error::TooLarge);
@@ -569,8 +602,9 @@ impl GistFs {
             if writers.is_empty() {
                 room(place).may_write(self)?;
                 let mode = OpenMode { reads: false, writes: true };
-                let (known, state) = (None, Mutex::default());
-                let handle = HiddenHandle { ino, place: place.clone(), mode, known, state };
+                let (known, stream, state) = (None, None, Mutex::default());
+                let place = place.clone();
+                let handle = HiddenHandle { ino, place, mode, known, stream, state };
                 handle.cut(self, size, wait)?;
                 handle.save(self, true, wait)?;
             }
@@ -683,6 +717,9 @@ impl HiddenHandle {
         if !self.mode.reads {
             return Err(Error::BadHandle);
         }
+        if let Some(stream) = &self.stream {
+            return stream.read(size, wait);
+        }
         let content = {
             let mut state = self.state(wait)?;
             if let Some(written) = &state.written {
@@ -701,7 +738,6 @@ impl HiddenHandle {
             Content::Body { blob, size: whole, source } => {
                 fs.body_part((blob, whole), source.as_ref(), offset, size, wait)
             }
-            Content::Stream(stream) => stream.read(size, wait),
         }
     }
 
@@ -709,7 +745,7 @@ impl HiddenHandle {
     fn change(
         &self,
         fs: &GistFs,
-        anew: bool,
+        deed: Deed,
         wait: Wait,
         change: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
     ) -> Result<(), Error> {
@@ -717,22 +753,33 @@ impl HiddenHandle {
             return Err(Error::BadHandle);
         }
         let mut state = self.state(wait)?;
-        let mut bytes = match state.written.take() {
-            Some(bytes) => bytes,
-            None if anew => Vec::new(),
+        let mut bytes = match &state.written {
+            Some(bytes) => bytes.clone(),
+            None if deed == Deed::Empty => Vec::new(),
             None => match self.content(fs, wait)? {
                 Content::Bytes(bytes) => bytes.to_vec(),
-                Content::Body { .. } | Content::Stream(_) => return Err(READ_ONLY),
+                Content::Body { .. } => return Err(READ_ONLY),
             },
         };
-        let done = change(&mut bytes);
-        state.written = Some(bytes);
-        if done.is_ok() {
-            let changed = if anew { &mut state.emptied } else { &mut state.dirty };
-            *changed = true;
-            state.failed = None;
+        change(&mut bytes)?;
+        match deed {
+            Deed::Empty => state.emptied = true,
+            Deed::Cut => state.dirty = true,
+            Deed::Write => match room(&self.place).take(fs, &bytes, wait) {
+                Ok(taken) => (state.dirty, state.emptied) = (!taken, state.emptied && !taken),
+                Err(Error::WouldWait) => return Err(Error::WouldWait),
+                Err(error) => {
+                    *state = State { read: state.read.take(), ..State::default() };
+                    return Err(error);
+                }
+            },
         }
-        done
+        (state.written, state.failed) = (Some(bytes), None);
+        drop(state);
+        if deed == Deed::Write {
+            fs.tell_stale(Stale::Node(self.ino));
+        }
+        Ok(())
     }
 
     fn write(
@@ -742,7 +789,7 @@ impl HiddenHandle {
         data: &[u8],
         wait: Wait,
     ) -> Result<u32, Error> {
-        self.change(fs, false, wait, |bytes| {
+        self.change(fs, Deed::Write, wait, |bytes| {
             let begin = place(bytes.len() as u64);
             let end = begin.checked_add(data.len() as u64).filter(|end| *end <= LARGEST);
             let (begin, end) = (begin as usize, end.ok_or(Error::TooLarge)? as usize);
@@ -756,7 +803,7 @@ impl HiddenHandle {
     }
 
     fn cut(&self, fs: &GistFs, size: u64, wait: Wait) -> Result<(), Error> {
-        self.change(fs, size == 0, wait, |bytes| {
+        self.change(fs, if size == 0 { Deed::Empty } else { Deed::Cut }, wait, |bytes| {
             bytes.resize(size as usize, 0);
             Ok(())
         })

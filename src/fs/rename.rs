@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 
+use super::hidden::READ_ONLY;
 use super::namespace::{FLAT, RESERVED, settle_name};
 use super::{GistFs, Wait, lock};
 use crate::error::Error;
@@ -80,7 +81,10 @@ impl GistFs {
                 self.learn(&mut tree, key);
             }
         }
-        let ino = tree.child(parent, shown).ok_or(Error::NotFound)?;
+        let Some(ino) = tree.child(parent, shown) else {
+            let door = Self::hidden_door(&tree, parent, shown);
+            return Err(if door.is_some() { READ_ONLY } else { Error::NotFound });
+        };
         match tree.place(ino).cloned() {
             Some(Place::Gist(key)) => {
                 if tree.place(new_parent) != Some(&Place::Root) {

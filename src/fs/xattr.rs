@@ -24,7 +24,8 @@ pub enum Expect {
     Known,
 }
 
-/// The attributes of a gist's directory.
+/// The attributes of a gist's directory. What can be set is not listed: `cp -a` and `rsync -X` would
+/// carry it along, rename the copy, publish it and take stars back.
 const OF_GISTS: &[(&str, Value)] = &[
     ("user.gist.id", Value::Id),
     ("user.gist.url", Value::Url),
@@ -87,11 +88,11 @@ impl GistFs {
     pub fn listxattr(&self, ino: Ino) -> Result<Vec<&'static str>, Error> {
         let Some(bearer) = self.bearer(ino) else { return Ok(Vec::new()) };
         let mut names = Vec::new();
-        let of_gist = OF_GISTS.iter().map(|(name, _)| *name).filter(|_| bearer.is_gist());
+        let facts = OF_GISTS.iter().filter(|(_, value)| !value.can_be_set());
+        let of_gist = facts.map(|(name, _)| *name).filter(|_| bearer.is_gist());
         let of_file = OF_FILES.iter().map(|(name, _)| *name).filter(|_| !bearer.is_gist());
         for name in of_gist.chain(of_file) {
             match self.attribute(&bearer, name, Wait::No) {
-                // What would have to be asked for is there.
                 Ok(Some(_)) | Err(Error::WouldWait) => names.push(name),
                 Ok(None) => {}
                 Err(error) => return Err(error),
@@ -112,30 +113,35 @@ impl GistFs {
         self.writable()?;
         let name = spelled(name)?;
         let bearer = self.bearer(ino);
-        let known = match &bearer {
-            Some(bearer) => match self.attribute(bearer, name, Wait::No) {
-                Ok(there) => there.is_some(),
-                Err(Error::WouldWait) => true,
-                Err(error) => return Err(error),
-            },
-            None => false,
+        let present = match &bearer {
+            Some(bearer) => self.attribute(bearer, name, Wait::No),
+            None => Ok(None),
+        };
+        let known = match &present {
+            Ok(there) => there.is_some(),
+            Err(Error::WouldWait) => true,
+            Err(error) => return Err(error.clone()),
         };
         match expect {
             Expect::New if known => return Err(Error::Exists),
             Expect::Known if !known => return Err(Error::NoAttribute),
             Expect::Anything | Expect::New | Expect::Known => {}
         }
-        let attribute = OF_GISTS.iter().find(|(known, _)| *known == name);
-        match (bearer, attribute) {
-            (Some(Bearer::Gist(whose)), Some((_, attribute))) => {
+        let attribute = OF_GISTS.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+        match (bearer, attribute.filter(|value| value.can_be_set())) {
+            (Some(Bearer::Gist(whose)), Some(attribute)) => {
                 let value = match (attribute, value) {
                     (Value::Visibility, b"1") => b"public",
                     (Value::Visibility, b"0") => b"secret",
                     _ => value,
                 };
-                self.set_value(&whose, *attribute, value, wait)
+                self.set_value(&whose, attribute, value, wait)
             }
-            _ if known => Err(Error::NotPermitted("it is not for the user to set")),
+            // A copy that takes along what is so already.
+            _ if present.is_ok_and(|there| there.is_some_and(|text| text.as_bytes() == value)) => {
+                Ok(())
+            }
+            // `cp -a` passes this over in silence, and no other error.
             _ => Err(Error::Unsupported),
         }
     }
@@ -144,9 +150,7 @@ impl GistFs {
     pub fn removexattr(&self, ino: Ino, name: &OsStr) -> Result<(), Error> {
         self.writable()?;
         match self.getxattr(ino, name, Wait::No) {
-            Ok(_) | Err(Error::WouldWait) => {
-                Err(Error::NotPermitted("what is told of a gist cannot be removed"))
-            }
+            Ok(_) | Err(Error::WouldWait) => Err(Error::Unsupported),
             Err(error) => Err(error),
         }
     }

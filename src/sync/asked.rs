@@ -9,9 +9,6 @@ use super::social::SocialError;
 use crate::error::Error;
 use crate::model::{GistId, Time};
 
-/// For so long an answer is believed without asking again.
-const BELIEVED: Duration = Duration::from_secs(5);
-
 /// Answers by gist, the most recent ones only. A leaf: held for a look.
 pub(super) struct Asked<T> {
     most: usize,
@@ -28,12 +25,11 @@ impl<T: Clone> Asked<T> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The last answer, if it came so lately that it is believed at `now`.
-    pub(super) fn lately(&self, id: &GistId, now: Time) -> Option<T> {
+    /// The last answer, if at `now` no more than `span` went by since it came.
+    pub(super) fn lately(&self, id: &GistId, now: Time, span: Duration) -> Option<T> {
         let answers = self.answers();
         let (at, answer) = answers.get(id)?;
-        // What a clock says that was set back is no reason to believe it.
-        (*at <= now && now.since(*at) < BELIEVED).then(|| answer.clone())
+        at.is_within(span, now).then(|| answer.clone())
     }
 
     /// The last answer, however old.
@@ -43,7 +39,15 @@ impl<T: Clone> Asked<T> {
 
     /// Remembers an answer; the oldest one makes room for it.
     pub(super) fn note(&self, id: &GistId, now: Time, answer: T) {
+        self.note_if(id, now, answer, || true);
+    }
+
+    /// Remembers an answer if it still is one: nobody else notes anything between.
+    pub(super) fn note_if(&self, id: &GistId, now: Time, answer: T, holds: impl FnOnce() -> bool) {
         let mut answers = self.answers();
+        if !holds() {
+            return;
+        }
         answers.insert(id.clone(), (now, answer));
         if answers.len() > self.most {
             let oldest = answers.iter().min_by_key(|(_, (at, _))| *at).map(|(id, _)| id.clone());
@@ -55,7 +59,10 @@ impl<T: Clone> Asked<T> {
     pub(super) fn or_known(&self, id: &GistId, asked: Result<T, SocialError>) -> Result<T, Error> {
         let error = match asked {
             Ok(answer) => return Ok(answer),
-            Err(error) if error.is_not_found() => return Err(Error::NotFound),
+            // ENOENT would say that the file read is not there.
+            Err(error) if error.is_not_found() => {
+                return Err(Error::Denied(format!("GitHub knows nothing of {id} (404)")));
+            }
             Err(error) => error,
         };
         let passes = match &error {
@@ -82,12 +89,13 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_believed_for_five_seconds_and_never_by_a_clock_set_back() {
+    fn an_answer_is_believed_for_a_span_and_never_by_a_clock_set_back() {
         let asked = Asked::new(2);
         asked.note(&id("a"), Time::new(100, 0), 1);
-        assert_eq!(asked.lately(&id("a"), Time::new(104, 999)), Some(1));
-        assert_eq!(asked.lately(&id("a"), Time::new(105, 0)), None);
-        assert_eq!(asked.lately(&id("a"), Time::new(99, 0)), None);
+        let lately = |now| asked.lately(&id("a"), now, Duration::from_secs(5));
+        assert_eq!(lately(Time::new(104, 999)), Some(1));
+        assert_eq!(lately(Time::new(105, 0)), None);
+        assert_eq!(lately(Time::new(99, 0)), None);
         assert_eq!(asked.known(&id("a")), Some(1));
     }
 
@@ -109,7 +117,7 @@ mod tests {
         assert_eq!(asked.or_known(&id("a"), Ok(2)).ok(), Some(2));
         assert_eq!(asked.or_known(&id("a"), sent(ApiError::Server(502))).ok(), Some(1));
         let gone = asked.or_known(&id("a"), sent(ApiError::NotFound));
-        assert!(matches!(gone, Err(Error::NotFound)), "{gone:?}");
+        assert!(matches!(gone, Err(Error::Denied(_))), "{gone:?}");
         let refused = asked.or_known(&id("a"), sent(ApiError::Unauthorized("bad".into())));
         assert!(matches!(refused, Err(Error::Denied(_))), "{refused:?}");
         let unknown = asked.or_known(&id("b"), sent(ApiError::Server(502)));

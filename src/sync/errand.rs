@@ -120,11 +120,6 @@ pub struct Forked {
 /// Forks a gist, or finds the fork there is. Where the answer is lost it is looked for.
 pub fn fork(way: &impl Way, id: &GistId) -> Result<Forked, Failure> {
     match way.change(&|api| api.fork(id)) {
-        Ok(made) if made.id == *id => Err(Failure::new(
-            Exit::Network,
-            format!("GitHub says that {id} is its own fork"),
-            "try again later",
-        )),
         Ok(made) => {
             Ok(Forked { id: made.id.clone(), url: made.html_url.clone(), snapshot: Some(made) })
         }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::Syncer;
 use super::asked::Asked;
+use super::others::Belief;
 use super::social::SocialError;
 use crate::api::Fetched;
 use crate::api::social::{Fork, Sheet, SheetAddress, SheetRequest, Single};
@@ -40,7 +41,13 @@ impl Default for Forks {
 impl Syncer {
     /// The gist's forks, if they were asked for within the last moments.
     pub fn known_forks(&self, id: &GistId) -> Option<Vec<Fork>> {
-        self.forks.pages.lately(id, self.now()).map(|pages| forks_on(&pages))
+        let pages = self.forks.pages.lately(id, self.now(), self.span(Belief::Fresh));
+        pages.map(|pages| forks_on(&pages))
+    }
+
+    /// The gist's forks as they were last told, if they are still remembered.
+    pub fn last_forks(&self, id: &GistId) -> Option<Vec<Fork>> {
+        self.forks.pages.known(id).map(|pages| forks_on(&pages))
     }
 
     /// The gist's forks, newest first. Pages that did not change cost no quota.
@@ -79,7 +86,13 @@ impl Syncer {
 
     /// The gist as GitHub tells it, if it was asked for within the last moments.
     pub fn known_json(&self, id: &GistId) -> Option<Bytes> {
-        self.forks.told.lately(id, self.now()).map(|told| told.item)
+        let told = self.forks.told.lately(id, self.now(), self.span(Belief::Fresh));
+        told.map(|told| told.item)
+    }
+
+    /// The gist as GitHub last told it, if that is still remembered.
+    pub fn last_json(&self, id: &GistId) -> Option<Bytes> {
+        self.forks.told.known(id).map(|told| told.item)
     }
 
     /// GitHub's answer to the question for the gist, as it is. If it did not change it costs no

@@ -106,14 +106,14 @@ impl Reach {
     pub(super) fn raw_trouble(&self) -> Option<ApiError> {
         let now = (self.clock)();
         let state = self.state();
-        state.raw.as_ref().filter(|(at, _)| is_within(*at, DETOUR, now)).map(|(_, e)| e.clone())
+        state.raw.as_ref().filter(|(at, _)| at.is_within(DETOUR, now)).map(|(_, e)| e.clone())
     }
 
     /// Why no body can be had just now, if somebody has just waited for one in vain.
     pub(super) fn hush(&self) -> Option<Error> {
         let now = (self.clock)();
         let state = self.state();
-        state.hush.as_ref().filter(|(at, _)| is_within(*at, HUSH, now)).map(|(_, e)| e.clone())
+        state.hush.as_ref().filter(|(at, _)| at.is_within(HUSH, now)).map(|(_, e)| e.clone())
     }
 
     /// Notes that somebody waited for a body in vain. Any answer to anything ends it.
@@ -190,11 +190,6 @@ impl Reach {
             turned(back);
         }
     }
-}
-
-/// Whether `at` is so short a time ago, by a clock that may have been set back.
-fn is_within(at: Time, span: Duration, now: Time) -> bool {
-    at <= now && now.since(at) < span
 }
 
 impl GistApi for Reach {

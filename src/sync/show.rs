@@ -9,7 +9,7 @@ use crate::model::Time;
 pub fn plain(text: &str) -> String {
     let odd = |c: char| {
         c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
             || matches!(c, '\u{2028}' | '\u{2029}')
     };
     let mut shown = String::new();

@@ -1,8 +1,12 @@
 //! Stars: whether the token's user has starred a gist, and starring it.
 
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
 use super::Syncer;
 use super::asked::Asked;
 use super::errand::Way;
+use super::others::Belief;
 use super::social::SocialError;
 use crate::error::Error;
 use crate::model::GistId;
@@ -11,27 +15,34 @@ use crate::model::GistId;
 const MOST: usize = 1000;
 
 /// What is known of stars.
-pub(super) struct Stars(Asked<bool>);
+pub(super) struct Stars {
+    asked: Asked<bool>,
+    /// How often one was given or taken back from here.
+    changes: AtomicU64,
+}
 
 impl Default for Stars {
     fn default() -> Self {
-        Self(Asked::new(MOST))
+        Self { asked: Asked::new(MOST), changes: AtomicU64::new(0) }
     }
 }
 
 impl Syncer {
     /// Whether the gist is starred, if that was asked within the last moments.
     pub fn known_star(&self, id: &GistId) -> Option<bool> {
-        self.stars.0.lately(id, self.now())
+        self.stars.asked.lately(id, self.now(), self.span(Belief::Fresh))
     }
 
     /// Whether the gist is starred; without a network, whether it was when last asked.
     pub fn ask_star(&self, id: &GistId) -> Result<bool, Error> {
+        let before = self.stars.changes.load(Relaxed);
         let asked = self.social_read(&|api| api.is_starred(id));
+        // A change made meanwhile is newer than the answer.
         if let Ok(starred) = &asked {
-            self.stars.0.note(id, self.now(), *starred);
+            let holds = || self.stars.changes.load(Relaxed) == before;
+            self.stars.asked.note_if(id, self.now(), *starred, holds);
         }
-        self.stars.0.or_known(id, asked)
+        self.stars.asked.or_known(id, asked)
     }
 
     /// Stars the gist or takes the star back, when pace and limits allow it.
@@ -44,8 +55,9 @@ impl Syncer {
     /// Notes what came of starring a gist; `None`: nobody knows. The list of starred gists may be
     /// another one.
     pub(super) fn note_star(&self, id: &GistId, starred: Option<bool>) {
+        self.stars.changes.fetch_add(1, Relaxed);
         if let Some(starred) = starred {
-            self.stars.0.note(id, self.now(), starred);
+            self.stars.asked.note(id, self.now(), starred);
         }
         self.stars_changed();
     }

@@ -143,6 +143,22 @@ impl Value {
         Self::Forks,
     ];
 
+    /// Whether it is ever the user's to set.
+    pub fn can_be_set(self) -> bool {
+        match self {
+            Self::Description | Self::Visibility | Self::Starred => true,
+            Self::Id
+            | Self::Url
+            | Self::GitUrl
+            | Self::Owner
+            | Self::Created
+            | Self::Updated
+            | Self::Sync
+            | Self::Json
+            | Self::Forks => false,
+        }
+    }
+
     /// The name of its file.
     pub fn name(self) -> &'static str {
         match self {

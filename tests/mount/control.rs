@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use gistfs::demo::{Account, Fault, FaultKind, Limits, LoggedRequest, Seed, ServerOptions};
 use serde_json::{Value, json};
 
-use crate::outcome::shown;
+use crate::outcome::{EMPTY, shown};
 use crate::terminal::Terminal;
 use crate::world::{World, said, wait_until};
 
@@ -249,7 +249,7 @@ fn what_is_not_on_github_yet_has_empty_values_and_no_star() {
     let values = "cd New/.gist; cat id url git_url owner created updated gist.json forks";
     assert_eq!(asking(&world, values), (String::new(), vec![]));
     let known = "cd New/.gist; cat description visibility starred sync";
-    assert_eq!(asking(&world, known), ("New\nsecret\n0\nclean\n".to_owned(), vec![]));
+    assert_eq!(asking(&world, known), (format!("New\nsecret\n0\n{EMPTY}\n"), vec![]));
     fails_with(&world, "echo 1 > New/.gist/starred", "Operation not permitted");
     assert!(world.log().contains("what is not on GitHub has no stars"));
 }
@@ -283,18 +283,73 @@ fn nonsense_is_an_invalid_argument_that_the_log_explains() {
 }
 
 #[test]
+fn a_shell_hears_of_what_is_refused_though_it_does_not_listen_to_close() {
+    let (mut world, id) = notes();
+    world.sh("mkdir New");
+    for script in [
+        "echo 2 > Notes/.gist/starred",
+        "echo both > New/.gist/visibility",
+        "printf '\\377\\n' > Notes/.gist/description",
+    ] {
+        // It has words of its own for what `write` answers.
+        fails_with(&world, &format!("dash -c \"{script}\""), "I/O error");
+        fails_with(&world, &format!("bash -c \"{script}\""), "Invalid argument");
+    }
+    let refused = FaultKind::Status { status: 403, headers: vec![], body: "{}".into() };
+    world.server.inject(Fault { method: Some("PUT".into()), ..Fault::once(refused) });
+    fails_with(&world, "bash -c 'echo 1 > Notes/.gist/starred'", "Permission denied");
+    world.server.forget_requests();
+    // Once, however it is appended and closed, and what was refused is forgotten.
+    let script = "bash -c 'echo 1 > Notes/.gist/starred; { /bin/echo 0; } > Notes/.gist/starred'";
+    let (_, sent) = asking(&world, script);
+    let path = format!("/gists/{id}/star");
+    assert_eq!(sent, [format!("PUT {path} 204"), format!("DELETE {path} 204")]);
+    world.saved();
+    assert_eq!(world.read("Notes/.gist/description"), "Notes\n");
+}
+
+#[test]
+fn a_value_that_is_being_written_has_the_size_of_what_was_written() {
+    let (world, _) = notes();
+    let script = "import os; fd = os.open('Notes/.gist/description', os.O_RDWR); \
+                  os.write(fd, b'A longer text'); print(os.fstat(fd).st_size); \
+                  os.ftruncate(fd, 8); print(os.fstat(fd).st_size); os.close(fd)";
+    assert_eq!(world.sh(&format!("python3 -c \"{script}\"")), "13\n8\n");
+    assert_eq!(world.read("A longer/.gist/description"), "A longer\n");
+}
+
+#[test]
+fn values_of_somebody_else_s_gist_keep_the_size_that_was_told() {
+    let (world, _) = notes();
+    let theirs = Seed { public: true, ..Seed::new("Theirs", &[("t.txt", "t\n")]) };
+    let id = world.server.seed("hubot", theirs);
+    let size = || world.sh(&format!("stat -c %s .by-id/{id}/.gist/id .by-id/{id}/.gist/gist.json"));
+    world.sh(&format!("ls .by-id/{id}; cat .by-id/{id}/.gist/gist.json > $W/json"));
+    let told = size();
+    assert!(told.starts_with("33\n") && !told.ends_with("\n0\n"), "{told}");
+    let asked = || asking(&world, &format!("cat .by-id/{id}/.gist/id")).1.len();
+    wait_until("it is believed no longer", || asked() > 0);
+    assert_eq!(size(), told);
+}
+
+#[test]
 fn what_github_sets_cannot_be_written_and_nothing_be_made_or_removed_beside_it() {
     let (mut world, _) = notes();
     for file in ["id", "url", "created", "sync", "gist.json", "forks"] {
         fails_with(&world, &format!("echo x > Notes/.gist/{file}"), "Operation not permitted");
     }
-    for script in
-        ["echo x > Notes/.gist/new", "rm Notes/.gist/id", "mv Notes/.gist/id Notes/.gist/x"]
-    {
+    for script in [
+        "echo x > Notes/.gist/new",
+        "rm Notes/.gist/id",
+        "mv Notes/.gist/id Notes/.gist/x",
+        "mkdir Notes/.gist/new",
+        "rmdir Notes/.gist",
+        "mv Notes/.gist x",
+    ] {
         fails_with(&world, script, "Read-only file system");
     }
     let modes = world.sh("cd Notes/.gist; stat -c %a description starred visibility id .");
-    assert_eq!(modes, "600\n600\n600\n400\n500\n");
+    assert_eq!(modes, "600\n600\n600\n400\n700\n");
     world.saved();
     assert_eq!(lines(&world.changes()), [""; 0]);
 }
@@ -502,6 +557,37 @@ fn with_show_hidden_hidden_places_are_listed_and_otherwise_as_before() {
 }
 
 #[test]
+fn where_hidden_places_are_listed_no_tool_deletes_posts_or_sets_anything() {
+    let mut world = World::empty();
+    let id = world.seed("Notes", &[("a.txt", "a\n")]);
+    let theirs = Seed { public: true, ..Seed::new("Theirs", &[("t.txt", "t\n")]) };
+    let theirs = world.server.seed("hubot", theirs);
+    for gist in [&id, &theirs] {
+        world.server.comment(gist, "octo", "mine").expect("a comment");
+        world.server.star(gist, "octo").expect("a star");
+    }
+    world.mount(&["--show-hidden"]);
+    world.sh("mkdir Copy; cp -r Notes/. Copy/ || true; rsync -r Notes/ Copy/ || true");
+    world.sh("rm -rf .starred/Theirs Notes || true");
+    for script in [
+        "echo 0 > Notes/.gist/starred",
+        "rm Notes/.gist/comments/*",
+        "echo x > Notes/.gist/comments/x.md",
+    ] {
+        fails_with(&world, script, "Read-only file system");
+    }
+    // GitHub has no gist without files.
+    world.sh("echo b > Notes/b.txt");
+    world.saved();
+    let deeds = world.changes();
+    assert!(
+        !deeds.iter().any(|sent| sent.path.contains("star") || sent.path.contains("comment")),
+        "{deeds:#?}"
+    );
+    assert_eq!(world.read("Copy/.gist/description"), "Copy\n");
+}
+
+#[test]
 fn with_show_hidden_a_mount_of_one_gist_lists_its_values_and_an_anonymous_one_no_stars() {
     let mut world = World::empty();
     let seed = Seed { public: true, ..Seed::new("Notes", &[("a.txt", "a\n"), (".public", "p\n")]) };
@@ -510,14 +596,12 @@ fn with_show_hidden_a_mount_of_one_gist_lists_its_values_and_an_anonymous_one_no
     let all = [".by-id", ".gist", ".gistfs", ".public", ".starred", ".users", "a.txt"];
     assert_eq!(world.list(""), all);
     assert_eq!(world.read(".public"), "p\n", "a file of the gist's own");
-    world.sh("echo Better > .gist/description");
-    assert_eq!(world.read(".gist/description"), "Better\n");
-    wait_until("it is sent", || world.server.description(&id).as_deref() == Some("Better"));
+    fails_with(&world, "echo Better > .gist/description", "Read-only file system");
     world.unmount();
     world.token = "";
     world.mount(&["--show-hidden", "--user", "octo"]);
-    assert_eq!(world.list(""), [".by-id", ".gistfs", ".public", ".users", "Better"]);
-    assert_eq!(world.sh("stat -c %F .by-id .gistfs Better/.gist"), "directory\n".repeat(3));
-    fails_with(&world, "cat Better/.gist/starred", "Permission denied");
-    assert_eq!(world.read("Better/.gist/owner"), "octo\n");
+    assert_eq!(world.list(""), [".by-id", ".gistfs", ".public", ".users", "Notes"]);
+    assert_eq!(world.sh("stat -c %F .by-id .gistfs Notes/.gist"), "directory\n".repeat(3));
+    fails_with(&world, "cat Notes/.gist/starred", "Permission denied");
+    assert_eq!(world.read("Notes/.gist/owner"), "octo\n");
 }

@@ -67,7 +67,7 @@ fn attributes_of_a_file_tell_its_blob_language_address_and_how_it_stands() {
 }
 
 #[test]
-fn listing_attributes_names_those_there_are_and_asks_nobody() {
+fn listing_attributes_names_those_there_are_that_nobody_can_set_and_asks_nobody() {
     let (world, _) = notes();
     world.sh("mkdir New; echo x > New/.a.swp");
     let list = |path: &str| {
@@ -78,9 +78,9 @@ fn listing_attributes_names_those_there_are_and_asks_nobody() {
     };
     let names = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let all: [(&str, Vec<String>, Vec<String>); 4] = [
-        ("Notes", list("Notes"), names("description id public starred sync url")),
+        ("Notes", list("Notes"), names("id sync url")),
         ("Notes/a.py", list("Notes/a.py"), names("blob language raw_url sync")),
-        ("New", list("New"), names("description public starred sync")),
+        ("New", list("New"), names("sync")),
         ("New/.a.swp", list("New/.a.swp"), names("blob sync")),
     ];
     for (path, mut found, expected) in all {
@@ -131,6 +131,7 @@ fn a_gist_that_is_not_on_github_yet_can_be_made_public() {
 #[test]
 fn what_cannot_be_is_answered_as_ext4_would() {
     let (world, _) = notes();
+    world.sh("mkdir New; echo x > New/.a.swp");
     for (script, words) in [
         ("getfattr -n user.other Notes", "No such attribute"),
         ("getfattr -n user.gist.blob Notes", "No such attribute"),
@@ -140,15 +141,39 @@ fn what_cannot_be_is_answered_as_ext4_would() {
         ("getfattr -n other.x Notes/a.py", "Operation not supported"),
         ("setfattr -n user.other -v x Notes", "Operation not supported"),
         ("setfattr -n user.gist.other -v x Notes/a.py", "Operation not supported"),
-        ("setfattr -n user.gist.id -v x Notes", "Operation not permitted"),
-        ("setfattr -n user.gist.blob -v x Notes/a.py", "Operation not permitted"),
-        ("setfattr -x user.gist.description Notes", "Operation not permitted"),
+        ("setfattr -n user.gist.id -v x Notes", "Operation not supported"),
+        ("setfattr -n user.gist.blob -v x Notes/a.py", "Operation not supported"),
+        ("setfattr -n user.gist.language -v x New/.a.swp", "Operation not supported"),
+        ("setfattr -x user.gist.description Notes", "Operation not supported"),
+        ("setfattr -x user.gist.blob Notes/a.py", "Operation not supported"),
         ("setfattr -x user.other Notes", "No such attribute"),
         ("setfattr -n user.gist.starred -v 2 Notes", "Invalid argument"),
     ] {
         fails_with(&world, script, words);
     }
     assert_eq!(asked(&world), [""; 0]);
+}
+
+#[test]
+fn a_copy_that_takes_attributes_along_renames_publishes_and_unstars_nothing() {
+    let (mut world, _) = notes();
+    let seed = Seed { public: true, ..Seed::new("Public", &[("p.txt", "p\n")]) };
+    let id = world.server.seed("octo", seed);
+    world.server.star(&id, "octo").expect("a star");
+    world.mount_again(&["--xattr"]);
+    world.server.forget_requests();
+    // Out of the mount and in again, within it, and over a gist that is there.
+    world.sh("cp -a Public $W/out; echo more >> $W/out/p.txt; cp -a $W/out In");
+    world.sh("cp -a Public Within; cp -a $W/out/p.txt Notes/; rsync -aX Notes/ $W/backup");
+    world.sh("rsync -aX $W/backup/ Notes/");
+    assert_eq!(world.list(""), ["In", "Notes", "Public", "Within"]);
+    assert_eq!(world.sh("cat In/.gist/visibility Within/.gist/visibility"), "secret\nsecret\n");
+    assert_eq!(world.read("In/p.txt"), "p\nmore\n");
+    let asked = asked(&world);
+    assert!(!asked.iter().any(|line| line.contains("/star")), "{asked:#?}");
+    world.saved();
+    assert!(world.changes().iter().all(|sent| sent.json()["public"] != json!(true)));
+    assert_eq!(world.read("Public/.gist/starred"), "1\n");
 }
 
 #[test]

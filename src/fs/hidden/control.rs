@@ -18,7 +18,8 @@ pub(in crate::fs) use self::read::{Origin, digit};
 impl Room for ControlPlace {
     fn face(&self, fs: &GistFs, _wait: Wait) -> Result<Face, Error> {
         let changed = fs.changed_at(&self.whose)?;
-        let Some(value) = self.value else { return Ok(Face::directory(changed)) };
+        // Open to its owner, whom gistfs itself then tells why nothing can be made in it.
+        let Some(value) = self.value else { return Ok(Face::directory(changed).writable()) };
         let face = Face::file(fs.value_size(&self.whose, value)?, changed);
         Ok(if self.invites(value) { face.writable() } else { face })
     }
@@ -43,6 +44,29 @@ impl Room for ControlPlace {
     fn may_write(&self, fs: &GistFs) -> Result<(), Error> {
         let value = self.value.ok_or(Error::IsDirectory)?;
         fs.settable(&self.whose, value).map(drop)
+    }
+
+    fn take(&self, fs: &GistFs, bytes: &[u8], wait: Wait) -> Result<bool, Error> {
+        let Some((value, line)) = self.value.zip(bytes.strip_suffix(b"\n")) else {
+            return Ok(false);
+        };
+        match value {
+            Value::Starred | Value::Visibility => {
+                fs.set_value(&self.whose, value, line, wait)?;
+                Ok(true)
+            }
+            // More lines may come.
+            Value::Description => fs.described(&self.whose, line).map(|_| false),
+            Value::Id
+            | Value::Url
+            | Value::GitUrl
+            | Value::Owner
+            | Value::Created
+            | Value::Updated
+            | Value::Sync
+            | Value::Json
+            | Value::Forks => Ok(false),
+        }
     }
 
     fn save(&self, fs: &GistFs, bytes: Bytes, wait: Wait) -> Result<(), Error> {
@@ -70,21 +94,9 @@ impl ControlPlace {
     /// Whether its mode says that it can be written. That of the visibility does where it can be no
     /// longer, too: the kernel's own EACCES would not say why.
     fn invites(&self, value: Value) -> bool {
-        match value {
-            Value::Description | Value::Visibility => match self.whose {
-                Whose::Own(_) => true,
-                Whose::Other(_) => false,
-            },
-            Value::Starred => true,
-            Value::Id
-            | Value::Url
-            | Value::GitUrl
-            | Value::Owner
-            | Value::Created
-            | Value::Updated
-            | Value::Sync
-            | Value::Json
-            | Value::Forks => false,
+        match self.whose {
+            Whose::Own(_) => value.can_be_set(),
+            Whose::Other(_) => value == Value::Starred,
         }
     }
 }

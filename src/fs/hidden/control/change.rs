@@ -68,16 +68,10 @@ impl GistFs {
         text: &[u8],
         wait: Wait,
     ) -> Result<(), Error> {
-        let settable = self.settable(whose, value)?;
-        let nonsense = |wanted: &str| {
-            let shown = String::from_utf8_lossy(text.get(..40).unwrap_or(text));
-            log::warn!("{} of {}: {shown:?} is not {wanted}", value.name(), self.spoken(whose));
-            Error::Invalid
-        };
-        match settable {
+        let nonsense = |wanted| self.nonsense(whose, value, text, wanted);
+        match self.settable(whose, value)? {
             Settable::Description(key) => {
-                let text = std::str::from_utf8(text).ok().filter(|text| !text.contains('\0'));
-                self.set_description(key, text.ok_or_else(|| nonsense("text in UTF-8"))?, wait)
+                self.set_description(key, self.described(whose, text)?, wait)
             }
             Settable::Visibility(key) => match text {
                 b"public" => self.set_visibility(key, true),
@@ -96,6 +90,21 @@ impl GistFs {
                 }
             }
         }
+    }
+
+    /// The text as a description can have it.
+    pub(super) fn described<'a>(&self, whose: &Whose, text: &'a [u8]) -> Result<&'a str, Error> {
+        let good = std::str::from_utf8(text).ok().filter(|text| !text.contains('\0'));
+        let nonsense =
+            || self.nonsense(whose, Value::Description, text, "text in UTF-8 without NUL bytes");
+        good.ok_or_else(nonsense)
+    }
+
+    /// Says in the log what a value should have been.
+    fn nonsense(&self, whose: &Whose, value: Value, text: &[u8], wanted: &str) -> Error {
+        let shown = String::from_utf8_lossy(text.get(..40).unwrap_or(text));
+        log::warn!("{} of {}: {shown:?} is not {wanted}", value.name(), self.spoken(whose));
+        Error::Invalid
     }
 
     /// What a gist is called in the log.

@@ -68,8 +68,7 @@ impl GistFs {
     /// A value as it reads.
     pub(super) fn value(&self, whose: &Whose, value: Value, wait: Wait) -> Result<Bytes, Error> {
         match self.origin(whose, value, wait)? {
-            Origin::Known(None) => Ok(Bytes::new()),
-            Origin::Known(Some(text)) => Ok(format!("{text}\n").into()),
+            Origin::Known(text) => Ok(line(text)),
             Origin::Owed(key) => Ok(report(self.syncer.owing_of(key).as_ref()).into()),
             Origin::Star(id) => Ok(format!("{}\n", digit(self.starred(&id, wait)?)).into()),
             Origin::Json(id) => {
@@ -78,26 +77,33 @@ impl GistFs {
             Origin::Forks(id) => {
                 let known = self.syncer.known_forks(&id);
                 let forks = known_or_asked(known, wait, || self.syncer.ask_forks(&id))?;
-                Ok(forks.iter().map(fork_line).collect::<String>().into())
+                Ok(fork_lines(&forks))
             }
         }
     }
 
-    /// How long a value is. Of what GitHub would have to be asked for it is 0, as in `/proc`: a size
-    /// that is too small would end a copy early.
+    /// How long a value is, as it was last told. Of what was never asked for it is 0, as in `/proc`.
     pub(super) fn value_size(&self, whose: &Whose, value: Value) -> Result<u64, Error> {
-        match self.origin(whose, value, Wait::No) {
+        let bytes = match self.last_origin(whose, value)? {
             // Whatever the answer will be.
-            Ok(Origin::Star(_)) => return Ok(2),
-            Ok(_) => {}
-            Err(Error::WouldWait) => return Ok(0),
-            Err(error) => return Err(error),
-        }
-        match self.value(whose, value, Wait::No) {
-            Ok(bytes) => Ok(bytes.len() as u64),
-            Err(Error::WouldWait) => Ok(0),
-            Err(error) => Err(error),
-        }
+            Some(Origin::Star(_)) => return Ok(2),
+            Some(Origin::Json(id)) => self.syncer.last_json(&id).unwrap_or_default(),
+            Some(Origin::Forks(id)) => fork_lines(&self.syncer.last_forks(&id).unwrap_or_default()),
+            Some(Origin::Owed(key)) => report(self.syncer.owing_of(key).as_ref()).into(),
+            Some(Origin::Known(text)) => line(text),
+            None => Bytes::new(),
+        };
+        Ok(bytes.len() as u64)
+    }
+
+    /// Where a value was last told, if it was.
+    fn last_origin(&self, whose: &Whose, value: Value) -> Result<Option<Origin>, Error> {
+        let id = match whose {
+            Whose::Own(_) => return self.origin(whose, value, Wait::No).map(Some),
+            Whose::Other(id) => id,
+        };
+        let known = || Some(Origin::Known(told(&*self.syncer.known_other(id)?, value)));
+        Ok(asked(id, value).or_else(known))
     }
 
     /// Whether the user has starred the gist.
@@ -184,9 +190,18 @@ fn report(owing: Option<&Owing>) -> String {
     lines.map(|line| line + "\n").collect()
 }
 
+/// A short value as it reads.
+fn line(text: Option<String>) -> Bytes {
+    text.map_or_else(Bytes::new, |text| (text + "\n").into())
+}
+
+fn fork_lines(forks: &[Fork]) -> Bytes {
+    forks.iter().map(fork_line).collect::<String>().into()
+}
+
 /// A fork in a line: four words, whatever a stranger is called.
 fn fork_line(fork: &Fork) -> String {
-    let word = |text: &str| text.replace(|c: char| c.is_whitespace() || c.is_control(), "?");
+    let word = |text: &str| show::plain(&text.replace(char::is_whitespace, "?"));
     let owner = fork.owner.as_deref().map_or_else(|| "-".to_owned(), word);
     format!("{} {owner} {} {}\n", fork.id, fork.created_at, word(&fork.html_url))
 }
