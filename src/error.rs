@@ -75,6 +75,9 @@ pub enum Error {
     /// The gist changed on GitHub in the same place.
     #[error("the gist changed on GitHub meanwhile: {0}")]
     Conflict(String),
+    /// GitHub has the body, but gives it in no way that is asked for here: only git can have it.
+    #[error("out of reach: {0}")]
+    OutOfReach(String),
     /// A reply that made no sense, or a body that is not what its id says.
     #[error("unusable answer: {0}")]
     Nonsense(String),
@@ -120,7 +123,7 @@ impl Error {
             Self::Limited(_) => libc::EDQUOT,
             // ESTALE rather than EIO: "read it again" is the remedy, not "check the disk".
             Self::Conflict(_) => libc::ESTALE,
-            Self::Nonsense(_) => libc::EIO,
+            Self::OutOfReach(_) | Self::Nonsense(_) => libc::EIO,
             Self::Local { errno, .. } => *errno,
         }
     }
@@ -139,6 +142,7 @@ impl Error {
         match self {
             Self::Limited(_)
             | Self::Conflict(_)
+            | Self::OutOfReach(_)
             | Self::Nonsense(_)
             | Self::Denied(_)
             | Self::Local { .. } => true,

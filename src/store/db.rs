@@ -25,7 +25,7 @@ mod rows;
 
 /// The layouts, each as the steps from the one before it: the first makes everything. A new column
 /// is one more entry here that appends it, `ALTER TABLE gist ADD COLUMN …`.
-const LAYOUTS: &[&str] = &[SCHEMA, CONFLICTS_AND_TRASH, COPIES];
+const LAYOUTS: &[&str] = &[SCHEMA, CONFLICTS_AND_TRASH, COPIES, PURGED];
 
 const SCHEMA: &str = "
 CREATE TABLE gist (
@@ -68,6 +68,8 @@ ALTER TABLE gist ADD COLUMN shed TEXT NOT NULL DEFAULT '[]';
 ";
 
 const COPIES: &str = "ALTER TABLE gist ADD COLUMN copy_of INTEGER;";
+
+const PURGED: &str = "ALTER TABLE gist ADD COLUMN purged INTEGER NOT NULL DEFAULT 0";
 
 /// The setting that counts the commits: a copy elsewhere can tell whether it is newer.
 const COMMITS: &str = "commits";

@@ -56,6 +56,9 @@ pub struct Gist {
     /// visibility. What of it was never sent is no change of the user's: see [`Gist::is_unsent_copy`].
     #[serde(default)]
     pub copy_of: Option<GistKey>,
+    /// The user wants no copy of it in the trash when its removal is sent.
+    #[serde(default)]
+    pub purged: bool,
 }
 
 /// A file as the user sees it.
@@ -288,6 +291,7 @@ impl Gist {
             removed_at: None,
             shed: Vec::new(),
             copy_of: None,
+            purged: false,
         }
     }
 

@@ -7,20 +7,19 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::Syncer;
-use crate::api::{ApiError, Fetched, FullGist, GistApi};
+use crate::api::{ApiError, GistApi};
 use crate::error::Error;
 use crate::model::{BlobId, GistId, RemoteFile};
 use crate::store::gist::Gist;
+
+mod inline;
 
 /// How long one read waits while nothing comes: 5 s with all that goes before and after. The fetch
 /// itself goes on, for the next who asks.
 const PATIENCE: Duration = Duration::from_millis(4500);
 
-/// The API's answers hold no more bytes of content than this.
-const MOST_INLINE: u64 = 1 << 20;
-
-/// A body that a gist no longer has is looked for in so many of its revisions.
-const REVISIONS: usize = 10;
+/// What was looked for everywhere in vain is not looked for again for so long.
+const IN_VAIN_FOR: Duration = Duration::from_secs(60);
 
 /// Where a body can be had.
 #[derive(Clone, Debug)]
@@ -47,6 +46,8 @@ pub(super) struct Bodies {
     freed: Condvar,
     /// When a part of any body last came. A leaf.
     heard: Mutex<Instant>,
+    /// Bodies that no answer of the API had, and when they were looked for. A leaf.
+    in_vain: Mutex<HashMap<BlobId, Instant>>,
 }
 
 /// A fetch under way.
@@ -83,7 +84,19 @@ impl Bodies {
             places: Mutex::new(parallel.max(1)),
             freed: Condvar::new(),
             heard: Mutex::new(Instant::now()),
+            in_vain: Mutex::default(),
         }
+    }
+
+    fn is_in_vain(&self, blob: BlobId) -> bool {
+        lock(&self.in_vain).get(&blob).is_some_and(|then| then.elapsed() < IN_VAIN_FOR)
+    }
+
+    fn note_in_vain(&self, blobs: &[BlobId]) {
+        let now = Instant::now();
+        let mut in_vain = lock(&self.in_vain);
+        in_vain.retain(|_, then| now.duration_since(*then) < IN_VAIN_FOR);
+        in_vain.extend(blobs.iter().map(|blob| (*blob, now)));
     }
 
     fn heard(&self) -> Instant {
@@ -261,61 +274,5 @@ impl Syncer {
             }
         }
         answer
-    }
-
-    /// The body as the API has it, which could not be had by its raw address.
-    fn inline(&self, source: &Source, raw: ApiError, flight: &Flight) -> Result<Bytes, Error> {
-        if let Some(limited) = self.limited(self.now()) {
-            return Err(limited);
-        }
-        let commit = self.history.commit_with(&source.id, source.file.blob);
-        let told = match &commit {
-            Some(commit) => self.api.revision(&source.id, commit),
-            None => self.api.get(&source.id, None).and_then(|answer| match answer {
-                Fetched::New(full) => Ok(full),
-                Fetched::NotModified => Err(raw.clone()),
-            }),
-        };
-        let full = self.told_inline(told, &raw, flight)?;
-        if let Some(body) = full.bodies.get(&source.file.blob) {
-            return Ok(body.clone());
-        }
-        if source.file.size > MOST_INLINE {
-            return Err(raw.into());
-        }
-        if full.snapshot.files.values().all(|file| file.blob != source.file.blob) {
-            // Replaced since. Who merges, or has it open, needs it still.
-            for commit in full.history.iter().skip(1).take(REVISIONS) {
-                let told = self.api.revision(&source.id, commit);
-                let full = self.told_inline(told, &raw, flight)?;
-                if let Some(body) = full.bodies.get(&source.file.blob) {
-                    return Ok(body.clone());
-                }
-            }
-            return Err(raw.into());
-        }
-        // It came, but not as its id says: older servers make text of what is none.
-        let told = self.api.get_base64(&source.id, commit.as_ref());
-        let full = self.told_inline(told, &raw, flight)?;
-        full.bodies.get(&source.file.blob).cloned().ok_or_else(|| raw.into())
-    }
-
-    /// What the API told of a gist whose body could not be had by its raw address for reason `raw`.
-    /// All the bodies in it are stored: whoever reads one file that has to be had this way mostly
-    /// reads the next.
-    fn told_inline(
-        &self,
-        told: Result<FullGist, ApiError>,
-        raw: &ApiError,
-        flight: &Flight,
-    ) -> Result<FullGist, Error> {
-        if !told.as_ref().is_err_and(ApiError::is_network) {
-            self.bodies.hears(flight);
-        }
-        told.inspect(|full| self.keep_bodies(full)).map_err(|error| {
-            // Of two troubles the first tells more, but a limit tells what to do.
-            let limited = matches!(error, ApiError::Limited { .. });
-            if limited { self.heard(error) } else { raw.clone().into() }
-        })
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Syncer;
 use super::bodies::Source;
 use super::events::{Became, different};
+use super::owed::NOT_FOR_THE_TRASH;
 use super::upload::Failure;
 use crate::api::{ApiError, GistApi};
 use crate::error::Error;
@@ -22,7 +23,7 @@ impl Syncer {
     /// Puts a gist whose deletion is about to be sent into the trash, whole and durably. Bodies that
     /// are not stored are fetched; the deletion waits until each is here or known to be gone.
     pub(super) fn bury(self: &Arc<Self>, gist: &Gist) -> Result<(), Failure> {
-        let Some(base) = gist.base.as_ref().filter(|_| self.keeps_trash()) else { return Ok(()) };
+        let Some(base) = gist.base.as_ref().filter(|_| self.is_kept(gist)) else { return Ok(()) };
         if base.truncated {
             log::warn!("{}: the trash gets the files that the API shows, and no others", base.id);
         }
@@ -70,10 +71,16 @@ impl Syncer {
             Err(Error::Denied(_))
                 if self.api.body(&source.file, &|| {}) == Err(ApiError::NotFound) =>
             {
+                let name = name.as_str();
                 log::warn!("{id}: {name:?} is gone from GitHub; the trash has it by name only");
                 Ok(false)
             }
+            Err(Error::OutOfReach(why)) => {
+                let words = format!("{NOT_FOR_THE_TRASH} {:?}: {why}", name.as_str());
+                Err(Failure::Ours(Error::OutOfReach(words)))
+            }
             Err(error) => {
+                let name = name.as_str();
                 let words =
                     format!("it is deleted when the trash has all of it, {name:?} too: {error}");
                 Err(Failure::Ours(if matches!(error, Error::Limited(_)) {
@@ -90,7 +97,7 @@ impl Syncer {
     /// Puts what is stored of a gist that GitHub has no more into the trash. An entry it has already,
     /// made for a deletion of ours, is brought up to date.
     pub(super) fn bury_what_is_here(&self, gist: &Gist, now: Time) -> Result<(), Error> {
-        let Some(base) = gist.base.as_ref().filter(|_| self.keeps_trash()) else { return Ok(()) };
+        let Some(base) = gist.base.as_ref().filter(|_| self.is_kept(gist)) else { return Ok(()) };
         if let Some(entry) = self.store.trash.find(&base.id)? {
             self.store.trash.take_bodies(&entry, &self.store.blobs)?;
         }
@@ -125,7 +132,7 @@ impl Syncer {
         });
         for gist in removed {
             let at = gist.removed_at.unwrap_or_else(|| self.now());
-            let kept = if self.keeps_trash() { self.bury_unsent(&gist, at) } else { Ok(()) };
+            let kept = if self.is_kept(&gist) { self.bury_unsent(&gist, at) } else { Ok(()) };
             match kept.and_then(|()| self.store.remove_if(gist.key, never_sent)) {
                 Ok(_) => self.unsettle_movers(gist.key),
                 Err(error) => self.record_error(gist.key, Some(error.to_string())),
@@ -142,8 +149,9 @@ impl Syncer {
         self.put_in_trash(gist, at, false, |blob| !self.store.blobs.contains(blob))
     }
 
-    fn keeps_trash(&self) -> bool {
-        !self.options.trash_keep.is_zero()
+    /// Whether the trash is to have a copy of a gist that is removed.
+    fn is_kept(&self, gist: &Gist) -> bool {
+        !gist.purged && !self.options.trash_keep.is_zero()
     }
 
     /// Puts a gist into the trash: every body but those `missing`, which must be stored.

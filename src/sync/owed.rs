@@ -120,6 +120,9 @@ fn times(gist: &Gist) -> impl Iterator<Item = Time> {
         .map(|(_, file)| file.meta.ctime)
 }
 
+/// How an error begins that keeps a deletion back because of a body that only git can have.
+pub(super) const NOT_FOR_THE_TRASH: &str = "the gist is not deleted, for the trash cannot have";
+
 /// What the user can do about an error that is kept with a gist; `None`: it passes by itself.
 ///
 /// The number in the text is GitHub's status as `ApiError` words it: all that a restart leaves.
@@ -132,6 +135,10 @@ pub fn advice(error: &str) -> Option<&'static str> {
         ),
         ("(403)", "give the token the scope \"gist\" on GitHub, then run gistfs sync"),
         ("(404)", "give the token the scope \"gist\" on GitHub, then run gistfs sync"),
+        (
+            NOT_FOR_THE_TRASH,
+            "delete it without a copy with gistfs trash purge, or take it back with gistfs trash restore",
+        ),
         ("refuses the request", "change it, or try again with gistfs sync"),
     ];
     ADVICE.iter().find(|(mark, _)| error.contains(mark)).map(|(_, advice)| *advice)

@@ -273,15 +273,41 @@ impl Syncer {
                     gist.shed.retain(|there| *there != shed);
                     Ok(())
                 }),
-                Place::Gist(_) | Place::Unsent(..) => {
+                Place::Gist(key) => self.purge_unsent(key),
+                Place::Unsent(..) => {
                     Err(Error::NotPermitted("GitHub has it still: gistfs sync deletes it there"))
                 }
             };
             match done {
+                Ok(()) if item.state.is_unsent() => {
+                    let words = format!("{}: no copy is kept when GitHub deletes it", item.name);
+                    reply.done.push(words);
+                }
                 Ok(()) => reply.done.push(format!("{}: gone for good", item.name)),
                 Err(error) => reply.failed.push(format!("{}: {error}", item.name)),
             }
         }
+        self.poke();
+    }
+
+    /// A gist that GitHub is still to delete leaves nothing in the trash, which its deletion need not
+    /// wait for then.
+    fn purge_unsent(&self, key: GistKey) -> Result<(), Error> {
+        if self.options.read_only {
+            return Err(Error::ReadOnly("nothing is sent"));
+        }
+        let now = self.now();
+        let id = self.store.update(key, |gist| {
+            if !gist.removed {
+                return Err(Error::NotFound);
+            }
+            gist.purged = true;
+            gist.changed(now);
+            Ok(gist.base.as_ref().map(|base| base.id.clone()))
+        })?;
+        // From a deletion that was asked for and not answered.
+        let entry = id.map(|id| self.store.trash.find(&id)).transpose()?.flatten();
+        entry.map_or(Ok(()), |entry| self.store.trash.remove(&entry.name))
     }
 }
 

@@ -83,7 +83,7 @@ impl TrashState {
         !matches!(self, Self::File | Self::Unsent)
     }
 
-    /// Whether GitHub still has it, so that there is nothing to purge.
+    /// Whether GitHub still has it, so that nothing of it is in the trash alone.
     pub fn is_unsent(self) -> bool {
         matches!(self, Self::Pending | Self::Held | Self::Unsent)
     }

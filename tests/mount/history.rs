@@ -146,13 +146,24 @@ fn bytes_of_the_past_are_those_of_git() {
         world.server.commit(&id, change);
     }
     world.mount(&[]);
-    world.sh(&format!("cp -r {HISTORY} $W/copy"));
+    // A private server gives no body over 1 MB. Smaller ones that it cuts off behind such a one are
+    // whole in other revisions.
+    let private = world.shape.hides_raw_bodies();
+    let out_of_reach =
+        |line: &str| private && (line.contains("/big") || line.contains("/long.txt"));
+    let without = if private { "rm -f $W/*/*/{big,long.txt} $W/*/{big,long.txt}" } else { ":" };
+    let copying = world.try_sh(&format!("cp -r {HISTORY} $W/copy"));
+    let complaints = String::from_utf8_lossy(&copying.stderr);
+    let each = complaints.lines().all(|l| out_of_reach(l) && l.contains("Input/output error"));
+    let expected = if private { 4 } else { 0 };
+    assert!(each && complaints.lines().count() == expected, "{complaints}");
     let git = world.server.directory().join(format!("gists/{id}.git"));
     let commits = world.server.commits(&id);
     assert_eq!(commits.len(), 5);
     for commit in &commits {
         let compare = format!(
             "mkdir $W/{commit} && git --git-dir {} archive {commit} | tar -x -C $W/{commit}
+             {without}
              diff -r $W/copy/*-{} $W/{commit}",
             git.display(),
             &commit[..7]
@@ -161,16 +172,21 @@ fn bytes_of_the_past_are_those_of_git() {
     }
     // What did not come with its revision came once by its raw address: of the binary file and the
     // long text, and of those that the API cut off behind them.
-    let fetched: BTreeSet<String> = world.raw_paths().into_iter().collect();
-    assert_eq!(fetched.len(), world.fetches(), "no body twice");
-    assert!(fetched.iter().any(|path| path.ends_with("/long.txt")), "{fetched:?}");
+    if !private {
+        let fetched: BTreeSet<String> = world.raw_paths().into_iter().collect();
+        assert_eq!(fetched.len(), world.fetches(), "no body twice");
+        assert!(fetched.iter().any(|path| path.ends_with("/long.txt")), "{fetched:?}");
+    }
     let before = world.server.requests().len();
     world.sh(&format!(
-        "cat {HISTORY}/*/* | wc -c; cp -r {HISTORY} $W/again; diff -r $W/copy $W/again"
+        "cat {HISTORY}/*/* | wc -c; cp -r {HISTORY} $W/again; {without}
+             diff -r $W/copy $W/again"
     ));
     let after = world.server.requests().into_iter().skip(before);
     let again: Vec<String> = after.filter(|r| r.status != 304).map(|r| shown(&r)).collect();
-    assert!(again.is_empty(), "{again:#?}");
+    // What was out of reach is only asked for by its raw address again, for a while.
+    let vain = |line: &String| out_of_reach(line) && line.starts_with("GET Raw ");
+    assert!(again.iter().all(vain), "{again:#?}");
 }
 
 impl World {

@@ -52,6 +52,12 @@ impl Shape {
         matches!(self, Self::Private | Self::Old)
     }
 
+    /// How many requests a client has to send twice, once with a version of the API and once without:
+    /// the first that it sends.
+    pub(crate) fn refused_first(self) -> usize {
+        usize::from(self == Self::Old)
+    }
+
     /// The same, or another that has bodies at their raw addresses.
     pub(crate) fn open(self) -> Self {
         if self.hides_raw_bodies() { Self::Isolated } else { self }
@@ -78,4 +84,12 @@ impl Shape {
         });
         server
     }
+}
+
+#[test]
+fn the_script_that_runs_the_tests_in_every_shape_knows_them_all() {
+    let script = include_str!("../../scripts/shapes");
+    let line = script.lines().find_map(|line| line.strip_prefix("shapes=(")?.strip_suffix(')'));
+    let names: Vec<&str> = line.expect("the list").split(' ').collect();
+    assert_eq!(names, Shape::ALL.map(Shape::name));
 }

@@ -95,6 +95,45 @@ fn what_a_private_server_tells_of_a_gist_is_asked_for_once() {
     }
 }
 
+/// Of more than a megabyte an answer has the beginning, by name.
+#[test]
+fn what_a_private_server_cuts_off_comes_from_another_revision_or_is_known_to_come_from_none() {
+    for shape in [Shape::Private, Shape::Old] {
+        let mut world = World::shaped(ServerOptions::default(), shape);
+        let files = vec![("y".to_owned(), BYTES.to_vec()), ("z".to_owned(), b"omega\n".to_vec())];
+        let notes = Seed { description: Some("Notes".into()), files, ..Seed::default() };
+        let id = world.server.seed("octo", notes);
+        let large = vec![b'x'; 1_500_000];
+        world.server.commit(&id, &[("a", Some(&large)), ("w", Some(b"made with it\n"))]);
+        world.mount(&[]);
+        assert_eq!(std::fs::read(world.path("Notes/y")).expect("it reads"), BYTES, "{shape:?}");
+        assert_eq!(world.read("Notes/z"), "omega\n", "{shape:?}");
+        let fails =
+            || world.fails("cat Notes/a; cat Notes/w").matches("Input/output error").count();
+        assert_eq!(fails(), 2, "{shape:?}");
+        assert!(world.log().contains("cut off at 1 MB"), "{}", world.log());
+        world.server.forget_requests();
+        assert_eq!(fails(), 2, "{shape:?}");
+        let requests = world.server.requests();
+        assert!(!requests.iter().any(|r| r.path.contains(&id) && r.origin == Origin::Api));
+        // A revision without the large file has all of it.
+        world.server.commit(&id, &[("a", None), ("new", Some(b"new\n"))]);
+        world.unmount();
+        world.mount(&[]);
+        assert_eq!(world.read("Notes/new") + &world.read("Notes/w"), "new\nmade with it\n");
+    }
+}
+
+#[test]
+fn a_body_over_ten_megabytes_is_git_s_alone() {
+    let mut world = World::open(ServerOptions::default());
+    let files = vec![("large".to_owned(), vec![b'x'; (10 << 20) + 1])];
+    world.server.seed("octo", Seed { description: Some("Notes".into()), files, ..Seed::default() });
+    world.mount(&[]);
+    assert!(world.fails("cat Notes/large").contains("Input/output error"));
+    assert!(world.log().contains("out of reach"), "{}", world.log());
+}
+
 /// A request that names a version of the API costs one more, once.
 #[test]
 fn a_server_that_knows_no_versions_is_asked_without() {

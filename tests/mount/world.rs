@@ -20,6 +20,7 @@ const WRITE_BACK: &str = "0.5";
 
 pub(crate) struct World {
     pub(crate) server: Server,
+    pub(crate) shape: Shape,
     mount: Option<Mount>,
     /// HOME, XDG_RUNTIME_DIR, TMPDIR and gistfs' state. Short: sockets live in it.
     home: TempDir,
@@ -86,6 +87,7 @@ impl World {
         }
         Self {
             server: shape.start(options),
+            shape,
             mount: None,
             home,
             place,

@@ -135,6 +135,7 @@ fn gists() -> Vec<Gist> {
     };
     gists[0].shed = vec![shed("sent", 1), shed("unsent", 2)];
     (gists[1].removed, gists[1].removed_at) = (true, Some(now));
+    gists[1].purged = true;
     gists
 }
 
@@ -190,6 +191,7 @@ fn odd_rows(dice: &mut Dice, db: &Db) -> bool {
                 "removed_at",
                 "shed",
                 "copy_of",
+                "purged",
             ],
         ),
         (

@@ -66,6 +66,7 @@ fn same_row(old: &Gist, new: &Gist) -> bool {
         && old.removed_at == new.removed_at
         && old.shed == new.shed
         && old.copy_of == new.copy_of
+        && old.purged == new.purged
 }
 
 /// Whether both say the same in every column of `file`.
@@ -80,7 +81,7 @@ fn same_file_row(old: &LocalFile, new: &LocalFile) -> bool {
 fn write_gist(transaction: &Transaction<'_>, gist: &Gist) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
         "INSERT OR REPLACE INTO gist VALUES \
-         (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)",
+         (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20)",
     )?;
     statement.execute(params![
         gist.key.0,
@@ -102,6 +103,7 @@ fn write_gist(transaction: &Transaction<'_>, gist: &Gist) -> rusqlite::Result<()
         gist.removed_at.map(|time| time.0),
         to_json(&gist.shed),
         gist.copy_of.map(|key| key.0),
+        gist.purged,
     ])?;
     Ok(())
 }
@@ -165,6 +167,7 @@ pub(super) fn read_gist(row: &Row<'_>) -> rusqlite::Result<Gist> {
         removed_at: row.get::<_, Option<i64>>(16)?.map(Time),
         shed: json(row, 17)?,
         copy_of: copy_of.map(GistKey),
+        purged: row.get(19)?,
     })
 }
 
