@@ -148,7 +148,7 @@ impl Mount {
                     let left = self.drain_telling(until, &mut |progress| asker.see(progress));
                     match point::unmount(&self.mountpoint, false) {
                         Ok(()) => {
-                            asker.hear(&Reply::left(left, &self.syncer));
+                            asker.hear(&Reply::left(left, &self.fs));
                             asker.wait_for_our_end();
                             self.wait_for_end(LINGER);
                             return self.finish(until);
@@ -203,6 +203,10 @@ impl Mount {
         }
         if left.len() > NAMED {
             log::warn!("and {} more; gistfs status names them", left.len() - NAMED);
+        }
+        for comment in self.fs.unsent_comments() {
+            let (name, title) = (comment.name, comment.title);
+            log::warn!("{name:?} of {title:?} was not sent as a comment, and is dropped");
         }
         if let Err(error) = self.syncer.store().sync(&[]) {
             log::warn!("{error}");

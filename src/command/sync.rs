@@ -11,6 +11,7 @@ use crate::exit::{Exit, Failure};
 use crate::mount::control::{self, Ask, Reply};
 use crate::mount::point;
 use crate::sync::report::Owing;
+use crate::sync::show::{self, quoted};
 use crate::sync::standing::Standing;
 
 /// `gistfs sync`.
@@ -36,6 +37,10 @@ pub(super) fn sync(args: &SyncArgs) -> Result<ExitCode, Failure> {
         failed = failed.or(reply.error);
         if !reply.left.is_empty() {
             print_left(&reply.left, reply.waiting.as_ref());
+            exit = Exit::Failed.into();
+        }
+        if !reply.comments.is_empty() {
+            show::comments(&reply.comments).for_each(|line| println!("{line}"));
             exit = Exit::Failed.into();
         }
     }
@@ -75,7 +80,15 @@ pub(super) fn unmount(args: &UnmountArgs) -> Result<ExitCode, Failure> {
             if let Some(held) = &reply.held {
                 println!("{held}");
             }
-            Ok(ExitCode::SUCCESS)
+            if reply.comments.is_empty() {
+                return Ok(ExitCode::SUCCESS);
+            }
+            println!("Not sent, and gone with the mount:");
+            for comment in &reply.comments {
+                let (name, title) = (quoted(&comment.name), quoted(&comment.title));
+                println!("  {name}, a comment on {title}");
+            }
+            Ok(Exit::Failed.into())
         }
         // A dead mount has nobody to ask; what it owed is in its state.
         None if point::is_dead(&mountpoint) || point::is_gistfs(&mountpoint) => {

@@ -113,7 +113,9 @@ impl GistFs {
             }
             Place::Hidden(_) => Err(Error::Invalid),
             Place::Gone => {
-                let open = self.opened_file(ino).ok_or(Error::Replaced)?;
+                let Some(open) = self.opened_file(ino) else {
+                    return self.lost_attr(ino).ok_or(Error::Replaced);
+                };
                 let live = open.live();
                 let content = Content::Bytes { blob: BlobId::EMPTY, size: live.size };
                 let mut file = LocalFile::with(content, None, live.meta.mtime);
@@ -168,7 +170,7 @@ impl GistFs {
         wait: Wait,
     ) -> Result<Attr, Error> {
         let hidden = Self::hidden_place(&self.tree(), ino);
-        if let Some(place) = hidden {
+        if let Some(place) = hidden.or_else(|| self.place_opened(fh?)) {
             return self.hidden_setattr(ino, &place, set, fh, wait);
         }
         self.writable()?;

@@ -131,6 +131,12 @@ pub(super) trait Room {
         None
     }
 
+    /// What is known now of the file's bytes, and when they last changed: whoever opens it goes on
+    /// with that when the file is gone before it is read or written.
+    fn known(&self, _fs: &GistFs) -> Option<(Bytes, Time)> {
+        None
+    }
+
     /// Whether the file can be opened for writing.
     fn may_write(&self, _fs: &GistFs) -> Result<(), Error> {
         Err(READ_ONLY)
@@ -147,6 +153,11 @@ pub(super) trait Room {
         Err(READ_ONLY)
     }
 
+    /// Whether what could not be saved stays here, and the log has said so.
+    fn keeps_unsaved(&self) -> bool {
+        false
+    }
+
     /// Makes the file `name` in this directory.
     fn create(&self, _fs: &GistFs, _name: &str) -> Result<Hidden, Error> {
         Err(READ_ONLY)
@@ -160,6 +171,11 @@ pub(super) trait Room {
     /// Renames a file of this directory to another name in it.
     fn rename(&self, _fs: &GistFs, _old: &str, _new: &str, _wait: Wait) -> Result<(), Error> {
         Err(READ_ONLY)
+    }
+
+    /// Why no directory can be made or removed in this one.
+    fn no_directories(&self) -> Error {
+        READ_ONLY
     }
 }
 
@@ -176,6 +192,8 @@ pub(super) struct HiddenHandle {
     ino: Ino,
     place: Hidden,
     mode: OpenMode,
+    /// What was known of the file when it was opened.
+    known: Option<(Bytes, Time)>,
     /// What goes on: read in order, wherever the reader believes to be.
     stream: Option<Box<dyn Stream>>,
     /// Held across the network by whoever fills or saves it; nobody else waits for this handle.
@@ -194,6 +212,9 @@ struct State {
     /// It was emptied and nothing was written since. That alone is not saved when a descriptor is
     /// closed, for a shell closes one before `echo` writes, but when the last one is.
     emptied: bool,
+    /// Why it could not be saved, as long as nothing else is written: the descriptors of one `open`
+    /// are closed one by one, and that sends nothing again.
+    failed: Option<Error>,
 }
 
 /// What is done to what a file holds.
@@ -337,7 +358,13 @@ impl GistFs {
         place: &Hidden,
         wait: Wait,
     ) -> Result<Attr, Error> {
-        let mut face = room(place).face(self, wait)?;
+        let face =
+            if self.is_lost(ino) { Err(Error::NotFound) } else { room(place).face(self, wait) };
+        let mut face = match face {
+            Ok(face) => face,
+            Err(Error::NotFound) => return self.lost_attr(ino).ok_or(Error::NotFound),
+            Err(error) => return Err(error),
+        };
         let written = |writer: &Arc<HiddenHandle>| {
             // Whoever saves it just now holds it; the size is the same before and after.
             let state = writer.state(Wait::No).ok()?;
@@ -349,6 +376,43 @@ impl GistFs {
             face.size = size;
         }
         Ok(self.hidden_attr(ino, &face))
+    }
+
+    /// What `stat` tells of a hidden file that is gone and that somebody has open.
+    pub(super) fn lost_attr(&self, ino: Ino) -> Option<Attr> {
+        let handle = {
+            let handles = lock(&self.hidden_handles);
+            let mut all = handles.values().filter(|handle| handle.ino == ino);
+            all.find(|handle| handle.known.is_some()).map(Arc::clone)?
+        };
+        let (bytes, mtime) = handle.known.as_ref()?;
+        let written =
+            handle.state(Wait::No).ok().and_then(|state| Some(state.written.as_ref()?.len()));
+        let face = Face::file(written.unwrap_or(bytes.len()) as u64, *mtime).writable();
+        Some(Attr { nlink: 0, ..self.hidden_attr(ino, &face) })
+    }
+
+    /// The path of a hidden file from the mount's root on, for the log.
+    fn path_words(&self, ino: Ino) -> String {
+        let (tree, mut names, mut at) = (self.tree(), Vec::new(), ino);
+        while at != Ino::ROOT
+            && let Some(name) = tree.shown(at)
+        {
+            names.push(name);
+            at = tree.parent(at);
+        }
+        names.reverse();
+        format!("{:?}", names.join("/"))
+    }
+
+    /// Whether the name of a hidden file was taken away here.
+    fn is_lost(&self, ino: Ino) -> bool {
+        self.tree().place(ino) == Some(&Place::Gone)
+    }
+
+    /// Why there are no directories to make or remove in the hidden directory `ino`.
+    pub(super) fn no_directories(tree: &Tree, ino: Ino) -> Error {
+        Self::hidden_place(tree, ino).map_or(READ_ONLY, |place| room(&place).no_directories())
     }
 
     fn hidden_attr(&self, ino: Ino, face: &Face) -> Attr {
@@ -431,8 +495,8 @@ impl GistFs {
         }
         let fh = self.new_handle().hidden();
         let stream = if mode.reads { room(place).follow(self) } else { None };
-        let state = Mutex::default();
-        let handle = HiddenHandle { ino, place: place.clone(), mode, stream, state };
+        let (known, state) = (room(place).known(self), Mutex::default());
+        let handle = HiddenHandle { ino, place: place.clone(), mode, known, stream, state };
         lock(&self.hidden_handles).insert(fh, Arc::new(handle));
         Ok(fh)
     }
@@ -493,8 +557,17 @@ impl GistFs {
         if new.len() > LONGEST {
             return Err(Error::NameTooLong);
         }
-        if mode == RenameMode::NoReplace && room(place).child(self, new, wait).is_ok() {
-            return Err(Error::Exists);
+        if mode == RenameMode::NoReplace {
+            match room(place).child(self, new, wait) {
+                Ok(_) => return Err(Error::Exists),
+                Err(Error::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // Some programs rename what they have written before they close it.
+        let moved = self.tree().hidden_child(parent, old);
+        for writer in moved.map_or_else(Vec::new, |ino| self.hidden_writers(ino)) {
+            writer.save(self, false, wait)?;
         }
         room(place).rename(self, old, new, wait)?;
         let mut tree = self.tree();
@@ -529,13 +602,19 @@ impl GistFs {
             if writers.is_empty() {
                 room(place).may_write(self)?;
                 let mode = OpenMode { reads: false, writes: true };
-                let (stream, state) = (None, Mutex::default());
-                let handle = HiddenHandle { ino, place: place.clone(), mode, stream, state };
+                let (known, stream, state) = (None, None, Mutex::default());
+                let place = place.clone();
+                let handle = HiddenHandle { ino, place, mode, known, stream, state };
                 handle.cut(self, size, wait)?;
                 handle.save(self, true, wait)?;
             }
         }
         self.hidden_getattr(ino, place, wait)
+    }
+
+    /// The hidden place that was opened, whether it still has its name or not.
+    pub(super) fn place_opened(&self, fh: Fh) -> Option<Hidden> {
+        self.hidden_handle(fh).ok().map(|handle| handle.place.clone())
     }
 
     pub(super) fn hidden_handle(&self, fh: Fh) -> Result<Arc<HiddenHandle>, Error> {
@@ -576,13 +655,19 @@ impl GistFs {
     pub(super) fn hidden_release(&self, fh: Fh, wait: Wait) -> Result<(), Error> {
         let handle = self.hidden_handle(fh)?;
         if handle.state(wait)?.dirty {
-            log::warn!("{:?}: what was written is dropped; close said why", handle.place);
+            if !room(&handle.place).keeps_unsaved() {
+                let file = self.path_words(handle.ino);
+                log::warn!("{file}: what was written is dropped; close said why");
+            }
         } else {
             match handle.save(self, true, wait) {
                 Ok(()) => {}
                 Err(Error::WouldWait) => return Err(Error::WouldWait),
                 // Nobody hears what a release fails with.
-                Err(error) => log::warn!("{:?} is not emptied: {error}", handle.place),
+                Err(error) => {
+                    let file = self.path_words(handle.ino);
+                    log::warn!("{file} is not emptied: {error}");
+                }
             }
         }
         lock(&self.hidden_handles).remove(&fh);
@@ -615,6 +700,19 @@ impl HiddenHandle {
         }
     }
 
+    /// What the file holds now; what it held, if it is gone.
+    fn content(&self, fs: &GistFs, wait: Wait) -> Result<Content, Error> {
+        let known = || self.known.as_ref().map(|(bytes, _)| Content::Bytes(bytes.clone()));
+        let now = match fs.is_lost(self.ino) {
+            true => Err(Error::NotFound),
+            false => room(&self.place).content(fs, wait),
+        };
+        match now {
+            Err(Error::NotFound) => known().ok_or(Error::NotFound),
+            now => now,
+        }
+    }
+
     fn read(&self, fs: &GistFs, offset: u64, size: u32, wait: Wait) -> Result<Bytes, Error> {
         if !self.mode.reads {
             return Err(Error::BadHandle);
@@ -630,7 +728,7 @@ impl HiddenHandle {
             match &state.read {
                 Some(content) => content.clone(),
                 None => {
-                    let content = room(&self.place).content(fs, wait)?;
+                    let content = self.content(fs, wait)?;
                     state.read.insert(content).clone()
                 }
             }
@@ -658,7 +756,7 @@ impl HiddenHandle {
         let mut bytes = match &state.written {
             Some(bytes) => bytes.clone(),
             None if deed == Deed::Empty => Vec::new(),
-            None => match room(&self.place).content(fs, wait)? {
+            None => match self.content(fs, wait)? {
                 Content::Bytes(bytes) => bytes.to_vec(),
                 Content::Body { .. } => return Err(READ_ONLY),
             },
@@ -676,7 +774,7 @@ impl HiddenHandle {
                 }
             },
         }
-        state.written = Some(bytes);
+        (state.written, state.failed) = (Some(bytes), None);
         drop(state);
         if deed == Deed::Write {
             fs.tell_stale(Stale::Node(self.ino));
@@ -715,11 +813,23 @@ impl HiddenHandle {
     fn save(&self, fs: &GistFs, even_emptied: bool, wait: Wait) -> Result<(), Error> {
         let mut state = self.state(wait)?;
         let due = state.dirty || (even_emptied && state.emptied);
-        if !due {
+        // Nobody wants what was written to a file that was removed or replaced here.
+        if !due || fs.is_lost(self.ino) {
+            (state.dirty, state.emptied) = (false, state.emptied && !due);
             return Ok(());
         }
+        if let Some(error) = &state.failed {
+            return Err(error.clone());
+        }
         let bytes = state.written.clone().unwrap_or_default();
-        room(&self.place).save(fs, bytes.into(), wait)?;
+        match room(&self.place).save(fs, bytes.into(), wait) {
+            Err(Error::WouldWait) => return Err(Error::WouldWait),
+            Err(error) => {
+                state.failed = Some(error.clone());
+                return Err(error);
+            }
+            Ok(()) => {}
+        }
         (state.dirty, state.emptied) = (false, false);
         drop(state);
         fs.tell_stale(Stale::Node(self.ino));

@@ -159,7 +159,7 @@ impl GistFs {
             Place::Root if tree.is_of_one() => return Err(GONE),
             Place::Root => {}
             Place::Gist(_) => return Err(FLAT),
-            Place::Hidden(_) => return Err(READ_ONLY),
+            Place::Hidden(_) => return Err(Self::no_directories(&tree, parent)),
             Place::File(..) => return Err(Error::NotDirectory),
             Place::Gone => return Err(Error::NotFound),
         }
@@ -234,8 +234,10 @@ impl GistFs {
         let key = {
             let mut tree = self.tree();
             let shown = name.to_str().ok_or(Error::NotFound)?;
-            let hidden = Self::hidden_place(&tree, parent).is_some();
-            if hidden || Self::hidden_door(&tree, parent, shown).is_some() {
+            if Self::hidden_place(&tree, parent).is_some() {
+                return Err(Self::no_directories(&tree, parent));
+            }
+            if Self::hidden_door(&tree, parent, shown).is_some() {
                 return Err(READ_ONLY);
             }
             if let Some(Place::Gist(key)) = tree.place(parent) {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::GistFs;
 use super::follow::note_name;
 use crate::store::gist::GistKey;
+use crate::sync::report::Report;
 use crate::sync::status::{Mounted, Status};
 use crate::tree::Ino;
 
@@ -42,7 +43,7 @@ impl GistFs {
             read_only: self.options.read_only.map(str::to_owned),
             pid: Some(std::process::id()),
             state: self.store.directory().to_string_lossy().into_owned(),
-            report: self.syncer.report(),
+            report: Report { comments: self.unsent_comments(), ..self.syncer.report() },
         }
     }
 

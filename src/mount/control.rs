@@ -243,7 +243,7 @@ impl Door {
                 self.syncer.let_deletions_go();
                 let left =
                     self.syncer.drain_telling(until, false, &mut |progress| asker.see(progress));
-                asker.hear(&Reply::left(left, &self.syncer));
+                asker.hear(&Reply::left(left, &self.fs));
             }
             Ask::GiveWay => {
                 // Whoever still reads what happens keeps the mount alive that nobody sees any more.

@@ -8,6 +8,12 @@ pub fn matches(name: &str) -> bool {
     long_lived(name) || transient(name)
 }
 
+/// The same for places where nothing waits before it is sent: also takes for scratch what only may
+/// be a name that a program has drawn.
+pub fn may_match(name: &str) -> bool {
+    matches(name) || drawn(name, six) || temporary(name)
+}
+
 /// Names that last as long as their program wants, and are nobody's document.
 fn long_lived(name: &str) -> bool {
     const WHOLE: &[&str] = &[
@@ -49,12 +55,18 @@ fn transient(name: &str) -> bool {
         || SUFFIX.iter().any(|suffix| name.len() > suffix.len() && name.ends_with(suffix))
         || enclosed(name, "lu", ".tmp")
         || vim_probe(name)
-        // rsync and kakoune: dot, the name, dot, six random characters
-        || name.strip_prefix('.').and_then(|rest| rest.rsplit_once('.')).is_some_and(
-            |(document, tail)| !document.is_empty() && random(tail),
-        )
+        || drawn(name, random)
+}
+
+/// Names that end in characters as mkstemp draws them.
+fn drawn(name: &str, random: fn(&str) -> bool) -> bool {
+    // rsync and kakoune: dot, the name, dot, six random characters
+    name.strip_prefix('.').and_then(|rest| rest.rsplit_once('.')).is_some_and(
+        |(document, tail)| !document.is_empty() && random(tail),
+    )
         || name.strip_prefix("sed").is_some_and(random)
-        || perl(name)
+        // perl -i
+        || name.strip_prefix("XX").is_some_and(random)
         // patch: the name, `.o` and six random characters
         || name.rsplit_once(".o").is_some_and(|(document, tail)| !document.is_empty() && random(tail))
 }
@@ -64,14 +76,24 @@ fn transient(name: &str) -> bool {
 /// Six lower-case letters are taken for a word (`.bashrc.custom`, `sediment…`): a real random
 /// suffix looks like that once in 180 times, and then only the pause before the upload covers it.
 fn random(tail: &str) -> bool {
-    tail.len() == 6
-        && tail.bytes().all(|byte| byte.is_ascii_alphanumeric())
-        && !tail.bytes().all(|byte| byte.is_ascii_lowercase())
+    six(tail) && !tail.bytes().all(|byte| byte.is_ascii_lowercase())
 }
 
-/// `XX` and eight characters in all for `perl -i`: six random ones behind it.
-fn perl(name: &str) -> bool {
-    name.strip_prefix("XX").is_some_and(random)
+/// Six characters that mkstemp may have drawn.
+fn six(tail: &str) -> bool {
+    tail.len() == 6 && tail.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// What mkstemp and its like call a file where nobody says how: Python, `mktemp`, Rust.
+fn temporary(name: &str) -> bool {
+    let python = |tail: &str| {
+        let draws = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        tail.len() == 8 && tail.bytes().all(draws)
+    };
+    let mktemp = |tail: &str| tail.len() == 10 && tail.bytes().all(|b| b.is_ascii_alphanumeric());
+    name.strip_prefix("tmp").is_some_and(python)
+        || name.strip_prefix("tmp.").is_some_and(mktemp)
+        || name.strip_prefix(".tmp").is_some_and(six)
 }
 
 /// vim's test whether it may create files: 4913, then 123 more while that is taken.
@@ -131,6 +153,25 @@ mod tests {
             "a.txt.swp~",
         ] {
             assert!(matches(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn where_nothing_waits_every_name_that_mkstemp_may_draw_is_scratch() {
+        for name in [
+            "sedabcdef",
+            ".a.md.abcdef",
+            "XXabcdef",
+            "a.md.oabcdef",
+            "tmpab12_d34",
+            "tmp.Ab12Cd34Ef",
+            ".tmpAb12Cd",
+        ] {
+            assert!(may_match(name) && !matches(name), "{name}");
+        }
+        assert!(may_match("a.txt~"));
+        for name in ["a.md", "tmp", "tmp.md", "template.md", "sed.md", "tmpab12cd3.md"] {
+            assert!(!may_match(name), "{name}");
         }
     }
 

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 pub use self::change::{Doubt, same_text};
 pub use self::thread::Told;
 use self::thread::{KnownSheet, Thread};
 use super::Syncer;
+use super::others::Belief;
 use super::social::SocialError;
 use crate::api::social::{Comment, SheetAddress, SheetRequest};
 use crate::api::{ApiError, Fetched};
@@ -16,9 +16,6 @@ use crate::model::{CommentId, GistId};
 
 mod change;
 mod thread;
-
-/// For so long what was asked is believed.
-const BELIEVED: Duration = Duration::from_secs(5);
 
 /// The comments of so many gists are remembered, those asked for last.
 const GISTS: usize = 32;
@@ -87,11 +84,11 @@ impl Syncer {
     pub fn known_comments(&self, gist: &GistId) -> Option<(Told, bool)> {
         let talk = lock(&self.comments.talks).get(gist).map(Arc::clone)?;
         let thread = talk.thread();
-        Some((thread.known()?, thread.is_fresh(BELIEVED, self.now())))
+        Some((thread.known()?, thread.is_fresh(self.span(Belief::Fresh), self.now())))
     }
 
-    /// The comments on a gist, asked for again if that was more than 5 s ago. Without an answer
-    /// those last told.
+    /// The comments on a gist, asked for again if that was some seconds ago. Without an answer those
+    /// last told.
     pub fn comments(&self, gist: &GistId) -> Result<Told, Error> {
         let talk = self.talk(gist);
         let _alone = lock(&talk.asking);
@@ -107,8 +104,16 @@ impl Syncer {
                 talk.thread().note_try(self.now());
                 Ok(known)
             }
+            // Made a moment ago: not everybody at GitHub knows it yet.
+            (Err(error), None) if error.is_not_found() && self.was_just_made(gist) => {
+                Ok(Told::default())
+            }
             (Err(error), Some(_) | None) => Err(error.into()),
         }
+    }
+
+    fn was_just_made(&self, gist: &GistId) -> bool {
+        self.store.find(gist).is_some_and(|key| self.reads_may_lag(key, self.now()))
     }
 
     /// The comments on a gist as GitHub has them now, or an error.
@@ -142,13 +147,13 @@ impl Syncer {
             let etag = known.and_then(KnownSheet::etag).map(str::to_owned);
             let page = SheetRequest { from: from.clone(), etag };
             let sheet = match (self.social_read(&|api| api.comments(gist, &page))?, known) {
-                (Fetched::New(sheet), _) => Arc::new(sheet),
-                (Fetched::NotModified, Some(known)) => Arc::clone(&known.sheet),
+                (Fetched::New(sheet), _) => KnownSheet::new(from, sheet),
+                (Fetched::NotModified, Some(known)) => known.clone(),
                 (Fetched::NotModified, None) => return Err(not_modified_since_never()),
             };
             bytes += sheet.items.iter().map(|comment| comment.body.len()).sum::<usize>();
             let next = sheet.next.clone();
-            sheets.push(KnownSheet { from, sheet });
+            sheets.push(sheet);
             match next {
                 Some(next) if sheets.len() < PAGES && bytes < GIST_BYTES => {
                     from = SheetAddress::Next(next);
@@ -176,14 +181,14 @@ impl Syncer {
         let talk = lock(&self.comments.talks).get(gist).map(Arc::clone)?;
         let thread = talk.thread();
         let now = self.now();
-        if let Some(fresh) = thread.fresh(id, BELIEVED, now) {
+        if let Some(fresh) = thread.fresh(id, self.span(Belief::Fresh), now) {
             return Some(fresh.ok_or(Error::NotFound));
         }
-        let known = thread.known().filter(|_| thread.is_fresh(BELIEVED, now))?;
+        let known = thread.known().filter(|_| thread.is_fresh(self.span(Belief::Fresh), now))?;
         Some(find(&known, id).ok_or(Error::NotFound))
     }
 
-    /// One comment, asked for again if that was more than 5 s ago: alone, or if others are being
+    /// One comment, asked for again if that was some seconds ago: alone, or if others are being
     /// read too, with all of them. Without an answer as it was last told.
     pub fn comment(&self, gist: &GistId, id: CommentId) -> Result<Arc<Comment>, Error> {
         let talk = self.talk(gist);
@@ -192,7 +197,7 @@ impl Syncer {
             if let Some(known) = self.known_comment(gist, id) {
                 return known;
             }
-            if !talk.thread().looked_at_one(BELIEVED, self.now()) {
+            if !talk.thread().looked_at_one(self.span(Belief::Fresh), self.now()) {
                 return self.ask_or_know_comment(gist, id, &talk);
             }
         }
@@ -227,7 +232,7 @@ impl Syncer {
             Ok(Fetched::NotModified) => {
                 let mut thread = talk.thread();
                 thread.confirm(id, began);
-                let known = thread.fresh(id, BELIEVED, began).flatten();
+                let known = thread.fresh(id, self.span(Belief::Fresh), began).flatten();
                 return known.map(Some).ok_or_else(not_modified_since_never);
             }
             Err(error) if error.is_not_found() => None,
@@ -238,7 +243,7 @@ impl Syncer {
         Ok(thread
             .known()
             .and_then(|known| find(&known, id))
-            .or_else(|| thread.fresh(id, BELIEVED, began).flatten()))
+            .or_else(|| thread.fresh(id, self.span(Belief::Fresh), began).flatten()))
     }
 }
 
@@ -257,4 +262,37 @@ fn passes(error: &SocialError) -> bool {
 fn not_modified_since_never() -> SocialError {
     let (host, detail) = ("GitHub".into(), "not modified since never".into());
     SocialError::Sent(ApiError::Nonsense { host, detail })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use super::*;
+    use crate::api::absent::Absent;
+    use crate::model::Time;
+    use crate::store::Store;
+    use crate::sync::Options;
+
+    /// Whether comments that were asked for so many seconds ago are believed.
+    fn are_believed_after(seconds: i64, scarce: bool) -> bool {
+        let state = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(state.path(), "/mnt", 1 << 20).unwrap());
+        let now = Arc::new(AtomicI64::new(1_790_000_000));
+        let clock = Arc::clone(&now);
+        let options = Options { scarce, ..Options::default() };
+        let syncer = Syncer::new(store, Arc::new(Absent), options)
+            .with_clock(Arc::new(move || Time::new(clock.load(Ordering::Relaxed), 0)));
+        let gist = GistId::parse("1").unwrap();
+        let lag = syncer.options.read_lag;
+        syncer.talk(&gist).thread().take(Vec::new(), syncer.now(), lag);
+        now.fetch_add(seconds, Ordering::Relaxed);
+        syncer.known_comments(&gist).unwrap().1
+    }
+
+    #[test]
+    fn where_requests_are_few_comments_are_believed_for_as_long_as_all_else() {
+        assert!(are_believed_after(4, false) && !are_believed_after(5, false));
+        assert!(are_believed_after(59, true) && !are_believed_after(60, true));
+    }
 }

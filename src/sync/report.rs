@@ -33,6 +33,9 @@ pub struct Report {
     pub conflicts: Vec<Conflict>,
     /// Editors' files, which live here only.
     pub scratch: Vec<Scratch>,
+    /// Comments and edits of comments that were not sent, in memory only.
+    #[serde(default)]
+    pub comments: Vec<UnsentComment>,
     /// What is left of the rate limit, where the host has one and an answer told it.
     pub quota: Option<QuotaReport>,
     /// What the pace leaves, where the host has limits.
@@ -95,6 +98,17 @@ pub struct Scratch {
     /// Its gist's title.
     pub title: String,
     /// Its name.
+    pub name: String,
+}
+
+/// What was written in a gist's `.gist/comments` and not sent. It ends with the mount.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnsentComment {
+    /// The gist's title, or its id where that is not known.
+    pub title: String,
+    /// The gist's id.
+    pub id: String,
+    /// The name of the file.
     pub name: String,
 }
 

@@ -1,7 +1,7 @@
 //! What is owed, as people read it. Nothing a gist, a file or a server is called reaches the
 //! terminal raw.
 
-use super::report::{Owing, Waiting};
+use super::report::{Owing, UnsentComment, Waiting};
 use super::standing::Standing;
 use crate::model::Time;
 
@@ -112,6 +112,15 @@ pub fn differences(gist: &Owing) -> Vec<(String, Option<&str>)> {
         lines.push((line.trim_end().to_owned(), file.advice.as_deref()));
     }
     lines
+}
+
+/// Comments that were not sent, a line each.
+pub fn comments(all: &[UnsentComment]) -> impl Iterator<Item = String> {
+    let line = |comment: &UnsentComment| {
+        let (title, name) = (quoted(&comment.title), quoted(&comment.name));
+        format!("{title}: comment not sent, and kept until the mount ends: {name}")
+    };
+    all.iter().map(line)
 }
 
 /// Until when nothing goes, and why.

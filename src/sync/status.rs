@@ -126,7 +126,7 @@ impl Status {
         let report = &self.report;
         let mut lines: Vec<String> = report.held.iter().map(ToString::to_string).collect();
         let known = report.trouble.is_none() || self.mounted == Mounted::Yes;
-        if report.owing.is_empty() && known {
+        if report.owing.is_empty() && report.comments.is_empty() && known {
             lines.push("everything is on GitHub".into());
         }
         lines.extend(show::owing(&report.owing, clock));
@@ -135,6 +135,7 @@ impl Status {
             let all = clock.until(&pace.all);
             lines.push(format!("all {going} that go by themselves can be sent by {all}"));
         }
+        lines.extend(show::comments(&report.comments));
         lines
     }
 

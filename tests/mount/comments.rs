@@ -164,6 +164,7 @@ fn comments_of_others_can_be_read_only() {
         format!("sed -i s/first/last/ {name}"),
         format!("truncate -s 0 {name}"),
         format!("mv {name} {name}~"),
+        format!("mv {name} {DIR}/other.md"),
     ] {
         let complaint = world.fails(&script);
         assert!(complaint.contains("Permission denied"), "{script}: {complaint}");
@@ -187,12 +188,15 @@ fn what_cannot_be_a_comment_is_refused_and_nothing_is_sent() {
         "head -c 65536 /dev/zero | tr '\\0' x > $W/long; cp $W/long {DIR}/long.md"
     ));
     assert!(world.log().contains("is blank") && world.log().contains("65536 characters"));
+    assert_eq!(world.read(&own), "one\n");
     assert!(world.fails(&format!("printf '\\377' > $W/odd; cp $W/odd {own}")).contains("Invalid"));
-    assert!(world.fails(&format!("mkdir {DIR}/d")).contains("Read-only"));
+    assert!(world.fails(&format!("mkdir {DIR}/d")).contains("not permitted"));
     assert!(world.sent().is_empty());
     assert_eq!(world.said_about(&id), said(&[("octo", "one")]));
+    // What was refused is not lost: it can be made shorter, or be taken back.
+    world.sh(&format!("cmp $W/odd {own}; rm {own}; cmp $W/long {DIR}/long.md"));
     assert_eq!(world.read(&own), "one\n");
-    world.sh(&format!("rm {DIR}/new.md {DIR}/long.md; head -c 65535 $W/long > {DIR}/long.md"));
+    world.sh(&format!("rm {DIR}/new.md; truncate -s 65535 {DIR}/long.md"));
     assert_eq!(world.sent().len(), 1);
 }
 
@@ -299,6 +303,114 @@ fn names_of_strangers_are_made_safe() {
     assert_eq!(names.len(), 5);
     assert!(names.iter().all(|name| !name.contains('\n')), "{names:?}");
     assert_eq!(world.sh(&format!("cat {DIR}/*")), "hi\n".repeat(5));
+}
+
+/// Each entry keeps its place in a listing when others go.
+#[test]
+fn all_comments_can_be_removed_while_they_are_listed() {
+    let mut world = World::empty();
+    let id = world.seed("Notes", &[("a.txt", "alpha\n")]);
+    for number in 0..60 {
+        world.server.comment(&id, "octo", &format!("comment {number}")).expect("a comment");
+    }
+    world.mount(&[]);
+    world.sh(&format!("cd {DIR}; touch a.md b.md; touch c.md"));
+    let python = "import os\nfor e in os.scandir('.'): os.remove(e.path)";
+    world.sh(&format!("cd {DIR}; python3 -c \"{python}\""));
+    assert!(world.list(DIR).is_empty());
+    assert!(world.said_about(&id).is_empty());
+}
+
+/// Who has a file open keeps it when its name is taken away, as everywhere.
+#[test]
+fn a_new_file_that_is_removed_while_it_is_open_is_nobodys_comment() {
+    let (world, id) = commented(&[("octo", "one")]);
+    for name in ["new.md", ".new.md.swp"] {
+        let python = format!(
+            "import os\n\
+             fd = os.open('{name}', os.O_CREAT | os.O_RDWR)\n\
+             os.unlink('{name}')\n\
+             os.write(fd, b'text')\n\
+             assert os.pread(fd, 9, 0) == b'text' and os.fstat(fd).st_size == 4\n\
+             assert os.fstat(fd).st_nlink == 0\n\
+             os.ftruncate(fd, 2)\n\
+             assert os.pread(fd, 9, 0) == b'te'\n\
+             os.close(fd)"
+        );
+        world.sh(&format!("cd {DIR}; python3 -c \"{python}\""));
+    }
+    // The same with a comment: what is written to it after that is nobody's either.
+    world.sh(&format!("cd {DIR}; exec 3>> 0001-octo-1.md; rm 0001-octo-1.md; echo x >&3"));
+    assert_eq!(world.sent(), ["DELETE "]);
+    assert!(world.said_about(&id).is_empty() && world.list(DIR).is_empty());
+}
+
+/// Programs that write another file first and rename it, whatever they call it.
+#[test]
+fn a_save_by_a_temporary_file_is_an_edit_and_leaves_no_comment_behind() {
+    let (world, id) = commented(&[("hubot", "first"), ("octo", "one")]);
+    let own = "0002-octo-2.md";
+    let python = format!(
+        "import os, tempfile\n\
+         fd, name = tempfile.mkstemp(dir='.')\n\
+         os.write(fd, b'two')\n\
+         os.close(fd)\n\
+         os.replace(name, '{own}')"
+    );
+    world.sh(&format!("cd {DIR}; python3 -c \"{python}\""));
+    assert_eq!(world.sent(), ["PATCH two"]);
+    world.sh(&format!("cd {DIR}; echo three > sedabcdef; mv sedabcdef {own}"));
+    assert_eq!(world.sent(), ["PATCH three"]);
+    // A name like any other is a comment first.
+    world.sh(&format!("cd {DIR}; echo four > reply.new; mv reply.new {own}"));
+    assert_eq!(world.sent(), ["POST four", "PATCH four", "DELETE "]);
+    // One that is renamed before it is closed is not.
+    let python = format!(
+        "import os\n\
+         file = open('.tmpAbCdEf', 'w')\n\
+         file.write('five')\n\
+         file.flush()\n\
+         os.rename('.tmpAbCdEf', '{own}')\n\
+         file.close()"
+    );
+    world.sh(&format!("cd {DIR}; python3 -c \"{python}\""));
+    assert_eq!(world.sent(), ["PATCH five"]);
+    assert_eq!(world.said_about(&id), said(&[("hubot", "first"), ("octo", "five")]));
+    assert_eq!(world.list(DIR), ["0001-hubot-1.md", own]);
+    // To nobody's name it is the same comment under another name.
+    world.sh(&format!("cd {DIR}; echo six > a.new; mv a.new a.md; echo seven > a.md; cat a.md"));
+    assert_eq!(world.sent(), ["POST six", "PATCH seven"]);
+    world.sh(&format!("cd {DIR}; test ! -e a.new; mv a.md 0003-octo-4.md; test ! -e a.md"));
+    let complaint = world.fails(&format!("cd {DIR}; echo x > b.new; mv b.new 0001-hubot-1.md"));
+    assert!(complaint.contains("Permission denied"), "{complaint}");
+    assert_eq!(world.sent(), ["POST x"]);
+}
+
+/// What was not sent is named wherever gistfs says what is owed, and at the end of the mount.
+#[test]
+fn comments_that_were_not_sent_are_told_of() {
+    let (mut world, _) = commented(&[("octo", "one")]);
+    let everything = "everything is on GitHub";
+    assert!(world.sh("cat .gistfs/pending").contains(everything));
+    world.sh(&format!("cd {DIR}; printf '\\377' > $W/odd; touch empty.md; echo x > a~"));
+    assert!(world.sh("cat .gistfs/pending").contains(everything));
+    world.fails(&format!("cp $W/odd {DIR}/new.md"));
+    world.fails(&format!("cp $W/odd {DIR}/0001-octo-1.md"));
+    let told = world.sh("cat .gistfs/pending");
+    assert_eq!(told, world.sh("sed -n 's/^  \\(.*comment not sent\\)/\\1/p' .gistfs/status"));
+    assert!(
+        told.contains("\"Notes\": comment not sent, and kept until the mount ends: \"new.md\"")
+    );
+    assert!(told.contains("\"0001-octo-1.md\"") && !told.contains(everything), "{told}");
+    let status = world.status();
+    assert_eq!(status["comments"].as_array().map(Vec::len), Some(2), "{status:#}");
+    let out = world.gistfs(&["sync"]).arg(world.point()).output().expect("gistfs runs");
+    assert_eq!(out.status.code(), Some(1));
+    let out = world.gistfs(&["unmount"]).arg(world.point()).output().expect("gistfs runs");
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert_eq!(out.status.code(), Some(1), "{text}");
+    assert!(text.contains("gone with the mount") && text.contains("\"new.md\", a comment on"));
+    world.forget_mount();
 }
 
 // --- editors

@@ -1,5 +1,8 @@
 //! Comments in a network that loses things: none is made twice, and none is forgotten.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+
 use gistfs::demo::{Fault, FaultKind, ServerOptions};
 
 use crate::outcome::shown;
@@ -99,6 +102,122 @@ fn a_draft_that_turns_out_to_be_a_comment_is_not_sent_again() {
     }
 }
 
+/// What editors and rsync do with a draft between two tries does not make its comment twice.
+#[test]
+fn a_comment_is_not_made_twice_by_whoever_saves_it_by_other_names() {
+    for save in [
+        "test -e v.md~ || mv v.md v.md~; cp $W/x v.md",
+        "cp $W/x .v.md.Ab12Cd; mv .v.md.Ab12Cd v.md",
+        "rm -f v.md; cp $W/x v.md",
+        "mv v.md w.md",
+    ] {
+        let (world, id) = notes();
+        world.hit("POST", 1, FaultKind::LoseAnswer);
+        world.hit("GET", 100, FaultKind::Drop);
+        world.fails(&format!("echo reply > $W/x; cp $W/x {DIR}/v.md"));
+        world.server.clear_faults();
+        wait_until("it can be saved", || {
+            world.try_sh(&format!("cd {DIR}; {save}")).status.success()
+        });
+        assert_eq!(world.tried(), ["POST reply"], "{save}");
+        assert_eq!(world.bodies(&id), ["first", "reply"], "{save}");
+    }
+    // The first try may have been a rename of what is gone since.
+    let (world, id) = notes();
+    world.hit("POST", 1, FaultKind::LoseAnswer);
+    world.hit("GET", 100, FaultKind::Drop);
+    let save = format!("cd {DIR}; echo reply > sedAb12Cd; mv sedAb12Cd v.md || ! rm sedAb12Cd");
+    world.fails(&save);
+    world.server.clear_faults();
+    wait_until("it can be saved", || world.try_sh(&save).status.success());
+    assert_eq!(world.tried(), ["POST reply"]);
+    assert_eq!(world.bodies(&id), ["first", "reply"]);
+}
+
+/// The copies of one descriptor are closed one by one, and what failed fails without being sent again.
+#[test]
+fn a_save_that_failed_is_not_sent_again_until_something_else_is_written() {
+    let (world, id) = notes();
+    world.hit("POST", 10, status(422));
+    world.fails(&format!("(/bin/echo b; /bin/true; ! true) > {DIR}/new.md"));
+    assert_eq!(world.tried(), ["POST b"]);
+    assert!(!world.log().contains("what was written is dropped"), "{}", world.log());
+    world.sh(&format!("(/bin/echo b || true; /bin/echo c) > {DIR}/new.md || true"));
+    assert_eq!(world.tried(), ["POST b", "POST b", "POST b\nc"]);
+    world.server.clear_faults();
+    world.sh(&format!("echo d >> {DIR}/new.md"));
+    assert_eq!(world.bodies(&id), ["first", "b\nc\nd"]);
+}
+
+/// `rm` waits for what is under way, and removes what becomes of it.
+#[test]
+fn a_new_file_that_is_removed_while_it_is_sent_is_no_comment_in_the_end() {
+    let (world, id) = notes();
+    world.hit("POST", 1, FaultKind::Delay(std::time::Duration::from_secs(2)));
+    std::thread::scope(|scope| {
+        scope.spawn(|| world.sh(&format!("echo reply > $W/x; cp $W/x {DIR}/new.md")));
+        let written = || std::fs::metadata(world.path(&format!("{DIR}/new.md")));
+        wait_until("it is being sent", || written().is_ok_and(|data| data.len() == 6));
+        world.sh(&format!("rm {DIR}/new.md"));
+    });
+    assert_eq!(world.tried(), ["POST reply", "DELETE "]);
+    assert_eq!(world.bodies(&id), ["first"]);
+    assert_eq!(world.list(DIR), ["0001-octo-1.md"]);
+}
+
+/// Whoever has a comment open when it is deleted elsewhere goes on with it, and loses no word.
+#[test]
+fn what_is_written_to_a_comment_that_was_deleted_while_it_was_open_is_a_draft() {
+    let (world, id) = notes();
+    world.server.comment(&id, "octo", "second").expect("a comment");
+    wait_until("it shows", || world.list(DIR).len() == 2);
+    let file = world.path(&format!("{DIR}/0002-octo-2.md"));
+    let open = || std::fs::OpenOptions::new().read(true).append(true).open(&file);
+    let mut opened = open().expect("it is opened");
+    world.server.change_comment(&id, 2, None).expect("it is deleted");
+    wait_until("it is gone", || world.list(DIR).len() == 1);
+    let mut text = String::new();
+    opened.read_to_string(&mut text).expect("it can still be read");
+    assert_eq!(text, "second\n");
+    let data = opened.metadata().expect("it has attributes");
+    assert_eq!((data.len(), data.nlink()), (7, 0));
+    opened.write_all(b"late\n").expect("it can still be written");
+    let error = nix::unistd::close(opened).expect_err("GitHub does not have it");
+    assert_eq!(error, nix::errno::Errno::ESTALE);
+    assert_eq!(world.read(&format!("{DIR}/0002-octo-2.md")), "second\nlate\n");
+    assert_eq!(world.list(DIR), ["0001-octo-1.md", "0002-octo-2.md"]);
+}
+
+/// What was written stays under the name by which it was written.
+#[test]
+fn a_draft_of_a_deleted_comment_has_the_name_by_which_it_was_written() {
+    let mut world = World::empty();
+    let id = world.seed("Notes", &[("a.txt", "alpha\n")]);
+    for login in ["hubot", "octo"] {
+        world.server.comment(&id, login, "first").expect("a comment");
+    }
+    world.mount(&[]);
+    assert_eq!(world.list(DIR), ["0001-hubot-1.md", "0002-octo-2.md"]);
+    world.server.change_comment(&id, 2, None).expect("it is deleted");
+    let said = world.fails(&format!("echo late > $W/x; cp $W/x {DIR}/0002-octo-2.md"));
+    assert!(said.contains("Stale file handle"), "{said}");
+    assert_eq!(world.list(DIR), ["0001-hubot-1.md", "0002-octo-2.md"]);
+    world.sh(&format!("cp $W/x {DIR}/0002-octo-2.md"));
+    assert_eq!(world.list(DIR), ["0001-hubot-1.md", "0002-octo-3.md"]);
+    assert_eq!(world.bodies(&id), ["first", "late"]);
+}
+
+/// Not everybody at GitHub knows a gist that was made a moment ago.
+#[test]
+fn a_gist_just_made_has_no_comments_although_github_does_not_find_them() {
+    let (world, _) = notes();
+    world.hit("GET", 10, status(404));
+    world.sh("mkdir New; echo x > New/a.txt");
+    wait_until("it is made", || !world.read("New/.gist/id").is_empty());
+    assert!(world.list("New/.gist/comments").is_empty());
+    world.sh("echo reply > New/.gist/comments/new.md");
+}
+
 #[test]
 fn a_draft_can_be_removed_renamed_and_read() {
     let (world, id) = notes();
@@ -155,6 +274,11 @@ fn a_deletion_whose_answer_is_lost_is_done() {
         assert_eq!(world.tried(), ["DELETE ", "DELETE "]);
         assert!(world.bodies(&id).is_empty() && world.list(DIR).is_empty());
     }
+    // Twice without an answer: whether it is there tells.
+    let (world, id) = notes();
+    world.hit("DELETE", 2, FaultKind::LoseAnswer);
+    world.sh(&format!("rm {DIR}/0001-octo-1.md"));
+    assert!(world.bodies(&id).is_empty() && world.list(DIR).is_empty());
 }
 
 #[test]
@@ -215,7 +339,7 @@ fn a_rate_limit_is_told_to_whoever_comments() {
     assert_eq!(all.len(), 2, "{all:#?}");
 }
 
-/// Reads that lag behind a change made here do not undo it.
+/// What was told once is shown, and where nothing was told the list fails.
 #[test]
 fn lists_that_cannot_be_had_show_what_is_known_and_first_lists_say_why() {
     let mut world = World::empty();

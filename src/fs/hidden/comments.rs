@@ -3,8 +3,8 @@
 //! What programs do on their way to a comment stays here, in the [`Desk`]: scratch files, drafts
 //! that GitHub did not take, and the moment between the two halves of an editor's save.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use bytes::Bytes;
 
@@ -20,8 +20,10 @@ use crate::tree::hidden::{CommentPlace, Hidden, Whose};
 
 mod desk;
 mod name;
+mod rename;
 mod send;
 mod text;
+mod unsent;
 
 /// Desks with nothing on them are cleared away when there are more.
 const DESKS: usize = 64;
@@ -29,8 +31,12 @@ const DESKS: usize = 64;
 const NOT_THERE: Error =
     Error::NotPermitted("the gist is not on GitHub yet, so nobody can comment on it");
 const NOBODY: Error = Error::NotPermitted("it is not known who would comment");
-const GITHUB_NAMES: Error =
-    Error::NotPermitted("a comment is called as gistfs calls it: copy it for another one");
+
+/// The positions of drafts in a listing are greater; those of comments come of their numbers.
+const DRAFTS: u64 = 1 << 62;
+
+/// The smallest position of a comment: smaller ones are for `.` and `..`.
+const FIRST: u64 = 3;
 
 /// What is here and not on GitHub, by gist.
 #[derive(Default)]
@@ -53,6 +59,16 @@ impl Table {
         let mut desk = lock(&self.desk);
         desk.tidy(now);
         desk
+    }
+
+    /// Nothing is being sent, and nothing will be as long as this is held.
+    fn alone(&self, wait: Wait) -> Result<MutexGuard<'_, ()>, Error> {
+        match (wait, self.sending.try_lock()) {
+            (_, Ok(alone)) => Ok(alone),
+            (_, Err(TryLockError::Poisoned(poisoned))) => Ok(poisoned.into_inner()),
+            (Wait::Yes, Err(TryLockError::WouldBlock)) => Ok(lock(&self.sending)),
+            (Wait::No, Err(TryLockError::WouldBlock)) => Err(Error::WouldWait),
+        }
     }
 }
 
@@ -202,26 +218,32 @@ impl Room for CommentPlace {
         Ok(self.at(name))
     }
 
-    fn list(&self, fs: &GistFs, from: usize, wait: Wait) -> Result<Vec<Entry>, Error> {
+    fn list_after(&self, fs: &GistFs, after: u64, wait: Wait) -> Result<Vec<(u64, Entry)>, Error> {
         if self.name.is_some() {
             return Err(Error::NotDirectory);
         }
         let Some(gist) = fs.gist_id(&self.whose)? else { return Ok(Vec::new()) };
         // Who goes on with a listing goes on with the same one.
-        let told = fs.told(&gist, from == 0, wait)?;
+        let told = fs.told(&gist, after < FIRST, wait)?;
         let table = fs.desks.of(&gist);
         let desk = table.desk(fs.now());
-        let comments = told.iter().enumerate().filter(|(_, comment)| !desk.is_aside(comment.id));
-        let mut names: Vec<Arc<str>> =
-            comments.map(|(place, comment)| name::of(place, comment).into()).collect();
-        let shown = names.len();
-        for draft in desk.names() {
-            // A draft that somebody called like a comment is that name's file.
-            if !names.iter().take(shown).any(|name| name == draft) {
-                names.push(Arc::clone(draft));
+        let mut found: Vec<(u64, Arc<str>)> = Vec::new();
+        for (place, comment) in told.iter().enumerate() {
+            if !desk.is_aside(comment.id) {
+                let at = comment.id.0.saturating_add(FIRST).min(DRAFTS - 1);
+                found.push((at, name::of(place, comment).into()));
             }
         }
-        Ok(names.into_iter().skip(from).map(|name| (Arc::clone(&name), self.at(&name))).collect())
+        let shown: HashSet<Arc<str>> = found.iter().map(|(_, name)| Arc::clone(name)).collect();
+        for (serial, draft) in desk.drafts() {
+            // A draft that somebody called like a comment is that name's file.
+            if !shown.contains(draft) {
+                found.push((DRAFTS.saturating_add(serial), Arc::clone(draft)));
+            }
+        }
+        found.sort();
+        let entry = |(at, name): (u64, Arc<str>)| (at, (Arc::clone(&name), self.at(&name)));
+        Ok(found.into_iter().filter(|(at, _)| *at > after).map(entry).collect())
     }
 
     fn content(&self, fs: &GistFs, wait: Wait) -> Result<Content, Error> {
@@ -250,17 +272,30 @@ impl Room for CommentPlace {
         }
     }
 
+    fn known(&self, fs: &GistFs) -> Option<(Bytes, Time)> {
+        let (name, gist) = (self.name.as_ref()?, self.gist(fs).ok()?);
+        match Self::found(fs, &gist, name, Wait::No).ok()? {
+            Found::Draft(draft) => Some((draft.bytes, draft.mtime)),
+            Found::Comment(_, Some(edit)) => Some((edit.bytes, edit.mtime)),
+            Found::Comment(comment, None) => Some((text::shown(&comment.body), comment.updated_at)),
+        }
+    }
+
     fn save(&self, fs: &GistFs, bytes: Bytes, wait: Wait) -> Result<(), Error> {
         let (name, gist) = (self.file()?, self.gist(fs)?);
-        if scratch::matches(name) && fs.desks.of(&gist).desk(fs.now()).draft(name).is_some() {
-            fs.desks.of(&gist).desk(fs.now()).write(name, bytes, fs.now());
+        if scratch::may_match(name)
+            && fs.desks.of(&gist).desk(fs.now()).write(name, &bytes, fs.now())
+        {
             return Ok(());
         }
-        let body = text::body(name, &bytes)?;
         match wait {
             Wait::No => Err(Error::WouldWait),
-            Wait::Yes => fs.send_comment(&gist, name, (&bytes, &body)),
+            Wait::Yes => fs.send_comment(&gist, name, &bytes),
         }
+    }
+
+    fn keeps_unsaved(&self) -> bool {
+        true
     }
 
     fn create(&self, fs: &GistFs, name: &str) -> Result<Hidden, Error> {
@@ -288,66 +323,14 @@ impl Room for CommentPlace {
     }
 
     fn unlink(&self, fs: &GistFs, name: &str, wait: Wait) -> Result<(), Error> {
-        let gist = fs.gist_id(&self.whose)?.ok_or(Error::NotFound)?;
-        let table = fs.desks.of(&gist);
-        let comment = match Self::found(fs, &gist, name, wait)? {
-            Found::Draft(_) => {
-                table.desk(fs.now()).take(name);
-                return Ok(());
-            }
-            Found::Comment(comment, Some(edit)) if edit.failed => {
-                table.desk(fs.now()).end_edit(comment.id);
-                log::info!("{name:?} is again as GitHub has it; what was not sent is dropped");
-                return Ok(());
-            }
-            Found::Comment(comment, _) => comment,
-        };
-        fs.own(&comment)?;
-        match wait {
-            Wait::No => Err(Error::WouldWait),
-            Wait::Yes => {
-                let _alone = lock(&table.sending);
-                fs.syncer.delete_comment(&gist, comment.id)?;
-                table.desk(fs.now()).bury(comment.id);
-                Ok(())
-            }
-        }
+        self.remove(fs, name, wait)
     }
 
     fn rename(&self, fs: &GistFs, old: &str, new: &str, wait: Wait) -> Result<(), Error> {
-        let gist = self.gist(fs)?;
-        let table = fs.desks.of(&gist);
-        let found = Self::found(fs, &gist, old, wait)?;
-        if old == new {
-            return Ok(());
-        }
-        let draft = match found {
-            Found::Draft(draft) => draft,
-            Found::Comment(comment, edit) if scratch::matches(new) => {
-                fs.own(&comment)?;
-                let bytes = edit.map_or_else(|| text::shown(&comment.body), |edit| edit.bytes);
-                let mut draft = Draft::new(bytes, comment.updated_at);
-                draft.of = Some((comment.id, fs.now()));
-                let mut desk = table.desk(fs.now());
-                desk.end_edit(comment.id);
-                desk.put(new, draft);
-                return Ok(());
-            }
-            Found::Comment(..) => return Err(GITHUB_NAMES),
-        };
-        let over = Self::meant(fs, &gist, new, wait)?;
-        if let Some(comment) = &over {
-            fs.own(comment)?;
-        } else if scratch::matches(new) || text::is_blank(&draft.bytes) {
-            let mut desk = table.desk(fs.now());
-            desk.take(old);
-            desk.put(new, draft);
-            return Ok(());
-        }
-        let body = text::body(new, &draft.bytes)?;
-        match wait {
-            Wait::No => Err(Error::WouldWait),
-            Wait::Yes => fs.send_renamed(&gist, (old, new), over, &body),
-        }
+        self.rename_in(fs, old, new, wait)
+    }
+
+    fn no_directories(&self) -> Error {
+        Error::NotPermitted("comments are files: there are no directories among them")
     }
 }

@@ -3,12 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Failure;
+use crate::fs::GistFs;
 use crate::model::{GistId, Time};
+use crate::sync::Progress;
 use crate::sync::hold::HeldDeletions;
-use crate::sync::report::{Owing, Waiting};
+use crate::sync::report::{Owing, UnsentComment, Waiting};
 use crate::sync::status::Status;
 use crate::sync::trash::{TrashAsk, TrashReply};
-use crate::sync::{Progress, Syncer};
 
 /// What can be asked of a running mount.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -41,6 +42,9 @@ pub struct Reply {
     /// What is not on GitHub as it is here.
     #[serde(default)]
     pub left: Vec<Owing>,
+    /// Comments that were not sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub comments: Vec<UnsentComment>,
     /// How things stand, where asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
@@ -114,10 +118,12 @@ pub(super) struct Told {
 
 impl Reply {
     /// What is left after sending, and why no more could go, if that was for want of time only.
-    pub(in crate::mount) fn left(left: Vec<Owing>, syncer: &Syncer) -> Self {
+    pub(in crate::mount) fn left(left: Vec<Owing>, fs: &GistFs) -> Self {
+        let syncer = fs.syncer();
+        let comments = fs.unsent_comments();
         let waits = left.iter().any(Owing::goes_by_itself);
         let (waiting, held) = (syncer.waiting(), syncer.held_deletions(Time::now()));
-        Self { waiting: waiting.filter(|_| waits), held, left, ..Self::default() }
+        Self { waiting: waiting.filter(|_| waits), held, left, comments, ..Self::default() }
     }
 
     pub(in crate::mount) fn ending() -> Self {

@@ -15,7 +15,7 @@ use crate::model::{CommentId, GistId};
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(4));
 
 /// A comment that was sent and may have been made although nobody said so.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Doubt {
     /// The newest comment there was before.
     after: Option<CommentId>,
@@ -24,6 +24,11 @@ pub struct Doubt {
 }
 
 impl Doubt {
+    /// `body` was sent when no comment was newer than `after`.
+    pub fn new(after: Option<CommentId>, body: &str) -> Self {
+        Self { after, body: body.to_owned() }
+    }
+
     fn is_about(&self, comment: &Comment, login: &str) -> bool {
         let own = comment.author.as_deref().is_some_and(|by| by.eq_ignore_ascii_case(login));
         own && Some(comment.id) > self.after && same_text(&comment.body, &self.body)
@@ -62,7 +67,7 @@ impl Syncer {
             }
             Err(error) if error.outcome_unknown() => {
                 log::info!("a comment on {gist} may have been made or not: {error}; looking");
-                doubts.push(Doubt { after, body: body.to_owned() });
+                doubts.push(Doubt::new(after, body));
                 match self.wait_for_made(gist, login, doubts) {
                     Some(made) => {
                         doubts.clear();
@@ -180,7 +185,11 @@ impl Syncer {
                 self.talk(gist).thread().change(id, None, self.now());
                 Ok(())
             }
-            Err(error) if error.is_not_found() && self.is_gone(gist, id) => Ok(()),
+            Err(error)
+                if (error.is_not_found() || error.outcome_unknown()) && self.is_gone(gist, id) =>
+            {
+                Ok(())
+            }
             Err(error) => Err(error.into()),
         }
     }

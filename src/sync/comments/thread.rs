@@ -30,27 +30,38 @@ pub(super) struct Thread {
     shown: Told,
 }
 
-/// A page and where it was.
+/// A page and where it was. Its comments are those that are shown: no text is held twice.
 #[derive(Clone)]
 pub(super) struct KnownSheet {
     pub(super) from: SheetAddress,
-    pub(super) sheet: Arc<Sheet<Comment>>,
+    pub(super) items: Told,
+    pub(super) next: Option<String>,
+    etag: Option<String>,
 }
 
 impl KnownSheet {
+    pub(super) fn new(from: SheetAddress, sheet: Sheet<Comment>) -> Self {
+        let items = sheet.items.into_iter().map(Arc::new).collect();
+        Self { from, items, next: sheet.next, etag: sheet.etag }
+    }
+
     /// The validator to ask with; none where the same page may be followed by another one now.
     pub(super) fn etag(&self) -> Option<&str> {
-        let last_and_full = self.sheet.next.is_none() && self.sheet.items.len() >= FULL;
-        self.sheet.etag.as_deref().filter(|_| !last_and_full)
+        let last_and_full = self.next.is_none() && self.items.len() >= FULL;
+        self.etag.as_deref().filter(|_| !last_and_full)
     }
 }
 
 /// One comment by an answer about it alone.
 struct Better {
-    /// When that was.
+    /// When it was so.
     at: Time,
+    /// When it was last asked for alone: later, where the answer may have lagged behind a change
+    /// made here.
+    asked: Option<Time>,
     /// `None`: it is gone.
     comment: Option<Arc<Comment>>,
+    /// The validator of an answer that told the same.
     etag: Option<String>,
     /// It came of a change that was made here.
     ours: bool,
@@ -84,13 +95,16 @@ impl Thread {
         span: Duration,
         now: Time,
     ) -> Option<Option<Arc<Comment>>> {
-        let better = self.better.get(&id).filter(|better| is_within(better.at, span, now));
-        better.map(|better| better.comment.clone())
+        let is_fresh = |at: Time| is_within(at, span, now);
+        let better = self.better.get(&id)?;
+        let fresh = is_fresh(better.at) || better.asked.is_some_and(is_fresh);
+        fresh.then(|| better.comment.clone())
     }
 
     /// Whether any comment was asked for alone less than `span` ago.
     pub(super) fn looked_at_one(&self, span: Duration, now: Time) -> bool {
-        self.better.values().any(|better| !better.ours && is_within(better.at, span, now))
+        let mut asked = self.better.values().filter_map(|better| better.asked);
+        asked.any(|at| is_within(at, span, now))
     }
 
     /// The validator of one comment.
@@ -140,25 +154,35 @@ impl Thread {
         at: Time,
         lag: Duration,
     ) {
-        if let Some(better) = self.better.get(&id)
+        if let Some(better) = self.better.get_mut(&id)
             && better.ours
             && is_within(better.at, lag, at)
             && !is_newer(told.as_ref().map(|single| &single.item), better.comment.as_deref())
         {
+            better.asked = Some(at);
+            better.etag = told.and_then(|single| {
+                let ours = better.comment.as_ref()?;
+                let same = single.item.body == ours.body;
+                single.etag.filter(|_| same && single.item.updated_at == ours.updated_at)
+            });
             return;
         }
         let (comment, etag) = match told {
             Some(single) => (Some(Arc::new(single.item)), single.etag),
             None => (None, None),
         };
-        self.better.insert(id, Better { at, comment, etag, ours: false });
+        self.better.insert(id, Better { at, asked: Some(at), comment, etag, ours: false });
         self.settle();
     }
 
     /// What was known of the comment was true at `at`.
     pub(super) fn confirm(&mut self, id: CommentId, at: Time) {
         if let Some(better) = self.better.get_mut(&id) {
-            better.at = at;
+            better.asked = Some(at);
+            // How long answers may lag behind a change counts from the change.
+            if !better.ours {
+                better.at = at;
+            }
         }
     }
 
@@ -170,7 +194,7 @@ impl Thread {
             comment.author = comment.author.or_else(|| before?.author.clone());
             Arc::new(comment)
         });
-        self.better.insert(id, Better { at, comment, etag: None, ours: true });
+        self.better.insert(id, Better { at, asked: None, comment, etag: None, ours: true });
         self.settle();
     }
 
@@ -182,8 +206,8 @@ impl Thread {
 
     fn settle(&mut self) {
         let mut all: BTreeMap<CommentId, Arc<Comment>> = BTreeMap::new();
-        for comment in self.sheets.iter().flat_map(|known| &known.sheet.items) {
-            all.insert(comment.id, Arc::new(comment.clone()));
+        for comment in self.sheets.iter().flat_map(|known| known.items.iter()) {
+            all.insert(comment.id, Arc::clone(comment));
         }
         for (id, better) in &self.better {
             match &better.comment {
@@ -225,7 +249,7 @@ mod tests {
 
     fn page(items: &[Comment]) -> Vec<KnownSheet> {
         let sheet = Sheet { items: items.to_vec(), next: None, etag: Some("e".into()) };
-        vec![KnownSheet { from: SheetAddress::First, sheet: Arc::new(sheet) }]
+        vec![KnownSheet::new(SheetAddress::First, sheet)]
     }
 
     fn bodies(thread: &Thread) -> Vec<String> {
@@ -278,6 +302,38 @@ mod tests {
         assert!(bodies(&thread).is_empty());
         thread.take(page(&[comment(1, "edited again", 31)]), at(32), LAG);
         assert_eq!(bodies(&thread), ["edited again"]);
+    }
+
+    #[test]
+    fn after_an_edit_made_here_an_answer_counts_as_long_as_any_other() {
+        let (mut thread, span) = (Thread::default(), Duration::from_secs(5));
+        let (id, told) = (CommentId(1), |body: &str, updated| Single {
+            item: comment(1, body, updated),
+            etag: Some("x".into()),
+        });
+        thread.take(page(&[comment(1, "one", 1)]), at(10), LAG);
+        thread.change(id, Some(comment(1, "ours", 11)), at(11));
+        assert!(thread.fresh(id, span, at(17)).is_none());
+        // It lags: what it tells is not what is shown, so its validator is of no use.
+        thread.look(id, Some(told("one", 1)), at(17), LAG);
+        assert!(thread.fresh(id, span, at(21)).is_some() && thread.etag(id).is_none());
+        thread.look(id, Some(told("ours", 11)), at(23), LAG);
+        assert!(thread.looked_at_one(span, at(24)));
+        assert_eq!(thread.etag(id), Some("x"));
+        thread.confirm(id, at(29));
+        assert!(thread.fresh(id, span, at(33)).is_some());
+        // That made the time in which others may lag no longer.
+        thread.take(page(&[comment(1, "other", 11)]), at(32), LAG);
+        assert_eq!(bodies(&thread), ["other"]);
+    }
+
+    #[test]
+    fn no_text_is_held_twice() {
+        let mut thread = Thread::default();
+        thread.take(page(&[comment(1, "one", 1)]), at(10), LAG);
+        let shown = thread.known().unwrap();
+        let held = thread.sheets().first().unwrap().items.first().unwrap();
+        assert!(Arc::ptr_eq(shown.first().unwrap(), held));
     }
 
     #[test]

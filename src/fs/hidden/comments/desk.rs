@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::text;
 use crate::model::{CommentId, Time};
 use crate::store::scratch;
 use crate::sync::comments::Doubt;
@@ -22,15 +23,15 @@ const REMEMBERED: Duration = Duration::from_secs(300);
 pub(super) struct Draft {
     pub(super) bytes: Bytes,
     pub(super) mtime: Time,
-    /// What came of sending it is not known.
-    pub(super) doubts: Vec<Doubt>,
     /// The comment that was renamed to this, and when.
     pub(super) of: Option<(CommentId, Time)>,
+    /// Its place among all drafts that there ever were on the desk.
+    serial: u64,
 }
 
 impl Draft {
     pub(super) fn new(bytes: Bytes, mtime: Time) -> Self {
-        Self { bytes, mtime, doubts: Vec::new(), of: None }
+        Self { bytes, mtime, of: None, serial: 0 }
     }
 }
 
@@ -49,6 +50,11 @@ pub(super) struct Desk {
     drafts: BTreeMap<Arc<str>, Draft>,
     edits: BTreeMap<CommentId, Edit>,
     also: HashMap<Arc<str>, (CommentId, Time)>,
+    /// What may have been made under a name although nobody said so, and when there last was a
+    /// draft of that name: an editor takes a draft away before it writes it anew.
+    doubts: HashMap<Arc<str>, (Vec<Doubt>, Time)>,
+    /// How many drafts there ever were.
+    put: u64,
 }
 
 impl Desk {
@@ -62,28 +68,49 @@ impl Desk {
         let drafts = &self.drafts;
         self.also.retain(|name, (_, at)| {
             // vim's swap file says that it is still being edited.
-            let edits = |draft: &Arc<str>| draft.contains(&**name) && scratch::matches(draft);
+            let edits = |draft: &Arc<str>| draft.contains(&**name) && scratch::may_match(draft);
             !is_over(*at, REMEMBERED) || drafts.keys().any(edits)
+        });
+        self.doubts.retain(|name, (_, at)| {
+            if drafts.contains_key(name) {
+                *at = now;
+            }
+            !is_over(*at, REMEMBERED)
         });
     }
 
     /// Whether there is nothing to remember.
     pub(super) fn is_empty(&self) -> bool {
-        self.drafts.is_empty() && self.edits.is_empty() && self.also.is_empty()
+        let nothing_unsent = self.drafts.is_empty() && self.edits.is_empty();
+        nothing_unsent && self.also.is_empty() && self.doubts.is_empty()
     }
 
     pub(super) fn draft(&self, name: &str) -> Option<&Draft> {
         self.drafts.get(name)
     }
 
-    /// The names of all drafts, in order.
-    pub(super) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.drafts.keys()
+    /// All drafts by their names, in the order in which they came, each with a number of its own.
+    pub(super) fn drafts(&self) -> Vec<(u64, &Arc<str>)> {
+        let mut all: Vec<_> =
+            self.drafts.iter().map(|(name, draft)| (draft.serial, name)).collect();
+        all.sort();
+        all
+    }
+
+    /// The names of drafts that could be comments, and the comments whose edits failed.
+    pub(super) fn unsent(&self) -> (Vec<Arc<str>>, Vec<CommentId>) {
+        let says = |(name, draft): &(&Arc<str>, &Draft)| {
+            !scratch::may_match(name) && !text::is_blank(&draft.bytes)
+        };
+        let drafts = self.drafts.iter().filter(says).map(|(name, _)| Arc::clone(name));
+        let edits = self.edits.iter().filter(|(_, edit)| edit.failed);
+        (drafts.collect(), edits.map(|(id, _)| *id).collect())
     }
 
     pub(super) fn put(&mut self, name: &str, draft: Draft) {
         self.also.remove(name);
-        self.drafts.insert(name.into(), draft);
+        self.put += 1;
+        self.drafts.insert(name.into(), Draft { serial: self.put, ..draft });
     }
 
     pub(super) fn take(&mut self, name: &str) -> Option<Draft> {
@@ -91,14 +118,30 @@ impl Desk {
     }
 
     /// What was written to a draft; false if it is gone.
-    pub(super) fn write(&mut self, name: &str, bytes: Bytes, now: Time) -> bool {
+    pub(super) fn write(&mut self, name: &str, bytes: &Bytes, now: Time) -> bool {
         let draft = self.drafts.get_mut(name);
-        draft.map(|draft| (draft.bytes, draft.mtime) = (bytes, now)).is_some()
+        draft.map(|draft| (draft.bytes, draft.mtime) = (bytes.clone(), now)).is_some()
     }
 
-    pub(super) fn doubt(&mut self, name: &str, doubts: Vec<Doubt>) {
-        if let Some(draft) = self.drafts.get_mut(name) {
-            draft.doubts = doubts;
+    /// What may have been made under any of these names.
+    pub(super) fn doubts(&self, names: [&str; 2]) -> Vec<Doubt> {
+        let mut all: Vec<Doubt> = Vec::new();
+        for doubt in names.iter().filter_map(|name| self.doubts.get(*name)).flat_map(|d| &d.0) {
+            if !all.contains(doubt) {
+                all.push(doubt.clone());
+            }
+        }
+        all
+    }
+
+    /// What came of sending a draft by these names: it may be written again by either.
+    pub(super) fn doubt(&mut self, names: [&str; 2], doubts: &[Doubt], now: Time) {
+        for name in names {
+            if doubts.is_empty() {
+                self.doubts.remove(name);
+            } else {
+                self.doubts.insert(name.into(), (doubts.to_vec(), now));
+            }
         }
     }
 
@@ -107,6 +150,18 @@ impl Desk {
         let (id, used) = self.also.get_mut(name)?;
         *used = now;
         Some(*id)
+    }
+
+    /// A comment that is called `old` besides its own name is called `new` instead.
+    pub(super) fn rename_also(&mut self, old: &str, new: &str, now: Time) {
+        if let Some((id, _)) = self.also.remove(old) {
+            self.became(new, id, now);
+        }
+    }
+
+    /// The comment is not called so any more.
+    pub(super) fn forget_also(&mut self, name: &str) {
+        self.also.remove(name);
     }
 
     /// The draft `name` is a comment now.
@@ -183,6 +238,37 @@ mod tests {
         let mut desk = aside();
         desk.take("0001-octo-7.md~");
         assert!(!desk.is_aside(ID) && desk.is_empty());
+    }
+
+    #[test]
+    fn what_may_have_been_made_under_a_name_is_remembered_while_its_draft_is_taken_away() {
+        let mut desk = Desk::default();
+        let doubts = [Doubt::new(None, "x")];
+        desk.put("new.md", Draft::new("x".into(), at(0)));
+        desk.doubt(["new.md", "new.md"], &doubts, at(0));
+        desk.tidy(at(9000));
+        desk.take("new.md");
+        desk.tidy(at(9299));
+        assert_eq!(desk.doubts(["a.md", "new.md"]), doubts);
+        desk.doubt(["a.md", "new.md"], &doubts, at(9299));
+        assert_eq!(desk.doubts(["a.md", "new.md"]), doubts, "each once");
+        desk.doubt(["new.md", "b.md"], &[], at(9299));
+        assert!(desk.doubts(["new.md", "b.md"]).is_empty());
+        assert!(!desk.is_empty());
+        desk.tidy(at(9599));
+        assert!(desk.is_empty());
+    }
+
+    #[test]
+    fn what_was_not_sent_is_told_but_for_what_says_nothing() {
+        let mut desk = Desk::default();
+        for (name, text) in [("b.md", "b"), ("a.md", "a"), ("a.md~", "a"), ("empty.md", " \n")] {
+            desk.put(name, Draft::new(text.into(), at(0)));
+        }
+        desk.begin_edit(ID, Edit { bytes: Bytes::new(), mtime: at(0), failed: true });
+        let (drafts, edits) = desk.unsent();
+        assert_eq!(drafts, ["a.md".into(), "b.md".into()] as [Arc<str>; 2]);
+        assert_eq!(edits, [ID]);
     }
 
     #[test]
