@@ -363,7 +363,7 @@ impl Gist {
     /// Whether GitHub never had it and nothing is in it that could be sent: there is no gist without
     /// files there, so it is here only.
     pub fn is_new_and_empty(&self) -> bool {
-        self.base.is_none() && !self.removed && !self.differs()
+        self.base.is_none() && self.is_shown() && !self.differs()
     }
 
     /// Whether there is anything to do or to wait for: it differs, it was removed, a file is open

@@ -11,8 +11,8 @@ use lru::LruCache;
 
 use self::commits::Commits;
 use super::Syncer;
+use super::others::Belief;
 use super::others::turns::Turns;
-use super::others::{Belief, is_within};
 use crate::api::Fetched;
 use crate::api::social::{SheetAddress, SheetRequest};
 use crate::error::Error;
@@ -80,7 +80,7 @@ impl Known {
     fn current(&mut self, gist: &Snapshot, (now, span): (Time, Duration)) -> Option<&Commits> {
         let listed = self.commits.get(&gist.id)?;
         let (then, mark_then) = listed.asked.as_ref()?;
-        let fresh = is_within(*then, span, now) && *mark_then == mark(gist);
+        let fresh = then.is_within(span, now) && *mark_then == mark(gist);
         fresh.then_some(&listed.commits)
     }
 

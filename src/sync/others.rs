@@ -9,8 +9,6 @@ use std::time::Duration;
 
 pub use self::list::{Item, Shelf};
 
-pub(super) use self::known::is_within;
-
 use self::known::Known;
 use self::list::List;
 use self::turns::Turns;
@@ -121,13 +119,13 @@ impl Syncer {
         let now = self.now();
         let fresh = self.span(Belief::Fresh);
         let mut known = self.others.known();
-        if known.missing_since(id).is_some_and(|since| is_within(since, fresh, now)) {
+        if known.missing_since(id).is_some_and(|since| since.is_within(fresh, now)) {
             return Some(Err(Error::NotFound));
         }
         let told = known.get(id, now)?;
         // Everybody's newest gists hardly ever change, and all of them would be asked for one by one.
         let belief = if told.by == Some(View::Public) { Belief::Recent } else { belief };
-        is_within(told.asked, self.span(belief), now).then(|| Ok(Arc::clone(&told.snapshot)))
+        told.asked.is_within(self.span(belief), now).then(|| Ok(Arc::clone(&told.snapshot)))
     }
 
     /// Somebody's gist as GitHub told it some seconds ago at most; without an answer, as it is

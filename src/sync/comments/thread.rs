@@ -67,11 +67,6 @@ struct Better {
     ours: bool,
 }
 
-/// Whether `at` is less than `span` ago, by a clock that may have been set back.
-fn is_within(at: Time, span: Duration, now: Time) -> bool {
-    at <= now && now.since(at) < span
-}
-
 impl Thread {
     /// The pages of the newest answer.
     pub(super) fn sheets(&self) -> &[KnownSheet] {
@@ -85,7 +80,7 @@ impl Thread {
 
     /// Whether the list was asked for less than `span` ago.
     pub(super) fn is_fresh(&self, span: Duration, now: Time) -> bool {
-        self.tried.is_some_and(|at| is_within(at, span, now))
+        self.tried.is_some_and(|at| at.is_within(span, now))
     }
 
     /// One comment, if it was asked for or changed less than `span` ago; `None` inside: it is gone.
@@ -95,7 +90,7 @@ impl Thread {
         span: Duration,
         now: Time,
     ) -> Option<Option<Arc<Comment>>> {
-        let is_fresh = |at: Time| is_within(at, span, now);
+        let is_fresh = |at: Time| at.is_within(span, now);
         let better = self.better.get(&id)?;
         let fresh = is_fresh(better.at) || better.asked.is_some_and(is_fresh);
         fresh.then(|| better.comment.clone())
@@ -104,7 +99,7 @@ impl Thread {
     /// Whether any comment was asked for alone less than `span` ago.
     pub(super) fn looked_at_one(&self, span: Duration, now: Time) -> bool {
         let mut asked = self.better.values().filter_map(|better| better.asked);
-        asked.any(|at| is_within(at, span, now))
+        asked.any(|at| at.is_within(span, now))
     }
 
     /// The validator of one comment.
@@ -140,7 +135,7 @@ impl Thread {
         self.tried = Some(at);
         self.better.retain(|_, better| {
             let newer = better.at > at;
-            newer || better.ours && is_within(better.at, lag, at)
+            newer || better.ours && better.at.is_within(lag, at)
         });
         self.settle();
     }
@@ -156,7 +151,7 @@ impl Thread {
     ) {
         if let Some(better) = self.better.get_mut(&id)
             && better.ours
-            && is_within(better.at, lag, at)
+            && better.at.is_within(lag, at)
             && !is_newer(told.as_ref().map(|single| &single.item), better.comment.as_deref())
         {
             better.asked = Some(at);

@@ -46,11 +46,6 @@ impl Default for Known {
     }
 }
 
-/// Whether `at` is so short a time ago, by a clock that may have been set back.
-pub(in crate::sync) fn is_within(at: Time, span: Duration, now: Time) -> bool {
-    at <= now && now.since(at) < span
-}
-
 impl Known {
     /// The gist, which now counts as just used.
     pub(super) fn get(&mut self, id: &GistId, now: Time) -> Option<&Told> {
@@ -131,7 +126,7 @@ impl Known {
     pub(super) fn forget(&mut self, now: Time) {
         while let Some((id, told)) = self.gists.peek_lru() {
             let too_much = self.gists.len() > MOST_GISTS || self.files > MOST_FILES;
-            if self.gists.len() < 2 || (!too_much && is_within(told.used, KEPT, now)) {
+            if self.gists.len() < 2 || (!too_much && told.used.is_within(KEPT, now)) {
                 return;
             }
             let id = id.clone();

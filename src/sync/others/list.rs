@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::View;
-use super::known::is_within;
 use crate::api::{Page, PageAddress, PageRequest};
 use crate::model::{FileName, GistId, Snapshot, Time};
 
@@ -123,7 +122,7 @@ impl List {
         self.used = now;
         let mut start = 0;
         for (at, page) in self.pages.iter().enumerate() {
-            let fresh = page.asked.is_some_and(|asked| is_within(asked, span, now));
+            let fresh = page.asked.is_some_and(|asked| asked.is_within(span, now));
             if from == start && !fresh {
                 return Looked::Ask(at, self.request(at));
             }
@@ -141,7 +140,7 @@ impl List {
     /// The question for a page, if it was not asked for within `span`.
     pub(super) fn doubted(&self, at: usize, span: Duration, now: Time) -> Option<PageRequest> {
         let asked = self.pages.get(at)?.asked;
-        let fresh = asked.is_some_and(|asked| is_within(asked, span, now));
+        let fresh = asked.is_some_and(|asked| asked.is_within(span, now));
         (!fresh).then(|| self.request(at))
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::known::{KEPT, is_within};
+use super::known::KEPT;
 use super::list::{List, Looked, Shelf};
 use super::{Belief, Lists, Topic, View};
 use crate::api::{Fetched, PageRequest};
@@ -24,7 +24,7 @@ enum Read {
 impl Lists {
     /// Forgets what was not used for long, and what is too much.
     pub(super) fn forget(&mut self, now: Time) {
-        self.lists.retain(|_, list| is_within(list.used, KEPT, now));
+        self.lists.retain(|_, list| list.used.is_within(KEPT, now));
         while self.lists.len() > MOST_LISTS {
             let oldest = self.lists.iter().min_by_key(|(_, list)| list.used);
             let Some(oldest) = oldest.map(|(view, _)| view.clone()) else { return };
@@ -35,7 +35,7 @@ impl Lists {
     /// There is no such user, and nobody asks again within `span`.
     fn miss(&mut self, view: &View, span: Duration, now: Time) {
         self.lists.remove(view);
-        self.missing.retain(|_, since| is_within(*since, span, now));
+        self.missing.retain(|_, since| since.is_within(span, now));
         if self.missing.len() < MOST_LISTS {
             self.missing.insert(view.clone(), now);
         }
@@ -111,7 +111,7 @@ impl Syncer {
             let looked = {
                 let mut lists = self.others.lists();
                 let believed = self.span(Belief::Fresh);
-                if lists.missing.get(view).is_some_and(|since| is_within(*since, believed, now)) {
+                if lists.missing.get(view).is_some_and(|since| since.is_within(believed, now)) {
                     return Err(Error::NotFound);
                 }
                 let list = lists.lists.entry(view.clone());
