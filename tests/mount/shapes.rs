@@ -120,6 +120,7 @@ fn what_a_private_server_cuts_off_comes_from_another_revision_or_is_known_to_com
         world.server.commit(&id, &[("a", None), ("new", Some(b"new\n"))]);
         world.unmount();
         world.mount(&[]);
+        wait_until("it is told of", || world.path("Notes/new").exists());
         assert_eq!(world.read("Notes/new") + &world.read("Notes/w"), "new\nmade with it\n");
     }
 }
