@@ -287,7 +287,7 @@ pub struct ServeArgs {
     /// Delay every answer by this many milliseconds
     #[arg(long, default_value = "0", value_name = "MS")]
     pub latency: u64,
-    /// Behave like an Enterprise Server: no rate limits
+    /// Behave like an Enterprise Server: the API is below /api/v3 and has no rate limits
     #[arg(long)]
     pub enterprise: bool,
     /// Fill an empty server with the demo's sample gists

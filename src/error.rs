@@ -48,6 +48,9 @@ pub enum Error {
     /// Nothing has come yet: ask again. What a signal does to a read that waits.
     #[error("nothing has come yet")]
     Interrupted,
+    /// Nothing has come yet, and whoever reads did not want to wait.
+    #[error("nothing has come yet, and nobody waits")]
+    NothingYet,
     /// An argument makes no sense.
     #[error("invalid argument")]
     Invalid,
@@ -109,6 +112,7 @@ impl Error {
             Self::CrossDevice => libc::EXDEV,
             // Read calls that wait are begun again by every program, and can be killed meanwhile.
             Self::Interrupted => libc::EINTR,
+            Self::NothingYet => libc::EAGAIN,
             Self::Invalid => libc::EINVAL,
             Self::NoAttribute => libc::ENODATA,
             Self::Unsupported => libc::EOPNOTSUPP,
@@ -158,6 +162,7 @@ impl Error {
             | Self::TooLarge
             | Self::CrossDevice
             | Self::Interrupted
+            | Self::NothingYet
             | Self::Invalid
             | Self::NoAttribute
             | Self::Unsupported

@@ -193,7 +193,7 @@ impl GistFs {
     fn show_all(&self) {
         let mut gists = Vec::new();
         self.store.look_at_all(|gist| {
-            if !gist.removed {
+            if gist.is_shown() {
                 let age = gist.base.as_ref().map(|base| (base.created_at, base.id.clone()));
                 gists.push((age.is_none(), age, gist.key));
             }

@@ -15,10 +15,12 @@ use fuser::{
 };
 
 use self::convert::{
-    fh, file_attr, file_type, ino, new_node, nothing, open_flags, open_mode, time_or_now,
+    fh, file_attr, file_type, ino, new_node, nothing, open_flags, open_mode, poll_events,
+    time_or_now,
 };
 use crate::error::Error;
 use crate::fs::{Attr, Expect, Fallocate, GistFs, Listed, RenameMode, SetAttr, Wait};
+use crate::sync::events::Wake;
 
 mod convert;
 
@@ -216,6 +218,15 @@ fn reply_xattr(reply: ReplyXattr, room: u32, result: Result<Vec<u8>, Errno>) {
         },
         Err(errno) => reply.error(errno),
     }
+}
+
+/// Tells the kernel that whoever polls is to ask again. It wakes them and waits for nobody.
+fn wake(notifier: PollNotifier) -> Wake {
+    Arc::new(move || {
+        if let Err(error) = notifier.clone().notify() {
+            log::debug!("cannot wake whoever polls: {error}");
+        }
+    })
 }
 
 fn reply_empty(reply: ReplyEmpty, result: Result<(), Errno>) {
@@ -472,13 +483,17 @@ impl Filesystem for Kernel {
         handle: FileHandle,
         offset: u64,
         size: u32,
-        _flags: OpenFlags,
+        flags: OpenFlags,
         _owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
+        let waits = flags.0 & libc::O_NONBLOCK == 0;
         self.answer(
             move || format!("read {number} {size}@{offset}"),
-            move |fs, wait| fs.read(fh(handle), offset, size, wait),
+            move |fs, wait| match waits {
+                true => fs.read(fh(handle), offset, size, wait),
+                false => fs.read_now(fh(handle), offset, size, wait),
+            },
             move |result| match result {
                 Ok(bytes) => reply.data(&bytes),
                 Err(errno) => reply.error(errno),
@@ -739,14 +754,20 @@ impl Filesystem for Kernel {
     fn poll(
         &self,
         _request: &Request,
-        _number: INodeNo,
-        _handle: FileHandle,
-        _notifier: PollNotifier,
+        number: INodeNo,
+        handle: FileHandle,
+        notifier: PollNotifier,
         _events: PollEvents,
-        _flags: PollFlags,
+        flags: PollFlags,
         reply: ReplyPoll,
     ) {
-        reply.error(Errno::ENOSYS);
+        let wake = flags.contains(PollFlags::FUSE_POLL_SCHEDULE_NOTIFY).then(|| wake(notifier));
+        let ready = self
+            .at_once(|| format!("poll {number}"), |fs| Ok(fs.readiness(fh(handle), wake.clone())));
+        match ready {
+            Ok(ready) => reply.poll(poll_events(ready)),
+            Err(errno) => reply.error(errno),
+        }
     }
 
     fn lseek(

@@ -71,7 +71,7 @@ impl Mount {
         })?;
         let mounter = account::find(config, &api)?;
         let directory = config.state_base.join(&config.state_name).join(&mounter.name);
-        let store = open_store(config, &directory).map_err(unusable_state)?;
+        let store = open_store(config, &directory)?;
         let options = SyncOptions {
             write_back: config.write_back,
             refresh: config.refresh,
@@ -164,6 +164,7 @@ impl Mount {
     }
 
     fn detach_and_wait(&self) {
+        self.syncer.end_events();
         if let Err(error) = point::unmount(&self.mountpoint, true) {
             log::warn!("{error}");
         }
@@ -231,14 +232,22 @@ fn first_list(syncer: &Syncer, config: &Config) -> Result<(), Failure> {
 
 /// Opens the state. A mount that was just unmounted may still be sending what it owes: it is asked
 /// to leave that to us, so that a long queue keeps nobody waiting.
-fn open_store(config: &Config, directory: &Path) -> Result<Store, Error> {
+fn open_store(config: &Config, directory: &Path) -> Result<Store, Failure> {
     let deadline = Instant::now() + PATIENCE + LINGER;
     loop {
         let opened = Store::open(directory, &config.mountpoint.to_string_lossy(), config.memory);
         let busy = matches!(opened, Err(Error::Local { errno: libc::EBUSY, .. }));
         let holder = || Store::holder(directory).map(std::path::PathBuf::from);
         let ending = holder().filter(|point| busy && !point::mounts().contains(point));
-        let Some(point) = ending.filter(|_| Instant::now() < deadline) else { return opened };
+        let Some(point) = ending else { return opened.map_err(unusable_state) };
+        if Instant::now() >= deadline {
+            return opened.map_err(|error| Failure {
+                hint: "it is unmounted, but a program has a file of it open: end that, or the \
+                       process that gistfs status --json names"
+                    .into(),
+                ..unusable_state(error)
+            });
+        }
         if let Err(error) = control::ask(&point, &control::Ask::GiveWay, &mut |_| {}) {
             log::debug!("{}: {error}", point.display());
         }

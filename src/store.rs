@@ -76,18 +76,27 @@ impl Store {
         let Opened { db, owed, gists } = recover::open(directory, &blobs)?;
         let by_id = gists.values().filter_map(|gist| Some((id_of(gist)?, gist.key))).collect();
         let busy = gists.values().filter(|gist| gist.is_busy()).map(|gist| gist.key).collect();
-        let keys = gists.values().flat_map(|gist| gist.moved_to.values().chain([&gist.key]));
+        let keys = gists
+            .values()
+            .flat_map(|gist| gist.moved_to.values().chain(&gist.copy_of).chain([&gist.key]));
         let next_key = keys.max().map_or(1, |key| key.0 + 1);
         let base_id = |key: GistKey| gists.get(&key).map(id_of);
         let trash = Trash::open(directory, base_id);
-        Ok(Self {
+        // Whoever asked for it does not wait any more.
+        let given_up = gists.values().filter(|gist| gist.is_unsent_copy());
+        let given_up: Vec<_> = given_up.map(|gist| (gist.key, None)).collect();
+        let store = Self {
             blobs,
             trash,
             state: Mutex::new(State { db, owed, gists, by_id, busy, next_key }),
             memory: Mutex::new(Memory::new(memory)),
             directory: directory.to_owned(),
             _lock: lock,
-        })
+        };
+        if !given_up.is_empty() {
+            store.put_all(given_up)?;
+        }
+        Ok(store)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

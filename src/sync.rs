@@ -192,6 +192,8 @@ struct Shared {
     queue: Queue,
     /// The gist whose request is under way.
     uploading: Option<GistKey>,
+    /// Gists that somebody waits for a copy of, with the other visibility.
+    copying: std::collections::HashSet<GistKey>,
     /// Gists whose remote change has to wait for a writer to finish.
     postponed: std::collections::HashSet<GistKey>,
     /// What the last refresh failed with, in words, if not for lack of network.

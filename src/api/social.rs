@@ -113,14 +113,8 @@ pub struct Sheet<T> {
 pub struct Commit {
     /// Its id, by which [`GistApi::revision`](super::GistApi::revision) has the files.
     pub version: CommitId,
-    /// The login of who made it; GitHub does not know everybody.
-    pub author: Option<String>,
     /// When it was made, to the second.
     pub committed_at: Time,
-    /// Lines added; renames count nothing.
-    pub additions: u64,
-    /// Lines removed.
-    pub deletions: u64,
 }
 
 /// One comment on a gist.
@@ -147,8 +141,6 @@ pub struct Fork {
     pub owner: Option<String>,
     /// When it was made.
     pub created_at: Time,
-    /// When it last changed.
-    pub updated_at: Time,
     /// The fork's page for people.
     pub html_url: String,
 }

@@ -162,7 +162,8 @@ fn all() -> Result<Vec<Status>, Failure> {
 /// Asks a mount about a gist.
 pub(super) fn ask(mount: &Path, ask: GistAsk) -> Result<GistReply, Failure> {
     let reply = control::ask(mount, &Ask::Gist(ask), &mut |_| {});
-    let reply = reply.map_err(|error| unheard(mount, &error))?.ok_or_else(|| not_mounted(mount))?;
+    let reply =
+        reply.map_err(|error| unanswered(mount, &error))?.ok_or_else(|| not_mounted(mount))?;
     if let Some(error) = reply.error {
         return Err(Failure::new(Exit::Failed, error, "mount again with this version of gistfs"));
     }
@@ -170,6 +171,19 @@ pub(super) fn ask(mount: &Path, ask: GistAsk) -> Result<GistReply, Failure> {
         (Some(failure), _) => Err(failure),
         (None, gist) => Ok(gist.unwrap_or_default()),
     }
+}
+
+/// The mount heard the question, or could not be talked to.
+fn unanswered(mount: &Path, error: &std::io::Error) -> Failure {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    if !matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof) {
+        return unheard(mount, error);
+    }
+    Failure::new(
+        Exit::Failed,
+        format!("the mount on {} ended; it is not known whether it was done", mount.display()),
+        "mount it again and say it again: what was done already is found",
+    )
 }
 
 impl Hands {

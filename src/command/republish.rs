@@ -25,16 +25,20 @@ pub(super) fn run(args: &RepublishArgs, public: bool) -> Result<ExitCode, Failur
     }
     let id = meant.id.clone();
     let ask = if public { GistAsk::Publish(id) } else { GistAsk::Hide(id) };
+    let old = hands::ask(mount, GistAsk::Find(meant.id.clone()))?;
     let new = hands::ask(mount, ask)?;
     say_made(&new, public);
-    let old = hands::ask(mount, GistAsk::Find(meant.id.clone()))?;
     let address = plain(old.url.as_deref().unwrap_or(meant.id.as_str()));
     if !args.yes && !confirm::confirmed(&format!("Move the old one, {address}, to the trash?"))? {
         println!("Both stay.");
         return Ok(ExitCode::SUCCESS);
     }
     let Some(made) = new.id else { return Err(no_mount("the new gist has no id")) };
-    let new = hands::ask(mount, GistAsk::Replace(meant.id, made))?;
+    let replaced = hands::ask(mount, GistAsk::Replace(meant.id, made));
+    let new = replaced.map_err(|failure| match failure.exit == Exit::MountPoint {
+        true => Failure { message: format!("the old one stays: {}", failure.message), ..failure },
+        false => failure,
+    })?;
     println!("The old one, {address}, is in the trash: see gistfs trash list.");
     if let Some(path) = &new.path {
         println!("The new one is {}", plain(path));

@@ -40,7 +40,7 @@ impl GistFs {
     /// Brings one gist's part of the tree in line with the store.
     fn follow_gist(&self, tree: &mut Tree, change: &GistChange, stale: &mut Vec<Stale>) {
         let key = change.key;
-        match self.store.get(key).filter(|gist| !gist.removed) {
+        match self.store.get(key).filter(Gist::is_shown) {
             None => self.follow_removal(tree, key, stale),
             Some(gist) => match tree.gist(key) {
                 None => {

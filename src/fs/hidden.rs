@@ -23,10 +23,12 @@ mod comments;
 mod control;
 mod history;
 mod mount;
+mod stream;
 mod views;
 
 pub(super) use self::comments::Desks;
 pub(super) use self::control::{Origin, digit};
+use self::stream::Stream;
 pub(super) use self::views::ShelfNames;
 
 /// The most bytes that can be written to a file here: GitHub takes comments of 65,535 characters,
@@ -70,15 +72,6 @@ pub(super) enum Content {
     Bytes(Bytes),
     /// A body that the store has, or that is fetched when it is read.
     Body { blob: BlobId, size: u64, source: Option<Source> },
-    /// What goes on: read in order, wherever the reader believes to be.
-    Stream(Arc<dyn Stream>),
-}
-
-/// Something that is read as it happens.
-pub(super) trait Stream: Send + Sync {
-    /// Up to `size` bytes that were not read yet. [`Error::WouldWait`] if there are none and nobody
-    /// may wait; [`Error::Interrupted`] if there still are none after a second.
-    fn read(&self, size: u32, wait: Wait) -> Result<Bytes, Error>;
 }
 
 /// An entry of a directory here.
@@ -133,8 +126,8 @@ pub(super) trait Room {
         Err(Error::IsDirectory)
     }
 
-    /// What the file holds for whoever opens it now, where that is not the same for all.
-    fn opened(&self, _fs: &GistFs) -> Option<Content> {
+    /// What whoever opens the file now reads, where that goes on without an end.
+    fn follow(&self, _fs: &GistFs) -> Option<Box<dyn Stream>> {
         None
     }
 
@@ -183,6 +176,8 @@ pub(super) struct HiddenHandle {
     ino: Ino,
     place: Hidden,
     mode: OpenMode,
+    /// What goes on: read in order, wherever the reader believes to be.
+    stream: Option<Box<dyn Stream>>,
     /// Held across the network by whoever fills or saves it; nobody else waits for this handle.
     state: Mutex<State>,
 }
@@ -435,9 +430,9 @@ impl GistFs {
             room(place).may_write(self)?;
         }
         let fh = self.new_handle().hidden();
-        let read = if mode.reads { room(place).opened(self) } else { None };
-        let state = Mutex::new(State { read, ..State::default() });
-        let handle = HiddenHandle { ino, place: place.clone(), mode, state };
+        let stream = if mode.reads { room(place).follow(self) } else { None };
+        let state = Mutex::default();
+        let handle = HiddenHandle { ino, place: place.clone(), mode, stream, state };
         lock(&self.hidden_handles).insert(fh, Arc::new(handle));
         Ok(fh)
     }
@@ -534,8 +529,8 @@ impl GistFs {
             if writers.is_empty() {
                 room(place).may_write(self)?;
                 let mode = OpenMode { reads: false, writes: true };
-                let whole = Mutex::default();
-                let handle = HiddenHandle { ino, place: place.clone(), mode, state: whole };
+                let (stream, state) = (None, Mutex::default());
+                let handle = HiddenHandle { ino, place: place.clone(), mode, stream, state };
                 handle.cut(self, size, wait)?;
                 handle.save(self, true, wait)?;
             }
@@ -624,6 +619,9 @@ impl HiddenHandle {
         if !self.mode.reads {
             return Err(Error::BadHandle);
         }
+        if let Some(stream) = &self.stream {
+            return stream.read(size, wait);
+        }
         let content = {
             let mut state = self.state(wait)?;
             if let Some(written) = &state.written {
@@ -642,7 +640,6 @@ impl HiddenHandle {
             Content::Body { blob, size: whole, source } => {
                 fs.body_part((blob, whole), source.as_ref(), offset, size, wait)
             }
-            Content::Stream(stream) => stream.read(size, wait),
         }
     }
 
@@ -663,7 +660,7 @@ impl HiddenHandle {
             None if deed == Deed::Empty => Vec::new(),
             None => match room(&self.place).content(fs, wait)? {
                 Content::Bytes(bytes) => bytes.to_vec(),
-                Content::Body { .. } | Content::Stream(_) => return Err(READ_ONLY),
+                Content::Body { .. } => return Err(READ_ONLY),
             },
         };
         change(&mut bytes)?;

@@ -93,11 +93,14 @@ impl GistFs {
         target: &Path,
         new: NewNode,
     ) -> Result<Attr, Error> {
+        let mut tree = self.tree();
+        if matches!(tree.place(parent), Some(Place::Hidden(_))) {
+            return Err(READ_ONLY);
+        }
         if !name.to_str().is_some_and(scratch::matches) {
             return Err(Error::NotPermitted("a gist holds no symbolic links"));
         }
         let target = target.to_str().ok_or(Error::InvalidName)?.to_owned();
-        let mut tree = self.tree();
         let ino = self.make(&mut tree, parent, name, new, Some(Content::Link(target)))?;
         tree.remember(ino);
         self.attr(&tree, ino)

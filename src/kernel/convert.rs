@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fuser::{
-    FileAttr, FileHandle, FileType, FopenFlags, INodeNo, OpenAccMode, OpenFlags, Request, TimeOrNow,
+    FileAttr, FileHandle, FileType, FopenFlags, INodeNo, OpenAccMode, OpenFlags, PollEvents,
+    Request, TimeOrNow,
 };
 
 use crate::fs::{Attr, Fh, Kind, NewNode, OpenMode};
@@ -115,6 +116,17 @@ pub(super) fn open_flags(fh: Fh, mode: OpenMode) -> FopenFlags {
         flags |= FopenFlags::FOPEN_NOFLUSH;
     }
     flags
+}
+
+/// What `poll` is told: of what goes on, whether a read is answered at once; of a file, what the
+/// kernel itself says of one.
+pub(super) fn poll_events(ready: Option<bool>) -> PollEvents {
+    let reads = PollEvents::POLLIN | PollEvents::POLLRDNORM;
+    match ready {
+        Some(true) => reads,
+        Some(false) => PollEvents::empty(),
+        None => reads | PollEvents::POLLOUT | PollEvents::POLLWRNORM,
+    }
 }
 
 pub(super) fn new_node(request: &Request, mode: u32, umask: u32) -> NewNode {

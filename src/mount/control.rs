@@ -2,7 +2,7 @@
 //! whoever wants to see how it goes gets lines `{"progress": …}` before the answer.
 
 use std::cell::Cell;
-use std::io::BufReader;
+use std::io::{BufReader, Read as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use self::asks::Told;
 pub use self::asks::{Ask, GistAsk, GistReply, Reply};
 pub use self::client::{ask, ask_all};
 use self::client::{directory, read_line, socket_name, write_line};
-use super::Event;
+use super::{Event, point};
 use crate::exit::{Exit, Failure};
 use crate::fs::GistFs;
 use crate::model::Time;
@@ -23,6 +23,15 @@ use crate::sync::{Progress, Syncer};
 mod asks;
 mod client;
 mod errands;
+
+/// How long whoever comes may take to ask.
+const HESITATES: Duration = Duration::from_secs(5);
+
+/// So many are answered at one time. Each takes a thread and a descriptor.
+const ASKERS: usize = 64;
+
+/// How soon the door is tried again when nobody can be let in, as without a free descriptor.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a mount waits for whoever asked to read what it says.
 const LOOKS_AWAY: Duration = Duration::from_secs(1);
@@ -107,21 +116,14 @@ impl Control {
         let control = Self::at(path);
         std::thread::Builder::new()
             .name("gistfs-control".into())
-            .spawn(move || {
-                for stream in listener.incoming() {
-                    let (Ok(stream), door) = (stream, Arc::clone(&door)) else { return };
-                    let spawned = std::thread::Builder::new()
-                        .name("gistfs-answer".into())
-                        .spawn(move || door.serve(stream));
-                    if let Err(error) = spawned {
-                        log::warn!("cannot answer on the control socket: {error}");
-                    }
-                }
-            })
+            .spawn(move || door.stand_open(&listener))
             .map_err(|error| super::no_threads(&error))?;
         Ok(control)
     }
 }
+
+/// A look at whether somebody is still there takes no longer.
+const GLANCE: Duration = Duration::from_millis(1);
 
 /// Whoever asked, and waits for the answer.
 pub(crate) struct Asker {
@@ -134,6 +136,18 @@ impl Asker {
     pub(super) fn hear(&self, reply: &Reply) {
         if let Err(error) = write_line(&self.stream, reply) {
             log::debug!("whoever asked did not wait for the answer: {error}");
+        }
+    }
+
+    /// Whether whoever asked is still there: after the question nothing comes but the end.
+    fn waits(&self) -> bool {
+        let look = || {
+            self.stream.set_read_timeout(Some(GLANCE))?;
+            (&self.stream).read(&mut [0])
+        };
+        match look() {
+            Ok(read) => read > 0,
+            Err(error) => error.kind() != std::io::ErrorKind::ConnectionReset,
         }
     }
 
@@ -162,9 +176,44 @@ struct Door {
 }
 
 impl Door {
+    /// Lets in whoever comes, for as long as the process lives.
+    fn stand_open(self: &Arc<Self>, listener: &UnixListener) {
+        let mut closed = false;
+        for stream in listener.incoming() {
+            match stream {
+                Ok(stream) => self.let_in(stream),
+                Err(error) => {
+                    if !closed {
+                        log::warn!("nobody can ask on the control socket for now: {error}");
+                    }
+                    closed = true;
+                    std::thread::sleep(PAUSE);
+                    continue;
+                }
+            }
+            closed = false;
+        }
+    }
+
+    fn let_in(self: &Arc<Self>, stream: UnixStream) {
+        // The one who lets in has a share of the door, and so has each who answers.
+        if Arc::strong_count(self) > ASKERS {
+            let asker = Asker { stream, follows: Cell::new(false) };
+            return asker.hear(&Reply::failed("too many ask this mount at one time".into()));
+        }
+        let door = Arc::clone(self);
+        let spawned = std::thread::Builder::new()
+            .name("gistfs-answer".into())
+            .spawn(move || door.serve(stream));
+        if let Err(error) = spawned {
+            log::warn!("cannot answer on the control socket: {error}");
+        }
+    }
+
     fn serve(&self, stream: UnixStream) {
-        // Who does not read what was asked for holds up no mount, and no end of one.
-        if let Err(error) = stream.set_write_timeout(Some(LOOKS_AWAY)) {
+        // Who does not ask, or not read what was asked for, holds up no mount, and no end of one.
+        let patience = stream.set_read_timeout(Some(HESITATES));
+        if let Err(error) = patience.and_then(|()| stream.set_write_timeout(Some(LOOKS_AWAY))) {
             log::debug!("whoever asks may keep us waiting: {error}");
         }
         let (ask, follows) = match read_line::<Ask>(&mut BufReader::new(&stream)) {
@@ -175,7 +224,13 @@ impl Door {
             Ok(None) => return,
             Err(error) => {
                 let asker = Asker { stream, follows: Cell::new(false) };
-                return asker.hear(&Reply::failed(format!("that is no question: {error}")));
+                let silent = error.kind() == std::io::ErrorKind::WouldBlock;
+                let why = if silent {
+                    format!("no question came within {HESITATES:?}")
+                } else {
+                    format!("that is no question: {error}")
+                };
+                return asker.hear(&Reply::failed(why));
             }
         };
         let asker = Asker { stream, follows: Cell::new(follows) };
@@ -191,13 +246,17 @@ impl Door {
                 asker.hear(&Reply::left(left, &self.syncer));
             }
             Ask::GiveWay => {
+                // Whoever still reads what happens keeps the mount alive that nobody sees any more.
+                if !point::mounts().iter().any(|point| point == Path::new(&self.mountpoint)) {
+                    self.syncer.end_events();
+                }
                 self.syncer.give_way();
                 asker.hear(&Reply::default());
             }
             Ask::Unmount(seconds) | Ask::FollowUnmount(seconds) => {
                 self.pass_on(Event::Unmount(bounded(seconds), asker));
             }
-            Ask::Gist(ask) => asker.hear(&errands::run(&self.fs, &ask)),
+            Ask::Gist(ask) => asker.hear(&errands::run(&self.fs, &ask, &|| asker.waits())),
             Ask::Trash(ask) => asker.hear(&Reply {
                 trash: Some(self.syncer.trash(&ask)),
                 mountpoint: Some(self.mountpoint.clone()),
@@ -238,6 +297,15 @@ mod tests {
         let _second = UnixListener::bind(&path).unwrap();
         drop(ending);
         assert!(path.exists());
+    }
+
+    #[test]
+    fn who_asked_and_went_away_waits_no_longer() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let asker = Asker { stream: ours, follows: Cell::new(false) };
+        assert!(asker.waits());
+        drop(theirs);
+        assert!(!asker.waits());
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod rows;
 
 /// The layouts, each as the steps from the one before it: the first makes everything. A new column
 /// is one more entry here that appends it, `ALTER TABLE gist ADD COLUMN …`.
-const LAYOUTS: &[&str] = &[SCHEMA, CONFLICTS_AND_TRASH, PURGED];
+const LAYOUTS: &[&str] = &[SCHEMA, CONFLICTS_AND_TRASH, COPIES, PURGED];
 
 const SCHEMA: &str = "
 CREATE TABLE gist (
@@ -66,6 +66,8 @@ ALTER TABLE gist ADD COLUMN their_description TEXT;
 ALTER TABLE gist ADD COLUMN removed_at INTEGER;
 ALTER TABLE gist ADD COLUMN shed TEXT NOT NULL DEFAULT '[]';
 ";
+
+const COPIES: &str = "ALTER TABLE gist ADD COLUMN copy_of INTEGER;";
 
 const PURGED: &str = "ALTER TABLE gist ADD COLUMN purged INTEGER NOT NULL DEFAULT 0";
 

@@ -52,6 +52,10 @@ pub struct Gist {
     /// Files that were removed from it, the oldest first.
     #[serde(default)]
     pub shed: Vec<Shed>,
+    /// The gist that this one is made to take the place of, with the same files and the other
+    /// visibility. What of it was never sent is no change of the user's: see [`Gist::is_unsent_copy`].
+    #[serde(default)]
+    pub copy_of: Option<GistKey>,
     /// The user wants no copy of it in the trash when its removal is sent.
     #[serde(default)]
     pub purged: bool,
@@ -286,6 +290,7 @@ impl Gist {
             their_description: None,
             removed_at: None,
             shed: Vec::new(),
+            copy_of: None,
             purged: false,
         }
     }
@@ -320,8 +325,27 @@ impl Gist {
         self.base.as_ref()?.files.values().find(|file| file.blob == blob)
     }
 
+    /// Whether it is a copy that GitHub is not known to have.
+    pub fn is_unseen_copy(&self) -> bool {
+        self.copy_of.is_some() && self.base.is_none()
+    }
+
+    /// Whether it is a copy that GitHub cannot have: only whoever asked for it, and still waits,
+    /// sends it.
+    pub fn is_unsent_copy(&self) -> bool {
+        self.is_unseen_copy() && self.attempt.is_none()
+    }
+
+    /// Whether it has a directory.
+    pub fn is_shown(&self) -> bool {
+        !self.removed && !self.is_unseen_copy()
+    }
+
     /// Whether the user sees anything else than GitHub has, sendable or not, scratch excepted.
     pub fn differs(&self) -> bool {
+        if self.is_unsent_copy() {
+            return false;
+        }
         let Some(base) = &self.base else {
             return !self.removed && self.files.keys().any(|name| !self.is_scratch(name));
         };
@@ -334,6 +358,12 @@ impl Gist {
                 .files
                 .keys()
                 .any(|name| !base.files.contains_key(name) && !self.is_scratch(name))
+    }
+
+    /// Whether GitHub never had it and nothing is in it that could be sent: there is no gist without
+    /// files there, so it is here only.
+    pub fn is_new_and_empty(&self) -> bool {
+        self.base.is_none() && !self.removed && !self.differs()
     }
 
     /// Whether there is anything to do or to wait for: it differs, it was removed, a file is open

@@ -19,7 +19,8 @@ impl Peek {
     /// Reads the state in `directory`, which must be there. Takes no lock and makes no file of ours;
     /// a layout this version does not know is an error.
     pub fn open(directory: &Path) -> Result<Self, Error> {
-        let gists = db::peek(&directory.join("state.db"))?;
+        let mut gists = db::peek(&directory.join("state.db"))?;
+        gists.retain(|gist| !gist.is_unsent_copy());
         Ok(Self { gists, directory: directory.to_owned() })
     }
 

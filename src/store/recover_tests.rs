@@ -103,6 +103,7 @@ fn fill(store: &Store) {
     store
         .update(sent, |gist| {
             gist.attempt = Some(Attempt::after(None, "sent".into(), BTreeMap::new()));
+            gist.copy_of = Some(edited);
             gist.wrote = Some(NOW);
             Ok(())
         })
@@ -448,4 +449,31 @@ fn what_was_removed_unsent_and_a_replaced_description_outlive_the_database() {
     let shed: Vec<Shed> = store.get(removed).unwrap().shed;
     assert_eq!(shed.iter().map(|shed| shed.name.as_str()).collect::<Vec<_>>(), ["unsent"]);
     assert_eq!(store.get(replaced).unwrap().their_description.as_deref(), Some("theirs"));
+}
+
+#[test]
+fn a_copy_that_was_never_sent_is_given_up_and_one_that_may_be_there_is_not() {
+    for damaged in [false, true] {
+        let killed = Killed::after(|_| {});
+        let old = GistKey(1000);
+        let [unsent, sent] = {
+            let store = killed.open();
+            [None, Some(Attempt::after(None, "d".into(), BTreeMap::new()))].map(|attempt| {
+                let key = make(&store, None);
+                write(&store, key, "a", "a\n");
+                change(&store, key, |gist| (gist.attempt, gist.copy_of) = (attempt, Some(old)));
+                key
+            })
+        };
+        if damaged {
+            fs::write(killed.path("state.db"), "noise ".repeat(1000)).unwrap();
+        }
+        for _ in 0..2 {
+            let store = killed.open();
+            assert!(store.get(unsent).is_none() && !owing(&store).contains_key(&unsent));
+            assert!(!killed.path(&format!("owed/{}.json", unsent.0)).exists());
+            assert_eq!(store.get(sent).unwrap().copy_of, Some(old));
+            assert!(store.new_key() > old, "its number is not given to another");
+        }
+    }
 }

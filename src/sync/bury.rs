@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Syncer;
 use super::bodies::Source;
-use super::events::Became;
+use super::events::{Became, different};
 use super::owed::NOT_FOR_THE_TRASH;
 use super::upload::Failure;
 use crate::api::{ApiError, GistApi};
@@ -246,7 +246,8 @@ impl Syncer {
         self.note_deleted(id)?;
         let mut at = None;
         if let Some(gist) = self.store.get(key) {
-            self.tell_upload(&gist, Became::Deleted, &[]);
+            let files = different(gist.base.as_deref(), None);
+            self.tell_upload(&gist, Became::Deleted, &files);
         }
         let removed = self.store.remove_if(key, |gist| {
             at = gist.removed_at;

@@ -175,12 +175,14 @@ impl Syncer {
         if let Some(believed) = self.believed_other(id, Belief::Fresh) {
             return believed;
         }
-        let by = self.others.known().get(id, self.now()).and_then(|told| told.by.clone());
+        let by = self.others.known().get(id, self.now()).map(|told| told.by.clone());
         // One question about the page tells of everything on it.
-        if let Some(view) = by
-            && self.ask_page_of(&view, id)
-            && let Some(believed) = self.believed_other(id, Belief::Fresh)
-        {
+        let asked = match by {
+            Some(Some(view)) => self.ask_page_of(&view, id),
+            Some(None) => false,
+            None => self.ask_shown(id).map(|()| true)?,
+        };
+        if asked && let Some(believed) = self.believed_other(id, Belief::Fresh) {
             return believed;
         }
         let known = self.known_other(id);

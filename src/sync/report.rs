@@ -156,8 +156,20 @@ pub(super) fn title_of(gist: &Gist) -> String {
     named.unwrap_or_else(|| "(empty)".into())
 }
 
+/// Why a new gist without files stays here, and what can be done.
+const EMPTY: (&str, &str) =
+    ("empty: GitHub keeps no gist without files", "make a file in it, or remove it");
+
+/// Whether a gist is told of: GitHub does not have it as it is here.
+fn is_told(gist: &Gist) -> bool {
+    gist.differs() || gist.is_new_and_empty()
+}
+
 /// How a gist stands, by its plan.
 fn standing(gist: &Gist, plan: &Plan, uploading: bool) -> Standing {
+    if gist.is_new_and_empty() {
+        return Standing::Local(EMPTY.0.into());
+    }
     if !gist.differs() {
         return Standing::Clean;
     }
@@ -181,6 +193,7 @@ fn standing(gist: &Gist, plan: &Plan, uploading: bool) -> Standing {
 fn owing(gist: &Gist, plan: &Plan, state: Standing, next: Option<Time>) -> Owing {
     let advice = match &state {
         Standing::Error(error) => owed::advice(error),
+        Standing::Local(_) if gist.is_new_and_empty() => Some(EMPTY.1),
         Standing::Local(_) => {
             plan.held.values().find(|hold| !hold.passes()).copied().and_then(Hold::advice)
         }
@@ -217,9 +230,9 @@ impl Syncer {
         let mut report = Report::default();
         let mut differing = Vec::new();
         self.store.look_at_all(|gist| {
-            report.gists += usize::from(!gist.removed);
+            report.gists += usize::from(gist.is_shown());
             scratch_of(gist, &mut report.scratch);
-            if gist.differs() {
+            if is_told(gist) {
                 differing.push(gist.clone());
             }
         });
@@ -243,7 +256,7 @@ impl Syncer {
 
     /// What one gist owes, as [`Syncer::report`] tells it; `None` if nothing. Asks nobody.
     pub fn owing_of(&self, key: GistKey) -> Option<Owing> {
-        let gist = self.store.get(key).filter(Gist::differs)?;
+        let gist = self.store.get(key).filter(is_told)?;
         let now = self.now();
         let barrier = self.barrier(now, false).map(|barrier| barrier.until);
         let not_before = barrier.max(self.api.retry_at()).unwrap_or(now);
@@ -298,12 +311,12 @@ pub fn of_state(directory: &Path) -> Result<Report, Error> {
     let mut report = Report::default();
     let mut differing = Vec::new();
     for gist in &peek.gists {
-        report.gists += usize::from(!gist.removed);
+        report.gists += usize::from(gist.is_shown());
         scratch_of(gist, &mut report.scratch);
         if !gist.removed {
             report.conflicts.extend(conflicts_of(gist));
         }
-        if gist.differs() {
+        if is_told(gist) {
             differing.push(gist);
         }
     }

@@ -7,10 +7,11 @@ use std::time::Duration;
 use super::bodies::Source;
 use super::plan::Step;
 use super::selection::Selection;
-use super::{GistChange, Syncer};
+use super::upload::Left;
+use super::{GistChange, Syncer, upload};
 use crate::error::Error;
 use crate::exit::{Exit, Failure};
-use crate::model::{BlobId, FileName, Snapshot};
+use crate::model::{BlobId, FileName, GistId, Snapshot, Time};
 use crate::store::gist::{Gist, GistKey, LocalFile};
 
 /// When to look for a new gist whose making was not answered.
@@ -21,46 +22,156 @@ const LOOKS: [Duration; 4] = [
     Duration::from_secs(4),
 ];
 
+/// Says that somebody waits for a copy of a gist, until it is dropped.
+pub(super) struct Copying<'a> {
+    syncer: &'a Syncer,
+    old: GistKey,
+}
+
+impl Drop for Copying<'_> {
+    fn drop(&mut self) {
+        self.syncer.shared().copying.remove(&self.old);
+    }
+}
+
 impl Syncer {
-    /// Makes a gist with the description and the files of `old`, public or secret, and waits until
-    /// GitHub has it. The new one is not shown yet: see [`Syncer::show_made`].
+    /// Makes a gist with the description and the files that GitHub has of `old` now, public or
+    /// secret, and waits until GitHub has it, at most as long as `waits` says so. The new one is not
+    /// shown yet: see [`Syncer::show_made`].
     ///
     /// What the new one would lack is refused before anything is sent. If it is not made, nothing
-    /// has changed; where that is not known, it stays and is looked for like any other.
-    pub fn copy_as(self: &Arc<Self>, old: GistKey, public: bool) -> Result<GistKey, Failure> {
+    /// has changed; where that is not known, it is looked for like any other, never sent again by
+    /// itself, and found by whoever asks for it again.
+    pub fn copy_as(
+        self: &Arc<Self>,
+        old: GistKey,
+        public: bool,
+        waits: &dyn Fn() -> bool,
+    ) -> Result<GistKey, Failure> {
         if self.options.selection != Selection::Own {
             let hint = "mount your account beside it, and name the gist there";
             return Err(refused("this mount has no room for a new gist", hint));
         }
-        let gist = self.store.get(old).ok_or_else(gone)?;
-        let base = Arc::clone(copyable(&gist)?);
-        if base.public == public {
-            let message = format!("it is {} already", word(public));
-            return Err(Failure::new(Exit::Failed, message, "nothing is to be done"));
+        if self.options.read_only {
+            return Err(refused("the mount is read-only", "use a mount that can be written"));
         }
+        let _copying = self.copying(old)?;
+        self.check_copyable(old, public)?;
+        self.take_newest(old)?;
+        let (gist, base) = self.check_copyable(old, public)?;
         for (name, file) in &base.files {
             let source = Source { id: base.id.clone(), file: file.clone() };
             self.store_body(&source).map_err(|error| {
                 refused(&format!("{:?} cannot be had: {error}", name.as_str()), "try again later")
             })?;
         }
-        let key = self.store.new_key();
-        let new = self.copy_of(&gist, key, public);
-        self.check_sendable(&new)?;
-        self.store.put_all(vec![(key, Some(new))]).map_err(ours)?;
-        let mut sent = self.push_waited_for(key);
+        let key = match self.begun(old, &base, public)? {
+            Some(key) => key,
+            None => {
+                let key = self.store.new_key();
+                let new = self.copy_of(&gist, key, public);
+                self.check_sendable(&new, &base)?;
+                self.store.put_all(vec![(key, Some(new))]).map_err(ours)?;
+                key
+            }
+        };
+        self.send_copy(key, &base, waits)
+    }
+
+    pub(super) fn copying(&self, old: GistKey) -> Result<Copying<'_>, Failure> {
+        if !self.shared().copying.insert(old) {
+            return Err(refused("another command is at it", "wait for that one"));
+        }
+        Ok(Copying { syncer: self, old })
+    }
+
+    /// Whether somebody waits for this copy.
+    pub(super) fn is_copying(&self, copy: &Gist) -> bool {
+        copy.copy_of.is_some_and(|old| self.shared().copying.contains(&old))
+    }
+
+    fn check_copyable(&self, old: GistKey, public: bool) -> Result<(Gist, Arc<Snapshot>), Failure> {
+        let gist = self.store.get(old).ok_or_else(gone)?;
+        let base = Arc::clone(copyable(&gist)?);
+        if base.public == public {
+            let message = format!("it is {} already", word(public));
+            return Err(Failure::new(Exit::Failed, message, "nothing is to be done"));
+        }
+        Ok((gist, base))
+    }
+
+    /// Takes over what GitHub has of a gist now; the same as before costs no quota.
+    fn take_newest(&self, key: GistKey) -> Result<(), Failure> {
+        let now = self.now();
+        let gist = self.store.get(key).ok_or_else(gone)?;
+        let looked = match self.limited(now) {
+            Some(limited) => Err(limited),
+            None => self.look(&gist, now).map_err(|failure| match failure {
+                upload::Failure::Theirs(error, _) => self.heard(error),
+                upload::Failure::NotNow(_)
+                | upload::Failure::Ours(_)
+                | upload::Failure::NotKnown(_) => failure.into(),
+            }),
+        };
+        looked.map(drop).map_err(|error| {
+            let nobody = matches!(error, Error::Unreachable(_) | Error::TimedOut(_));
+            let exit = if nobody { Exit::Network } else { Exit::Failed };
+            let message = format!("it cannot be seen what GitHub has now: {error}");
+            Failure::new(exit, message, "nothing has changed; try again later")
+        })
+    }
+
+    /// A copy of `old` as it is now that an earlier command left behind: GitHub has it, or may have
+    /// it.
+    fn begun(
+        &self,
+        old: GistKey,
+        base: &Snapshot,
+        public: bool,
+    ) -> Result<Option<GistKey>, Failure> {
+        let is_it = |copy: &Gist| copy.copy_of == Some(old) && holds(copy, base, public);
+        let mut found = None;
+        self.store.look_at_all(|copy| found = found.or(is_it(copy).then_some(copy.key)));
+        let Some(key) = found else { return Ok(None) };
+        self.take_newest(key)?;
+        // It may be gone from GitHub, or another now.
+        Ok(found.filter(|_| self.store.look(key, is_it) == Some(true)))
+    }
+
+    /// Before a copy is sent, which may have waited long for its turn: looks whether it still is one.
+    pub(super) fn look_at_original(&self, copy: &Gist, now: Time) -> Result<(), upload::Failure> {
+        let original = || copy.copy_of.and_then(|old| self.store.get(old));
+        if let Some(old) = original() {
+            self.look(&old, now)?;
+        }
+        let is_copy = |old: &Gist| copyable(old).is_ok_and(|base| holds(copy, base, copy.public));
+        if original().is_some_and(|old| is_copy(&old)) {
+            return Ok(());
+        }
+        Err(upload::Failure::Ours(Error::Conflict("a copy would not be what is there now".into())))
+    }
+
+    fn send_copy(
+        self: &Arc<Self>,
+        key: GistKey,
+        base: &Snapshot,
+        waits: &dyn Fn() -> bool,
+    ) -> Result<GistKey, Failure> {
+        let wanted = || waits() && !self.shared().stopping;
+        let mut sent = self.push_while(key, &wanted);
         for pause in LOOKS {
-            if !self.store.look(key, |new| new.attempt.is_some()).unwrap_or(false) {
+            let doubtful = self.store.look(key, |new| new.attempt.is_some()).unwrap_or(false);
+            if !doubtful || !wanted() {
                 break;
             }
             // The answer was lost: it is looked for, and found when reads have caught up.
             (self.sleep)(pause);
-            sent = self.push_waited_for(key);
+            sent = self.push_while(key, &wanted);
         }
         let made = self.store.look(key, |new| (new.base.clone(), new.differs()));
         match (sent, made) {
-            (Ok(_), Some((Some(made), false))) if blobs(&made) == blobs(&base) => Ok(key),
-            (sent, _) => Err(self.give_up(key, sent.err())),
+            (Some(Ok(_)), Some((Some(made), false))) if blobs(&made) == blobs(base) => Ok(key),
+            (sent, _) => Err(self.give_up(key, sent)),
         }
     }
 
@@ -74,15 +185,20 @@ impl Syncer {
         };
         new.files = gist.files.iter().map(file).collect();
         new.meta = gist.meta;
+        new.copy_of = Some(gist.key);
         new.changed(now);
         new
     }
 
     /// What cannot be sent through the API, as binary files that came by git, the new gist would
-    /// lack.
-    fn check_sendable(&self, new: &Gist) -> Result<(), Failure> {
+    /// lack; and what is sent only where GitHub has it already.
+    fn check_sendable(&self, new: &Gist, base: &Snapshot) -> Result<(), Failure> {
         let plan = self.plan(new, false);
-        if let Some((name, why)) = plan.held.iter().find(|(name, _)| !new.is_scratch(name)) {
+        let held = plan.held.iter().find(|(name, _)| !new.is_scratch(name));
+        let held = held.map(|(name, why)| (name, why.to_string()));
+        let scratch = base.files.keys().find(|name| new.is_scratch(name));
+        let scratch = scratch.map(|name| (name, "editors call their own files so".to_owned()));
+        if let Some((name, why)) = held.or(scratch) {
             let message = format!("the new gist would lack {:?}: {why}", name.as_str());
             return Err(refused(&message, "use git, or the gist's page in a browser"));
         }
@@ -94,25 +210,33 @@ impl Syncer {
         }
     }
 
-    /// Takes back a gist that certainly was not made. One that may have been is shown from now on.
-    fn give_up(&self, key: GistKey, error: Option<Error>) -> Failure {
-        let words = error.map_or_else(|| "not all of it is there".into(), |e| e.to_string());
-        let never = |gist: &Gist| gist.base.is_none() && gist.attempt.is_none();
-        match self.store.remove_if(key, never) {
-            Ok(true) => Failure::new(
-                Exit::Failed,
-                format!("the new gist was not made: {words}"),
+    /// Takes back a copy that certainly was not made.
+    fn give_up(&self, key: GistKey, sent: Option<Result<Left, Error>>) -> Failure {
+        let words = match sent {
+            Some(Ok(_)) => "not all of it is there".into(),
+            Some(Err(error)) => error.to_string(),
+            None if self.shared().stopping => "the mount ends".into(),
+            None => "GitHub has not answered yet".into(),
+        };
+        let taken_back = self.store.remove_if(key, Gist::is_unsent_copy);
+        if taken_back.unwrap_or(false) {
+            return refused(
+                &format!("the new gist was not made: {words}"),
                 "nothing has changed; try again later",
-            ),
-            Ok(false) | Err(_) => {
-                self.show_made(key);
-                Failure::new(
-                    Exit::Failed,
-                    format!("the new gist is not complete yet, or not known to be: {words}"),
-                    "the old one stays; the new one is sent by itself, see gistfs status",
-                )
-            }
+            );
         }
+        if self.store.look(key, Gist::is_unseen_copy) == Some(true) {
+            return Failure::new(
+                Exit::Network,
+                format!("it is not known whether the new gist was made: {words}"),
+                "the old one stays; say it again: if it was made, it is found",
+            );
+        }
+        self.show_made(key);
+        refused(
+            &format!("the new gist is not complete yet: {words}"),
+            "the old one stays; when gistfs status shows that all is sent, say it again",
+        )
     }
 
     /// Lets the mount show a gist that was made by [`Syncer::copy_as`].
@@ -120,14 +244,35 @@ impl Syncer {
         self.tell(&[GistChange { key, moved: vec![], taken: vec![] }]);
     }
 
-    /// Removes `old`, as `rm -r` does, if GitHub has all of it in `new`.
-    pub fn replace_by(&self, old: GistKey, new: GistKey) -> Result<(), Failure> {
+    /// Removes `old`, as `rm -r` does, if GitHub has all of it in the gist `id`. Tells the key of
+    /// that.
+    pub fn replace_by(&self, old: GistKey, id: &GistId) -> Result<GistKey, Failure> {
+        let stays = |failure: Failure| Failure {
+            message: format!("the old one stays: {}", failure.message),
+            ..failure
+        };
+        if self.store.look(old, |old| old.removed) != Some(false) {
+            return Err(gone());
+        }
+        self.replace(old, id).map_err(stays)
+    }
+
+    fn replace(&self, old: GistKey, id: &GistId) -> Result<GistKey, Failure> {
+        let new = || refused("the new one is not there any more", "see what is in the mount");
+        let key = self.store.find(id).ok_or_else(new)?;
+        self.take_newest(old)?;
+        self.take_newest(key)?;
+        let gist = self.store.get(key).filter(|gist| !gist.removed).ok_or_else(new)?;
+        let made = copyable(&gist).map_err(|failure| Failure {
+            message: format!("of the new one, {}", failure.message),
+            ..failure
+        })?;
         let now = self.now();
-        let made = self.store.look(new, |new| new.base.clone()).flatten().ok_or_else(gone)?;
         let remove = |gist: &mut Gist| {
             Ok(copyable(gist).map(Arc::clone).and_then(|base| {
-                if blobs(&base) != blobs(&made) || base.description != made.description {
-                    return Err(refused("it has changed since it was copied", "both stay"));
+                if blobs(&base) != blobs(made) || base.description != made.description {
+                    let hint = "see what is in both; say it again for another copy";
+                    return Err(refused("they are not the same any more", hint));
                 }
                 gist.files.clear();
                 gist.removed = true;
@@ -142,13 +287,16 @@ impl Syncer {
         };
         self.update_and_tell(old, remove, told).map_err(ours)??;
         self.poke();
-        Ok(())
+        Ok(key)
     }
 }
 
 /// GitHub's state of a gist, if that is all there is of it.
 fn copyable(gist: &Gist) -> Result<&Arc<Snapshot>, Failure> {
-    let Some(base) = gist.base.as_ref().filter(|_| !gist.removed) else {
+    if gist.removed {
+        return Err(gone());
+    }
+    let Some(base) = &gist.base else {
         return Err(refused(
             "GitHub does not have it yet",
             "write public or secret into its .gist/visibility",
@@ -168,6 +316,17 @@ fn copyable(gist: &Gist) -> Result<&Arc<Snapshot>, Failure> {
         return Err(refused("it has more files than the API shows", "use git to copy it"));
     }
     Ok(base)
+}
+
+/// Whether a copy is what is to be made of `base`.
+fn holds(copy: &Gist, base: &Snapshot, public: bool) -> bool {
+    let files = copy.files.iter().filter(|(name, _)| !copy.is_scratch(name));
+    let files: BTreeMap<&FileName, BlobId> =
+        files.filter_map(|(name, file)| Some((name, file.blob()?))).collect();
+    !copy.removed
+        && copy.base.as_ref().map_or(copy.public, |made| made.public) == public
+        && copy.description == base.description
+        && files == blobs(base)
 }
 
 /// The files by name, without where they are.

@@ -16,6 +16,8 @@ use crate::api::{
 };
 use crate::model::{CommitId, RemoteFile};
 
+mod others;
+mod republish;
 mod social;
 
 /// Answers lists with the next of its errors, then well and empty.
@@ -30,6 +32,11 @@ struct Canned {
     circle: std::sync::atomic::AtomicBool,
     lists: AtomicI64,
     gets: AtomicI64,
+    /// Every gist is as it was known.
+    unchanged: std::sync::atomic::AtomicBool,
+    creates: AtomicI64,
+    /// What becomes of a gist that is to be made.
+    create: Mutex<Option<ApiError>>,
     quota: Mutex<Option<Quota>>,
 }
 
@@ -55,6 +62,9 @@ impl GistApi for Canned {
 
     fn get(&self, _: &GistId, _: Option<&str>) -> Result<Fetched<FullGist>, ApiError> {
         self.gets.fetch_add(1, Ordering::Relaxed);
+        if self.unchanged.load(Ordering::Relaxed) {
+            return Ok(Fetched::NotModified);
+        }
         Err(self.errors.lock().unwrap().pop_front().unwrap_or(ApiError::NotFound))
     }
 
@@ -67,7 +77,8 @@ impl GistApi for Canned {
     }
 
     fn create(&self, _: &NewGist) -> Result<FullGist, ApiError> {
-        Err(ApiError::NotFound)
+        self.creates.fetch_add(1, Ordering::Relaxed);
+        Err(self.create.lock().unwrap().clone().unwrap_or(ApiError::NotFound))
     }
 
     fn update(&self, _: &GistId, _: &Patch) -> Result<FullGist, ApiError> {

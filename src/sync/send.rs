@@ -166,6 +166,9 @@ impl Syncer {
             Ok(())
         })?;
         if let Some(gist) = self.store.get(key) {
+            if gist.copy_of.is_some() {
+                self.show_made(key);
+            }
             self.tell_upload(&gist, Became::Added, &different(None, gist.base.as_deref()));
         }
         Ok(())

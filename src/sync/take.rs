@@ -221,7 +221,7 @@ impl Syncer {
                 drop_lost(gist, &lost);
                 gist.shed_all_that_is_stored(now, |blob| self.store.blobs.contains(blob));
                 gist.base = None;
-                gist.attempt = None;
+                (gist.attempt, gist.copy_of) = (None, None);
                 gist.moved_to.clear();
                 for file in gist.files.values_mut() {
                     file.from = None;
@@ -242,7 +242,7 @@ impl Syncer {
             }
         }
         self.tell(&[GistChange { key, moved: vec![], taken: vec![] }]);
-        self.tell_remote(&gist, Became::Deleted, &[]);
+        self.tell_remote(&gist, Became::Deleted, &different(gist.base.as_deref(), None));
         Ok(())
     }
 

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use super::bodies::Source;
 use super::due::due;
 use super::hold::not_before;
 use super::plan::{Class, Hold, Outside, Plan, Step, plan};
+use super::report::title_of;
 use super::turn::{Barrier, Patience};
 use super::{Syncer, owed};
 use crate::api::retry::{self, Repeatable};
@@ -18,6 +20,9 @@ use crate::store::gist::{Gist, GistKey};
 
 /// How long a program waits for GitHub's answer to its own change.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often whoever waits is asked whether it still is to be sent.
+const STILL: Duration = Duration::from_millis(100);
 
 /// The first pause after trouble on our side, and the longest.
 const SOON: Duration = Duration::from_secs(5);
@@ -90,20 +95,41 @@ impl Syncer {
     /// Sends what the gist owes, now, files that are open for writing included, for a program that
     /// waits: at most a minute, then [`Error::TimedOut`], and the change goes out later.
     pub fn push_waited_for(self: &Arc<Self>, key: GistKey) -> Result<Left, Error> {
-        let (answer, wait) = std::sync::mpsc::channel();
+        self.push_while(key, &|| true).unwrap_or_else(|| {
+            Err(Error::TimedOut("GitHub has not answered yet; the change is kept".into()))
+        })
+    }
+
+    /// The same, but waits only while `wanted`; `None` if there was no answer so long.
+    pub(super) fn push_while(
+        self: &Arc<Self>,
+        key: GistKey,
+        wanted: &dyn Fn() -> bool,
+    ) -> Option<Result<Left, Error>> {
+        if !wanted() {
+            return None;
+        }
+        let (answer, wait) = mpsc::channel();
         let syncer = Arc::clone(self);
-        std::thread::Builder::new()
-            .name("gistfs-push".into())
-            .spawn(move || {
-                let until = syncer.now().after(PATIENCE);
-                let patience = Patience { until, limits: false, tell: &|_| {} };
-                if answer.send(syncer.push(key, true, Some(&patience))).is_err() {
-                    log::debug!("whoever waited for GitHub's answer did not wait so long");
-                }
-            })
-            .map_err(|error| Error::local("cannot start a thread", &error))?;
-        let late = || Error::TimedOut("GitHub has not answered yet; the change is kept".into());
-        wait.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(late()))
+        let begun = std::thread::Builder::new().name("gistfs-push".into()).spawn(move || {
+            let until = syncer.now().after(PATIENCE);
+            let patience = Patience { until, limits: false, tell: &|_| {} };
+            if answer.send(syncer.push(key, true, Some(&patience))).is_err() {
+                log::debug!("whoever waited for GitHub's answer did not wait so long");
+            }
+        });
+        if let Err(error) = begun {
+            return Some(Err(Error::local("cannot start a thread", &error)));
+        }
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match wait.recv_timeout(left.min(STILL)) {
+                Ok(done) => return Some(done),
+                Err(RecvTimeoutError::Timeout) if !left.is_zero() && wanted() => {}
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return None,
+            }
+        }
     }
 
     /// Sends what the gist owes, now. `even_open` includes files that are open for writing; with
@@ -202,6 +228,11 @@ impl Syncer {
                 gist.upload.first_since_push = None;
             });
             let Some(gist) = self.store.get(key) else { return Ok(Left::new()) };
+            if gist.is_unsent_copy() && !self.is_copying(&gist) {
+                // It was not made after all, and nobody waits for it any more.
+                self.store.remove_if(key, Gist::is_unsent_copy).map_err(Failure::Ours)?;
+                return Ok(Left::new());
+            }
             let plan = self.plan(&gist, even_open);
             match &plan.step {
                 Step::Nothing => return Ok(plan.held),
@@ -224,6 +255,9 @@ impl Syncer {
                 Step::Create { .. } if gist.attempt.is_some() => {
                     self.look_for_lost_create(&gist, now)?;
                     continue;
+                }
+                Step::Create { .. } if gist.is_unsent_copy() => {
+                    self.look_at_original(&gist, now)?;
                 }
                 // What has no look before it would be lost in a network that is silent.
                 Step::Create { .. } if self.api.retry_at().is_some() => self.probe()?,
@@ -362,7 +396,7 @@ impl Syncer {
     /// Keeps the newest error with the gist; logs it when it begins and when it ends, and what
     /// comes in between only for those who want to know everything.
     pub(super) fn record_error(&self, key: GistKey, error: Option<String>) {
-        let look = |gist: &Gist| (gist.upload.error.clone(), gist.description.clone());
+        let look = |gist: &Gist| (gist.upload.error.clone(), title_of(gist));
         let Some((before, title)) = self.store.look(key, look) else { return };
         if before == error {
             return;

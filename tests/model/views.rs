@@ -18,6 +18,23 @@ fn look_up(mount: &Mount, path: &[&str], wait: Wait) -> Result<Attr, Error> {
     Ok(found)
 }
 
+/// The names in a directory, in its order, as a program gets them that reads to the end.
+fn listed(mount: &Mount, directory: Ino) -> Vec<String> {
+    let (mut names, mut after, mut is_end) = (Vec::new(), 0, false);
+    while !is_end {
+        is_end = true;
+        let read = mount.fs().readdir(directory, after, false, Wait::Yes, |entry| {
+            if !entry.name.starts_with('.') {
+                names.push(entry.name.to_owned());
+            }
+            (after, is_end) = (entry.cookie, false);
+            false
+        });
+        read.expect("it can be listed");
+    }
+    names
+}
+
 /// How often GitHub was asked for a gist, "still so" included, since this was last called.
 fn gets(mount: &Mount) -> usize {
     mount.github.take_counts().gets
@@ -81,4 +98,49 @@ fn many_who_ask_for_one_gist_ask_once() {
         }
     });
     assert_eq!(gets(&mount), 1);
+}
+
+#[test]
+fn every_page_of_a_list_is_asked_for_again_by_who_lists_it_again() {
+    let mount = Mount::alone();
+    mount.refresh();
+    for number in 0..7 {
+        mount.github.create_elsewhere(&format!("g{number}"), &[("a", b"alpha\n")]);
+        mount.clock.pass(Duration::from_secs(60));
+    }
+    let user = look_up(&mount, &[".users", "me"], Wait::Yes).expect("they are there").ino;
+    assert_eq!(listed(&mount, user), ["g6", "g5", "g4", "g3", "g2", "g1", "g0"]);
+    mount.github.describe_elsewhere(&mount.github.id("g2"), "changed");
+    mount.github.delete_elsewhere(&mount.github.id("g0"));
+    mount.clock.pass(Duration::from_secs(6));
+    assert_eq!(listed(&mount, user), ["g6", "g5", "g4", "g3", "changed", "g1"]);
+    mount.github.create_elsewhere("new", &[("a", b"alpha\n")]);
+    mount.clock.pass(Duration::from_secs(6));
+    let expected = ["new", "g6", "g5", "g4", "g3", "changed", "g1"];
+    assert_eq!(listed(&mount, user), expected, "what was pushed to the next page is there");
+}
+
+#[test]
+fn gists_that_were_forgotten_are_asked_for_by_the_page_of_the_list_that_shows_them() {
+    let mount = Mount::alone();
+    mount.refresh();
+    for number in 0..7 {
+        mount.github.create_elsewhere(&format!("g{number}"), &[("a", b"alpha\n")]);
+        mount.clock.pass(Duration::from_secs(60));
+    }
+    let user = look_up(&mount, &[".users", "me"], Wait::Yes).expect("they are there").ino;
+    for _ in 0..2 {
+        assert_eq!(listed(&mount, user).len(), 7);
+        mount.clock.pass(Duration::from_secs(30 * 60));
+    }
+    // When anything new is told, what nobody used is forgotten, but not the list that was used.
+    mount.github.edit_elsewhere(&mount.github.id("g0"), "a", Some(b"beta\n"));
+    assert_eq!(listed(&mount, user).len(), 7);
+    mount.github.take_counts();
+    for number in 1..7 {
+        let gist = format!("g{number}");
+        look_up(&mount, &[".users", "me", &gist, "a"], Wait::Yes).expect("it is there");
+    }
+    let counts = mount.github.take_counts();
+    assert_eq!((counts.gets, counts.lists, counts.unmodified), (0, 2, 0));
 }

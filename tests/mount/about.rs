@@ -1,11 +1,17 @@
 //! `.gistfs`: the mount tells of itself, in the words of the command.
 
-use std::io::{BufRead as _, BufReader};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use gistfs::demo::{Fault, FaultKind};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::shape::Shape;
@@ -136,6 +142,13 @@ fn a_reader_of_events_hears_of_what_is_sent_and_what_changes_elsewhere() {
     let line = listener.hears();
     assert_eq!((&line["event"], &line["change"]), (&json!("upload"), &json!("deleted")), "{line}");
     assert_eq!(line["gist"], "Notes", "{line}");
+    assert_eq!(line["files"], json!(["a.txt", "b.txt", "c.txt"]), "{line}");
+    world.server.remove(&other);
+    // It is looked for before it is changed.
+    world.write("Other/o.txt", "ours\n");
+    let line = listener.hears();
+    assert_eq!((&line["event"], &line["change"]), (&json!("remote"), &json!("deleted")), "{line}");
+    assert_eq!((&line["gist"], &line["files"]), (&json!("Other"), &json!(["o.txt"])), "{line}");
 }
 
 #[test]
@@ -205,6 +218,60 @@ fn many_read_the_events_and_can_be_ended_while_nothing_happens() {
     drop((first, second));
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     world.unmount();
+}
+
+/// As event loops read: told that there is something, until there is nothing more.
+#[test]
+fn who_polls_the_events_is_woken_by_them_and_waits_in_no_read() {
+    let (world, _) = World::notes(&[("a.txt", "alpha\n")]);
+    let mut options = File::options();
+    let options = options.read(true).custom_flags(libc::O_NONBLOCK);
+    let mut events = options.open(world.path(".gistfs/events")).expect("it opens");
+    let epoll = Epoll::new(EpollCreateFlags::empty()).expect("an epoll");
+    let edges = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, 0);
+    epoll.add(&events, edges).expect("added");
+    let mut found = [EpollEvent::empty()];
+    assert_eq!(epoll.wait(&mut found, EpollTimeout::ZERO), Ok(0), "nothing has happened");
+    for text in ["one\n", "two\n"] {
+        let mut lines = String::new();
+        let nothing = events.read_to_string(&mut lines).expect_err("nothing has happened");
+        assert_eq!((nothing.kind(), lines.as_str()), (ErrorKind::WouldBlock, ""));
+        world.write("Notes/a.txt", text);
+        let patience = EpollTimeout::try_from(AMPLE).expect("so long");
+        assert_eq!(epoll.wait(&mut found, patience), Ok(1), "{text}");
+        events.read_to_string(&mut lines).expect_err("nothing more has happened");
+        let line: Value = serde_json::from_str(&lines).expect("one line");
+        assert_eq!(line["files"], json!(["a.txt"]), "{line}");
+    }
+    let file = options.open(world.path("Notes/a.txt")).expect("it opens");
+    let both = PollFlags::POLLIN | PollFlags::POLLOUT;
+    let mut asked = [PollFd::new(file.as_fd(), both)];
+    assert_eq!(poll(&mut asked, PollTimeout::ZERO), Ok(1), "of a file there always is more");
+    assert_eq!(asked[0].revents(), Some(both));
+}
+
+/// Nobody could end it but by ending the reader.
+#[test]
+fn who_reads_the_events_of_a_mount_that_was_detached_holds_up_no_other() {
+    let (mut world, _) = World::notes(&[("a.txt", "alpha\n")]);
+    let mut listener = Listener::of(&world);
+    let out = world.program("fusermount3").arg("-uz").arg(world.point()).output();
+    assert!(out.as_ref().is_ok_and(|out| out.status.success()), "{out:?}");
+    world.remount(&[]);
+    assert_eq!(world.read("Notes/a.txt"), "alpha\n");
+    assert!(listener.child.wait().expect("a child of ours").success(), "it came to an end");
+}
+
+#[test]
+fn a_signal_to_the_mount_is_the_end_of_the_events() {
+    let (mut world, _) = World::notes(&[("a.txt", "alpha\n")]);
+    let mut listener = Listener::of(&world);
+    world.write("Notes/a.txt", "omega\n");
+    world.mounted().signal(Signal::SIGTERM);
+    assert_eq!(listener.hears()["event"], "upload", "what the end sends is told");
+    assert!(listener.child.wait().expect("a child of ours").success(), "it came to an end");
+    world.mounted().ended();
+    assert!(!world.log().contains("still in use"), "{}", world.log());
 }
 
 /// `--show-hidden` shows all of it to programs that walk the mount, but for what has no end.

@@ -98,7 +98,7 @@ const EXPECTED: &[(&str, [&str; COLUMNS.len()])] = &[
     ),
     (
         "404 scope lost",
-        ["EACCES", "EACCES", "EACCES", "ok", "EACCES", "less", "less", "ENOENT", "ENOENT"],
+        ["EACCES", "EACCES", "EACCES", "ok", "EACCES", "EACCES", "EACCES", "ENOENT", "ENOENT"],
     ),
     (
         "401 token revoked",

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use gistfs::demo::{Account, Fault, FaultKind, Limits, LoggedRequest, Seed, ServerOptions};
 use serde_json::{Value, json};
 
-use crate::outcome::shown;
+use crate::outcome::{EMPTY, shown};
 use crate::terminal::Terminal;
 use crate::world::{World, said, wait_until};
 
@@ -255,7 +255,7 @@ fn what_is_not_on_github_yet_has_empty_values_and_no_star() {
     let values = "cd New/.gist; cat id url git_url owner created updated gist.json forks";
     assert_eq!(asking(&world, values), (String::new(), vec![]));
     let known = "cd New/.gist; cat description visibility starred sync";
-    assert_eq!(asking(&world, known), ("New\nsecret\n0\nclean\n".to_owned(), vec![]));
+    assert_eq!(asking(&world, known), (format!("New\nsecret\n0\n{EMPTY}\n"), vec![]));
     fails_with(&world, "echo 1 > New/.gist/starred", "Operation not permitted");
     assert!(world.log().contains("what is not on GitHub has no stars"));
 }

@@ -181,3 +181,21 @@ fn killed_again_and_again_it_loses_and_doubles_nothing() {
     world.mount(&[]);
     assert_eq!(world.list(""), expected, "no gist is there twice, none is missing");
 }
+
+/// It may be written to yet, so nobody takes the state away from it.
+#[test]
+fn a_detached_mount_with_an_open_file_keeps_the_state_and_the_next_one_says_what_to_do() {
+    let (mut world, _) = World::notes(&[("a.txt", "alpha\n")]);
+    let file = std::fs::File::open(world.path("Notes/a.txt")).expect("it opens");
+    let detach = world.program("fusermount3").arg("-uz").arg(world.point()).output();
+    assert!(detach.as_ref().is_ok_and(|out| out.status.success()), "{detach:?}");
+    let out = world.mount_command(&[]).output().expect("gistfs runs");
+    assert_eq!(out.status.code(), Some(7), "{}", said(&out));
+    assert!(said(&out).contains("a program has a file of it open"), "{}", said(&out));
+    let out = world.gistfs(&["status", "--json"]).output().expect("gistfs runs");
+    let pid = format!("\"pid\": {}", world.mounted().pid());
+    assert!(said(&out).contains(&pid), "{}", said(&out));
+    drop(file);
+    world.remount(&[]);
+    assert_eq!(world.read("Notes/a.txt"), "alpha\n");
+}

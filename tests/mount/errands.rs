@@ -368,13 +368,17 @@ fn what_the_new_gist_would_lack_is_refused_before_anything_is_sent() {
     let notes = world.seed("Notes", &[("a.txt", "alpha\n")]);
     let binary = world.seed("Binary", &[("a.txt", "alpha\n")]);
     world.server.commit(&binary, &[("b.bin", Some(&[0, 255, 7]))]);
+    world.seed("Backup", &[("a.txt", "alpha\n"), ("a.txt~", "older\n")]);
     let public = Seed { public: true, ..Seed::new("Public", &[("p.txt", "public\n")]) };
     world.server.seed("octo", public);
     world.mount(&["--write-back", "600", "--refresh", "600"]);
     world.sh("mkdir New; echo x > New/x");
-    for (word, why) in
-        [("Binary", "\"b.bin\""), ("Public", "public already"), ("New", "does not have")]
-    {
+    for (word, why) in [
+        ("Binary", "\"b.bin\""),
+        ("Backup", "\"a.txt~\""),
+        ("Public", "public already"),
+        ("New", "does not have"),
+    ] {
         let words = fails(&world, 1, &["publish", "--yes", word]);
         assert!(words.contains(why), "{words}");
     }

@@ -1,21 +1,17 @@
 //! Whole gists, and several files at once: as few requests as can say it.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::outcome::shown;
-use crate::world::{World, wait_until};
+use crate::outcome::{EMPTY, shown};
+use crate::world::{World, said, wait_until};
 
 /// The changes so far as (method, path, body).
-fn sent(world: &World) -> Vec<(String, String, serde_json::Value)> {
+fn sent(world: &World) -> Vec<(String, String, Value)> {
     let line = |r: &gistfs::demo::LoggedRequest| (r.method.clone(), r.path.clone(), r.json());
     world.changes().iter().map(line).collect()
 }
 
-fn one(
-    method: &str,
-    path: &str,
-    body: serde_json::Value,
-) -> Vec<(String, String, serde_json::Value)> {
+fn one(method: &str, path: &str, body: Value) -> Vec<(String, String, Value)> {
     vec![(method.to_owned(), path.to_owned(), body)]
 }
 
@@ -171,12 +167,42 @@ fn a_new_directory_alone_sends_nothing_even_when_it_goes_again() {
     assert_eq!(world.list(""), ["Empty", "Notes", "canary 1"]);
 }
 
+/// GitHub has nothing of it, so nobody says that it has.
+#[test]
+fn a_new_directory_alone_is_said_to_be_here_only_wherever_that_is_said() {
+    let mut world = World::empty();
+    world.mount(&["--xattr"]);
+    world.sh("mkdir Empty");
+    let status = world.status();
+    let told = &status["owing"][0];
+    let files = told["files"].as_array().map(Vec::len);
+    assert_eq!((&told["title"], &told["state"], files), (&json!("Empty"), &json!(EMPTY), Some(0)));
+    assert_eq!((&told["change"], &told["next"]), (&json!("added"), &Value::Null), "{told}");
+    assert_eq!(world.read("Empty/.gist/sync"), format!("{EMPTY}\n"));
+    let attribute = "getfattr --only-values -n user.gist.sync Empty";
+    assert_eq!(world.sh(attribute), EMPTY);
+    let pending = world.read(".gistfs/pending");
+    assert!(pending.starts_with(&format!("\"Empty\": {EMPTY} (added since ")), "{pending}");
+    assert!(pending.ends_with("\n  to do: make a file in it, or remove it\n"), "{pending}");
+    let out = world.gistfs(&["sync"]).arg(world.point()).output().expect("gistfs runs");
+    assert_eq!(out.status.code(), Some(1), "{}", said(&out));
+    let out = world.gistfs(&["unmount"]).arg(world.point()).output().expect("gistfs runs");
+    assert!(said(&out).contains("It is kept here, complete"), "{}", said(&out));
+    world.forget_mount();
+    let of_state = ["status", "--json", "--state-dir"];
+    let out = world.gistfs(&of_state).arg(world.state()).output().expect("gistfs runs");
+    assert!(said(&out).contains(EMPTY), "{}", said(&out));
+    world.mount(&[]);
+    world.sh("rmdir Empty");
+    assert_eq!(world.status()["owing"], json!([]));
+}
+
 #[test]
 fn removing_a_gist_is_one_delete_and_no_patch() {
     let (mut world, id) = World::notes(&[("a.txt", "a\n"), ("b.txt", "b\n"), ("c.txt", "c\n")]);
     world.sh("rm -r Notes");
     world.saved();
-    assert_eq!(sent(&world), one("DELETE", &format!("/gists/{id}"), serde_json::Value::Null));
+    assert_eq!(sent(&world), one("DELETE", &format!("/gists/{id}"), Value::Null));
     assert!(world.server.files(&id).is_none());
 }
 
@@ -191,7 +217,7 @@ fn a_gist_emptied_waits_and_goes_with_its_directory_by_one_delete() {
     assert_eq!(world.list("Notes"), [""; 0]);
     world.sh("rmdir Notes");
     world.saved();
-    assert_eq!(sent(&world), one("DELETE", &format!("/gists/{id}"), serde_json::Value::Null));
+    assert_eq!(sent(&world), one("DELETE", &format!("/gists/{id}"), Value::Null));
 }
 
 #[test]

@@ -151,3 +151,14 @@ fn with_a_revoked_token_reads_go_on_and_writes_wait_for_sync() {
     world.same_on_both_sides(&id, "Notes");
     wait_until("both are there, and the canary", || world.server.gist_ids("octo").len() == 3);
 }
+
+#[test]
+fn what_has_no_description_is_named_by_its_file_in_the_log() {
+    let mut world = World::empty();
+    world.seed("", &[("a.txt", "alpha\n")]);
+    world.mount(&[]);
+    let refused = FaultKind::Status { status: 422, headers: vec![], body: "{}".into() };
+    world.server.inject(Fault { method: Some("PATCH".into()), ..Fault::once(refused) });
+    world.sh("echo omega > a.txt/a.txt");
+    wait_until("it is said", || world.log().contains("\"a.txt\" is not sent: "));
+}

@@ -95,6 +95,7 @@ fn without_a_token_somebody_s_public_gists_are_read_and_nothing_can_be_changed()
     assert_eq!(world.list(""), ["Other", "Robot"]);
     assert_eq!(world.read("Robot/r.txt") + &world.read("Other/o.txt"), "robot\nother\n");
     nothing_can_be_changed(&world, "Robot/r.txt");
+    assert!(world.fails("cat Robot/.gist/starred").contains("Permission denied"));
     for request in world.server.requests() {
         assert!(!request.has_token(), "{request:?}");
         let everybodys = request.path == "/gists" || request.path == "/gists/public";

@@ -116,6 +116,9 @@ fn a_gist_is_found_by_name_without_a_listing() {
     let mut expected = vec!["GET /gists/starred 200".to_owned()];
     expected.extend(world.first_read(&ids[7]));
     assert_eq!(world.paid(), expected, "no further than to the name");
+    world.sh("cd '.starred/Star 007'; ! git status 2> /dev/null");
+    world.fails("stat .starred/.hg .users/.git .users/HEAD .by-id/HEAD");
+    assert_eq!(world.paid(), expected, "what is looked for everywhere is no question");
     assert_eq!(world.read(".starred/Star 119/a.txt"), "alpha\n");
     world.fails("stat .starred/Star\\ 120 .starred/.git .starred/.starred");
     expected.push("GET /gists/starred?page=2 200".into());
@@ -150,6 +153,29 @@ fn changes_elsewhere_show_after_a_few_seconds_for_a_free_question() {
 }
 
 #[test]
+fn changes_on_every_page_show_to_who_lists_again() {
+    let mut world = World::with(unlimited());
+    let star = |number: i64| {
+        starred(&world, number, &format!("Star {number:03}"), &[("a.txt", "alpha\n")])
+    };
+    let ids: Vec<String> = (0..120).map(star).collect();
+    world.mount(&[]);
+    let mut expected: Vec<String> = (0..120).map(|number| format!("Star {number:03}")).collect();
+    let listed =
+        || -> Vec<String> { world.sh("ls -U .starred").lines().map(str::to_owned).collect() };
+    assert_eq!(listed(), expected);
+    world.server.describe(&ids[110], "Renamed");
+    world.server.remove(&ids[115]);
+    expected[110] = "Renamed".into();
+    expected.remove(115);
+    wait_until("what changed on the second page shows", || listed() == expected);
+    starred(&world, -1, "New", &[("b.txt", "beta\n")]);
+    expected.insert(0, "New".into());
+    wait_until("what is on the second page now shows", || listed() == expected);
+    assert!(!world.asked().iter().any(|line| ids.iter().any(|id| line.contains(id))));
+}
+
+#[test]
 fn one_s_own_gist_is_a_link_to_its_directory() {
     let mut world = World::empty();
     let own = |name: &str, public: bool| {
@@ -161,6 +187,9 @@ fn one_s_own_gist_is_a_link_to_its_directory() {
     world.mount(&[]);
     assert_eq!(world.sh("readlink .starred/Notes .users/octo/Notes"), "../Notes\n../../Notes\n");
     assert_eq!(world.sh(&format!("readlink .by-id/{id} .by-id/{secret}")), "../Notes\n../Secret\n");
+    world.sh("for link in .starred/Notes .users/octo/Notes .public/Notes; do
+        test $(stat -c %Y $link) = $(stat -c %Y Notes) || exit 1
+    done");
     assert_eq!(world.read(".public/Notes/n.txt"), "note\n");
     let kinds = world
         .sh("find .starred .users/octo .public -mindepth 1 -maxdepth 1 -printf '%y %p\\n' | sort");
@@ -264,6 +293,9 @@ fn nothing_can_be_written_in_a_view() {
         "mkdir .by-id/1",
         "touch .public/new",
         "ln -s x .starred/Other/y~",
+        "ln -s x .starred/Other/y",
+        "ln -s x .starred/y",
+        "ln -s x .gistfs/y",
     ] {
         let complaint = world.fails(script);
         assert!(complaint.contains("Read-only file system"), "{script}: {complaint}");
@@ -381,9 +413,13 @@ fn without_an_answer(weather: Weather, tried: &[(&str, &str)]) {
     let id = starred(&world, 1, "Other", &[("a.txt", "alpha\n"), ("b.txt", "beta\n")]);
     world.verbosity = &["-vv"];
     world.mount(&[]);
+    assert_eq!(world.list(".users/octo"), [""; 0]);
     assert_eq!(world.read(".starred/Other/a.txt"), "alpha\n");
     network.turns(weather);
     let known = || {
+        let start = Instant::now();
+        assert_eq!(world.list(".users/octo"), [""; 0]);
+        assert!(start.elapsed() < BOUND, "listed an empty list after {:?}", start.elapsed());
         let start = Instant::now();
         assert_eq!(world.list(".starred"), ["Other"]);
         assert!(start.elapsed() < BOUND, "listed after {:?}", start.elapsed());

@@ -126,15 +126,7 @@ impl<'de, E: Entry<'de>> Deserialize<'de> for Page<'de, E> {
 #[derive(serde::Deserialize)]
 struct WireCommit {
     version: Option<String>,
-    user: Option<User>,
     committed_at: Option<String>,
-    change_status: Option<Changes>,
-}
-
-#[derive(Default, serde::Deserialize)]
-struct Changes {
-    additions: Option<u64>,
-    deletions: Option<u64>,
 }
 
 impl Entry<'_> for WireCommit {
@@ -142,13 +134,9 @@ impl Entry<'_> for WireCommit {
     const LIST: &'static str = "commits";
 
     fn told(self) -> Option<Commit> {
-        let changes = self.change_status.unwrap_or_default();
         Some(Commit {
             version: CommitId::parse(&self.version?)?,
-            author: login(self.user),
             committed_at: time(self.committed_at.as_deref()).unwrap_or_default(),
-            additions: changes.additions.unwrap_or_default(),
-            deletions: changes.deletions.unwrap_or_default(),
         })
     }
 }
@@ -193,13 +181,12 @@ impl Entry<'_> for WireFork {
     const LIST: &'static str = "forks";
 
     fn told(self) -> Option<Fork> {
-        let (created_at, updated_at) = times(self.created_at, self.updated_at);
+        let (created_at, _) = times(self.created_at, self.updated_at);
         Some(Fork {
             id: GistId::parse(&self.id?)?,
             // Within the answer for a gist its forks' owners are called users.
             owner: login(self.owner).or_else(|| login(self.user)),
             created_at,
-            updated_at,
             html_url: self.html_url.unwrap_or_default(),
         })
     }

@@ -1,15 +1,15 @@
 //! `.gistfs`: the mount as it tells of itself, in the words of `gistfs status`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Content, Entry, Face, Room, Stream};
+use super::stream::Stream;
+use super::{Content, Entry, Face, Room};
 use crate::error::Error;
 use crate::fs::{GistFs, Wait};
 use crate::model::Time;
-use crate::sync::events::Reader;
+use crate::sync::events::{Reader, Wake};
 use crate::sync::show::Clock;
 use crate::tree::hidden::{Hidden, MountPlace};
 
@@ -51,12 +51,16 @@ impl Room for MountPlace {
             Self::Status | Self::RateLimit | Self::Pending | Self::Version => {
                 Ok(Content::Bytes(self.text(fs).into()))
             }
-            Self::Events => Ok(follow(fs)),
+            // It is followed from its opening on.
+            Self::Events => Err(Error::BadHandle),
         }
     }
 
-    fn opened(&self, fs: &GistFs) -> Option<Content> {
-        (*self == Self::Events).then(|| follow(fs))
+    fn follow(&self, fs: &GistFs) -> Option<Box<dyn Stream>> {
+        match self {
+            Self::Root | Self::Status | Self::RateLimit | Self::Pending | Self::Version => None,
+            Self::Events => Some(Box::new(Happenings { reader: fs.syncer.follow_events() })),
+        }
     }
 }
 
@@ -89,10 +93,6 @@ impl MountPlace {
     }
 }
 
-fn follow(fs: &GistFs) -> Content {
-    Content::Stream(Arc::new(Happenings { reader: fs.syncer.follow_events() }))
-}
-
 /// What happens in the mount from an `open` on.
 struct Happenings {
     reader: Reader,
@@ -104,11 +104,14 @@ impl Stream for Happenings {
             Wait::No => Duration::ZERO,
             Wait::Yes => PATIENCE,
         };
-        let read = self.reader.read(size as usize, patience, Time::now());
-        match wait {
-            Wait::No if read.is_empty() => Err(Error::WouldWait),
-            Wait::Yes if read.is_empty() => Err(Error::Interrupted),
-            Wait::No | Wait::Yes => Ok(read),
+        match (self.reader.read(size as usize, patience, Time::now()), wait) {
+            (Some(read), _) => Ok(read),
+            (None, Wait::No) => Err(Error::WouldWait),
+            (None, Wait::Yes) => Err(Error::Interrupted),
         }
+    }
+
+    fn is_ready(&self, wake: Option<Wake>) -> bool {
+        self.reader.is_ready(wake)
     }
 }

@@ -20,6 +20,11 @@ pub(in crate::fs) use self::names::ShelfNames;
 /// As many entries are handed on at a time; the kernel takes fewer.
 const PART: usize = 256;
 
+/// What programs look for in every directory above the one they are in: no question for GitHub. No
+/// id is like that, a user's login is found in small letters, and a gist of such a title once it
+/// was listed.
+const PROBED: [&str; 6] = [".git", "HEAD", ".hg", ".svn", ".bzr", ".jj"];
+
 /// The longest login of an Enterprise Server.
 const LONGEST_LOGIN: usize = 100;
 
@@ -39,7 +44,8 @@ impl Room for ViewPlace {
                 Ok(Face::file(file.size, gist.updated_at).writable())
             }
             Self::Link(target) => {
-                Ok(Face { kind: super::Kind::Link, ..Face::file(target.len() as u64, Time(0)) })
+                let face = Face::file(target.len() as u64, fs.linked(target));
+                Ok(Face { kind: super::Kind::Link, ..face })
             }
         }
     }
@@ -205,8 +211,17 @@ impl GistFs {
         }
     }
 
+    /// When what a link leads to last changed. The gist may have another name by now.
+    fn linked(&self, target: &str) -> Time {
+        let tree = self.tree();
+        let last = target.rsplit('/').next().unwrap_or(target);
+        let ino = if last == ".." { Some(Ino::ROOT) } else { tree.child(Ino::ROOT, last) };
+        let attr = ino.and_then(|ino| self.attr(&tree, ino).ok());
+        attr.map_or_else(|| lock(&self.root).mtime, |attr| attr.mtime)
+    }
+
     fn user(&self, login: &str, wait: Wait) -> Result<ViewPlace, Error> {
-        if !is_login(login) {
+        if !is_login(login) || PROBED.contains(&login) {
             return Err(Error::NotFound);
         }
         let place = ViewPlace::User(login.into());
@@ -218,7 +233,7 @@ impl GistFs {
     }
 
     fn by_id(&self, name: &str, wait: Wait) -> Result<ViewPlace, Error> {
-        let id = GistId::parse(name).ok_or(Error::NotFound)?;
+        let id = GistId::parse(name).filter(|_| !PROBED.contains(&name)).ok_or(Error::NotFound)?;
         let place = self.gist_or_link(&id, "..");
         if matches!(place, ViewPlace::Gist(_)) {
             if self.syncer.known_other(&id).is_none() {
@@ -260,6 +275,9 @@ impl GistFs {
         if let Some(id) = self.syncer.shelf(view).as_ref().and_then(find) {
             return Ok(id);
         }
+        if PROBED.contains(&name) {
+            return Err(Error::NotFound);
+        }
         let mut from = 0;
         loop {
             let shelf = self.shelf_at(view, from, Belief::Recent, wait)?;
@@ -294,8 +312,10 @@ impl GistFs {
         wait: Wait,
     ) -> Result<Vec<Entry>, Error> {
         let shelf = self.shelf_at(view, from, Belief::Fresh, wait)?;
+        // Only who reads on where a page begins asks whether it is still so.
+        let part = shelf.page_end(from).map_or(0, |end| PART.min(end - from));
         let part: Vec<(Arc<str>, GistId)> = self.named(view, &shelf, |named| {
-            let ids = shelf.items().skip(from).take(PART).map(|item| &item.id);
+            let ids = shelf.items().skip(from).take(part).map(|item| &item.id);
             ids.filter_map(|id| Some((Arc::clone(named.name(id)?), id.clone()))).collect()
         });
         let entry =

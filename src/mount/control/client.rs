@@ -78,6 +78,10 @@ fn ask_socket(
         match read_line::<Answer>(&mut reader)? {
             Some(Answer::Told(told)) => see(&told.progress),
             Some(Answer::Reply(reply)) => break Some(*reply),
+            // It went away with the question: whether it did it is not known.
+            None if matches!(question, Ask::Gist(_)) => {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
             None => break None,
         }
     };
@@ -144,6 +148,23 @@ mod tests {
     use super::*;
 
     use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn who_ends_with_a_question_is_not_taken_for_nobody() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let id = crate::model::GistId::parse("1234").unwrap();
+        let question = Ask::Gist(super::super::GistAsk::Publish(id));
+        let ends = std::thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            read_line::<Ask>(&mut BufReader::new(&stream)).unwrap();
+        });
+        let heard = ask_socket(&path, &question, &mut |_| {});
+        assert_eq!(heard.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
+        ends.join().unwrap();
+        assert!(ask_socket(&path, &question, &mut |_| {}).unwrap().is_none(), "nobody listens");
+    }
 
     #[test]
     fn of_several_mounts_a_silent_one_is_given_up_and_the_others_are_heard() {

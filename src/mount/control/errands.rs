@@ -10,15 +10,15 @@ use crate::store::gist::GistKey;
 use crate::sync::errand;
 use crate::tree::names;
 
-/// Does it, and says what came of it.
-pub(super) fn run(fs: &Arc<GistFs>, ask: &GistAsk) -> Reply {
-    match errand(fs, ask) {
+/// Does it, and says what came of it; `waits` tells whether somebody still wants to hear that.
+pub(super) fn run(fs: &Arc<GistFs>, ask: &GistAsk, waits: &dyn Fn() -> bool) -> Reply {
+    match errand(fs, ask, waits) {
         Ok(gist) => Reply { gist: Some(gist), ..Reply::default() },
         Err(failure) => Reply { failure: Some(failure), ..Reply::default() },
     }
 }
 
-fn errand(fs: &Arc<GistFs>, ask: &GistAsk) -> Result<GistReply, Failure> {
+fn errand(fs: &Arc<GistFs>, ask: &GistAsk, waits: &dyn Fn() -> bool) -> Result<GistReply, Failure> {
     let syncer = fs.syncer();
     match ask {
         GistAsk::Find(id) => {
@@ -28,11 +28,10 @@ fn errand(fs: &Arc<GistFs>, ask: &GistAsk) -> Result<GistReply, Failure> {
         GistAsk::Star(id) => errand::star(&**syncer, id, true).map(|()| GistReply::default()),
         GistAsk::Unstar(id) => errand::star(&**syncer, id, false).map(|()| GistReply::default()),
         GistAsk::Locate(id, file) => locate(fs, id, file.as_deref()),
-        GistAsk::Publish(id) => copy(fs, id, true),
-        GistAsk::Hide(id) => copy(fs, id, false),
+        GistAsk::Publish(id) => copy(fs, id, true, waits),
+        GistAsk::Hide(id) => copy(fs, id, false, waits),
         GistAsk::Replace(old, new) => {
-            let (old, new) = (own(fs, old)?, own(fs, new)?);
-            syncer.replace_by(old, new)?;
+            let new = syncer.replace_by(own(fs, old)?, new)?;
             fs.take_free_name(new);
             Ok(known(fs, new))
         }
@@ -65,10 +64,15 @@ fn locate(fs: &Arc<GistFs>, id: &GistId, file: Option<&str>) -> Result<GistReply
     Ok(GistReply { url: Some(there.html_url.clone()), file, ..reply })
 }
 
-fn copy(fs: &Arc<GistFs>, id: &GistId, public: bool) -> Result<GistReply, Failure> {
+fn copy(
+    fs: &Arc<GistFs>,
+    id: &GistId,
+    public: bool,
+    waits: &dyn Fn() -> bool,
+) -> Result<GistReply, Failure> {
     let old = own(fs, id)?;
     fs.record_everything();
-    let new = fs.syncer().copy_as(old, public)?;
+    let new = fs.syncer().copy_as(old, public, waits)?;
     fs.syncer().show_made(new);
     Ok(known(fs, new))
 }

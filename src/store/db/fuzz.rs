@@ -122,6 +122,7 @@ fn gists() -> Vec<Gist> {
     let first = Attempt::after(None, "one".into(), sent.clone().into());
     gists[3].attempt = Some(Attempt::after(Some(&first), "two".into(), sent.into()));
     gists[3].base = None;
+    gists[3].copy_of = Some(GistKey(1));
     gists[2].their_description = Some("theirs".into());
     let shed = |text: &str, at| Shed {
         name: name(text),
@@ -189,6 +190,7 @@ fn odd_rows(dice: &mut Dice, db: &Db) -> bool {
                 "their_description",
                 "removed_at",
                 "shed",
+                "copy_of",
                 "purged",
             ],
         ),

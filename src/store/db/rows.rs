@@ -65,6 +65,7 @@ fn same_row(old: &Gist, new: &Gist) -> bool {
         && old.their_description == new.their_description
         && old.removed_at == new.removed_at
         && old.shed == new.shed
+        && old.copy_of == new.copy_of
         && old.purged == new.purged
 }
 
@@ -80,7 +81,7 @@ fn same_file_row(old: &LocalFile, new: &LocalFile) -> bool {
 fn write_gist(transaction: &Transaction<'_>, gist: &Gist) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
         "INSERT OR REPLACE INTO gist VALUES \
-         (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)",
+         (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20)",
     )?;
     statement.execute(params![
         gist.key.0,
@@ -101,6 +102,7 @@ fn write_gist(transaction: &Transaction<'_>, gist: &Gist) -> rusqlite::Result<()
         gist.their_description,
         gist.removed_at.map(|time| time.0),
         to_json(&gist.shed),
+        gist.copy_of.map(|key| key.0),
         gist.purged,
     ])?;
     Ok(())
@@ -143,7 +145,8 @@ pub(super) fn read_gist(row: &Row<'_>) -> rusqlite::Result<Gist> {
     let attempt: Option<String> = row.get(6)?;
     let key = row.get(0)?;
     let moved_to: BTreeMap<FileName, GistKey> = json(row, 5)?;
-    for key in moved_to.values().map(|key| key.0).chain([key]) {
+    let copy_of: Option<i64> = row.get(18)?;
+    for key in moved_to.values().map(|key| key.0).chain(copy_of).chain([key]) {
         if !(1..LARGEST_KEY).contains(&key) {
             return Err(nonsense(format!("the key {key} was never given")));
         }
@@ -163,7 +166,8 @@ pub(super) fn read_gist(row: &Row<'_>) -> rusqlite::Result<Gist> {
         their_description: row.get(15)?,
         removed_at: row.get::<_, Option<i64>>(16)?.map(Time),
         shed: json(row, 17)?,
-        purged: row.get(18)?,
+        copy_of: copy_of.map(GistKey),
+        purged: row.get(19)?,
     })
 }
 

@@ -151,11 +151,8 @@ mod tests {
     fn commit(number: u64) -> Commit {
         Commit {
             version: CommitId::parse(&format!("{number:040x}")).unwrap(),
-            author: None,
             // So many in a second that digits have to tell them apart.
             committed_at: Time::new(i64::try_from(number / 8).unwrap(), 0),
-            additions: 0,
-            deletions: 0,
         }
     }
 

@@ -11,8 +11,8 @@ use crate::model::{GistId, Snapshot, Time};
 /// What nobody looked at for so long is forgotten.
 pub(super) const KEPT: Duration = Duration::from_secs(3600);
 
-/// The most gists that are remembered.
-const MOST_GISTS: usize = 2000;
+/// The most gists that are remembered: more than everybody's list has.
+const MOST_GISTS: usize = 5000;
 
 /// The most files of them all together: a gist has up to 300.
 const MOST_FILES: usize = 50_000;

@@ -57,19 +57,11 @@ impl Shelf {
 
     /// Where the page ends that the position `from` is on; `None` behind the last.
     pub fn page_end(&self, from: usize) -> Option<usize> {
-        self.ends().find(|end| *end > from)
-    }
-
-    /// The page that the position `from` is on.
-    pub(super) fn page_at(&self, from: usize) -> Option<usize> {
-        self.ends().position(|end| end > from)
-    }
-
-    fn ends(&self) -> impl Iterator<Item = usize> {
-        self.pages.iter().scan(0, |end, page| {
+        let mut ends = self.pages.iter().scan(0, |end, page| {
             *end += page.len();
             Some(*end)
-        })
+        });
+        ends.find(|end| *end > from)
     }
 }
 
@@ -151,6 +143,18 @@ impl List {
         let asked = self.pages.get(at)?.asked;
         let fresh = asked.is_some_and(|asked| is_within(asked, span, now));
         (!fresh).then(|| self.request(at))
+    }
+
+    /// Whether that page was read.
+    pub(super) fn has_page(&self, at: usize) -> bool {
+        at < self.pages.len()
+    }
+
+    /// The question for the page that shows a gist, as if nothing were known of it; `None` if no
+    /// page does.
+    pub(super) fn whole_page_of(&self, id: &GistId) -> Option<(usize, PageRequest)> {
+        let at = self.page_of(id)?;
+        Some((at, PageRequest { etag: None, ..self.request(at) }))
     }
 
     /// The page that shows a gist.

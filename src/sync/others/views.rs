@@ -1,10 +1,11 @@
 //! Lists of other people's gists: read page by page, as far as somebody reads on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::known::{KEPT, is_within};
 use super::list::{List, Looked, Shelf};
-use super::{Belief, FRESH, Lists, Topic, View};
+use super::{Belief, Lists, Topic, View};
 use crate::api::{Fetched, PageRequest};
 use crate::error::Error;
 use crate::model::{GistId, Time};
@@ -13,6 +14,12 @@ use crate::sync::social::SocialError;
 
 /// The most lists that are remembered.
 const MOST_LISTS: usize = 64;
+
+/// What the answer to a question for a page was.
+enum Read {
+    New,
+    AsItWas,
+}
 
 impl Lists {
     /// Forgets what was not used for long, and what is too much.
@@ -25,12 +32,19 @@ impl Lists {
         }
     }
 
-    fn miss(&mut self, view: &View, now: Time) {
+    /// There is no such user, and nobody asks again within `span`.
+    fn miss(&mut self, view: &View, span: Duration, now: Time) {
         self.lists.remove(view);
-        self.missing.retain(|_, since| is_within(*since, FRESH, now));
+        self.missing.retain(|_, since| is_within(*since, span, now));
         if self.missing.len() < MOST_LISTS {
             self.missing.insert(view.clone(), now);
         }
+    }
+
+    /// Of the lists that show a gist, the one that was used last.
+    fn showing(&self, id: &GistId) -> Option<View> {
+        let shows = self.lists.iter().filter(|(_, list)| list.page_of(id).is_some());
+        shows.max_by_key(|(_, list)| list.used).map(|(view, _)| view.clone())
     }
 }
 
@@ -73,7 +87,14 @@ impl Syncer {
         from: usize,
         belief: Belief,
     ) -> Result<Shelf, Error> {
-        let known = self.shelf(view).and_then(|shelf| Some((shelf.page_at(from)?, shelf)));
+        let (span, now) = (self.span(belief), self.now());
+        let known = match self.others.lists().lists.get_mut(view) {
+            Some(list) => match list.look(from, span, now) {
+                Looked::Known(shelf) => return Ok(shelf),
+                Looked::Ask(at, _) => list.has_page(at).then(|| (at, list.shelf())),
+            },
+            None => None,
+        };
         let Some((at, shelf)) = known else { return self.ask_view_now(view, from, belief) };
         let wanted = view.clone();
         let answer = self.ask_for_a_while(move |syncer| syncer.ask_view_now(&wanted, from, belief));
@@ -89,7 +110,8 @@ impl Syncer {
             let (span, now) = (self.span(belief), self.now());
             let looked = {
                 let mut lists = self.others.lists();
-                if lists.missing.get(view).is_some_and(|since| is_within(*since, FRESH, now)) {
+                let believed = self.span(Belief::Fresh);
+                if lists.missing.get(view).is_some_and(|since| is_within(*since, believed, now)) {
                     return Err(Error::NotFound);
                 }
                 let list = lists.lists.entry(view.clone());
@@ -118,36 +140,68 @@ impl Syncer {
         self.ask_page(view, at, &request).is_ok()
     }
 
+    /// Asks for the page of a list that shows a gist of which nothing is known any more: one
+    /// question tells of everything on it. Says nothing of a gist that no list shows.
+    pub(super) fn ask_shown(&self, id: &GistId) -> Result<(), Error> {
+        let Some(view) = self.others.lists().showing(id) else { return Ok(()) };
+        let _turn = self.others.turns.take(Topic::List(view.clone()));
+        if self.known_other(id).is_some() {
+            return Ok(());
+        }
+        let list = |lists: &Lists| lists.lists.get(&view)?.whole_page_of(id);
+        let Some((at, request)) = list(&self.others.lists()) else { return Ok(()) };
+        match self.read_page(&view, at, &request) {
+            Ok(Read::New | Read::AsItWas) => Ok(()),
+            Err(SocialError::NotSent(error)) => Err(error),
+            Err(SocialError::Sent(error)) if error.is_network() => Err(error.into()),
+            // The gist itself may be had all the same.
+            Err(SocialError::Sent(_)) => Ok(()),
+        }
+    }
+
     /// Asks for one page and takes over what it tells. Without an answer what is known stays.
     fn ask_page(&self, view: &View, at: usize, request: &PageRequest) -> Result<(), Error> {
-        let answer = self.gist_read(&|api| api.list(request));
+        let read = self.read_page(view, at, request);
         let now = self.now();
-        match answer {
-            Ok(Fetched::New(page)) => {
-                {
-                    let mut lists = self.others.lists();
-                    lists.generation += 1;
-                    let generation = lists.generation;
-                    if let Some(list) = lists.lists.get_mut(view) {
-                        list.told(at, &page, generation, now);
-                    }
-                    lists.forget(now);
-                }
-                for gist in page.gists {
-                    self.others.known().tell(gist, Some(view), now);
-                }
-                Ok(())
-            }
-            Ok(Fetched::NotModified) => match self.believe_page(view, at, now) {
+        match read {
+            Ok(Read::New) => Ok(()),
+            Ok(Read::AsItWas) => match self.believe_page(view, at, now) {
                 true => Ok(()),
                 false => Err(Error::Nonsense("304 to a question without an ETag".into())),
             },
-            Err(error) if error.is_not_found() => {
-                self.others.lists().miss(view, now);
+            Err(error) if error.is_not_found() && matches!(view, View::User(_)) => {
+                self.others.lists().miss(view, self.span(Belief::Fresh), now);
                 Err(Error::NotFound)
             }
             Err(error) => self.unanswered(view, at, error, now),
         }
+    }
+
+    /// Asks for one page and takes over what is new on it.
+    fn read_page(
+        &self,
+        view: &View,
+        at: usize,
+        request: &PageRequest,
+    ) -> Result<Read, SocialError> {
+        let page = match self.gist_read(&|api| api.list(request))? {
+            Fetched::New(page) => page,
+            Fetched::NotModified => return Ok(Read::AsItWas),
+        };
+        let now = self.now();
+        {
+            let mut lists = self.others.lists();
+            lists.generation += 1;
+            let generation = lists.generation;
+            if let Some(list) = lists.lists.get_mut(view) {
+                list.told(at, &page, generation, now);
+            }
+            lists.forget(now);
+        }
+        for gist in page.gists {
+            self.others.known().tell(gist, Some(view), now);
+        }
+        Ok(Read::New)
     }
 
     fn unanswered(
@@ -164,6 +218,10 @@ impl Syncer {
         let mut lists = self.others.lists();
         if lists.lists.get(view).is_some_and(List::is_empty) {
             lists.lists.remove(view);
+        }
+        // Programs take ENOENT for the end of a directory, and only a user can be none.
+        if error.is_not_found() {
+            return Err(Error::Denied("GitHub does not tell this list (404)".into()));
         }
         Err(error.into())
     }
