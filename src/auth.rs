@@ -1,7 +1,8 @@
 //! Finding the user's token, and saying where it was found.
 //!
 //! Only looks; whether the token is any good is for GitHub to say. What belongs to another host is
-//! not looked at, so that no host is ever offered a token meant for a different one.
+//! not looked at, so that no host is ever offered a token meant for a different one. One variable
+//! belongs to no host: what is in `GITHUB_GIST_CREATE_TOKEN` is for whichever host is asked for.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -83,7 +84,7 @@ pub trait Environment {
 const FOR_GITHUB: &[&str] = &["GH_TOKEN", "GITHUB_TOKEN"];
 /// Variables that mean an Enterprise Server.
 const FOR_ENTERPRISE: &[&str] = &["GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"];
-/// A variable that older gist tools read, whatever the host.
+/// A variable that older gist tools read, whatever the host: who sets it means the host they name.
 const FOR_ANY: &[&str] = &["GITHUB_GIST_CREATE_TOKEN"];
 /// No token is that long; whatever the user named by mistake is not read into memory.
 const LONGEST: u64 = 64 << 10;

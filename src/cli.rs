@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::model::GistId;
+use crate::model::GistAddress;
 
 pub use self::gist::{GistArgs, OpenArgs, RepublishArgs, Sender, StarArgs};
 pub use self::status::{Section, StatusArgs};
@@ -84,8 +84,9 @@ pub struct MountArgs {
     /// Stay in the foreground; Ctrl-C sends what is owed and unmounts
     #[arg(short, long)]
     pub foreground: bool,
-    /// GitHub's host: github.com, NAME.ghe.com or an Enterprise Server
-    #[arg(long, env = "GH_HOST", value_name = "HOST")]
+    /// GitHub's host: github.com, NAME.ghe.com or an Enterprise Server [default: $GH_HOST, or
+    /// github.com]
+    #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
     /// The API's address, instead of the one that follows from --host
     #[arg(long, value_name = "URL")]
@@ -98,7 +99,7 @@ pub struct MountArgs {
     pub user: Option<String>,
     /// Mount one gist, its files at the root; needs no token, and is read-only if it is not yours
     #[arg(long, value_name = "ID|URL", value_parser = gist, group = "selection")]
-    pub gist: Option<GistId>,
+    pub gist: Option<GistAddress>,
     /// Mount the gists you starred, read-only
     #[arg(long, group = "selection")]
     pub starred: bool,
@@ -448,8 +449,8 @@ fn size(text: &str) -> Result<u64, String> {
 }
 
 /// A gist by id or by the address of its page.
-fn gist(text: &str) -> Result<GistId, String> {
-    GistId::of_address(text).ok_or_else(|| "it must be a gist's id or address".into())
+fn gist(text: &str) -> Result<GistAddress, String> {
+    GistAddress::parse(text).ok_or_else(|| "it must be a gist's id or address".into())
 }
 
 /// Permission bits in octal.
@@ -488,7 +489,7 @@ mod tests {
         let samples = |name: &str| match name {
             "names" => "id",
             "write" => "through",
-            "host" | "user" | "gist" => "x",
+            "host" | "user" => "x",
             "umask" => "022",
             _ => "7",
         };
@@ -538,8 +539,11 @@ mod tests {
     fn of_user_gist_and_starred_only_one_can_be_meant() {
         let id = "aa5a315d61ae9438b18d";
         let args = mount(&["--gist", &format!("https://gist.github.com/octo/{id}"), "/m"]).unwrap();
-        assert_eq!(args.gist.as_ref().map(GistId::as_str), Some(id));
-        assert!(mount(&["--gist", "a b", "/m"]).is_err());
+        let gist = args.gist.unwrap();
+        assert_eq!((gist.id.as_str(), gist.host.as_deref()), (id, Some("gist.github.com")));
+        for none in ["a b", "octo", "https://gist.github.com/octo", "starred"] {
+            assert!(mount(&["--gist", none, "/m"]).is_err(), "{none}");
+        }
         let options = ["--user=x", "--gist=1", "--starred"];
         for (at, one) in options.iter().enumerate() {
             for other in &options[at + 1..] {

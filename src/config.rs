@@ -74,11 +74,16 @@ impl Config {
     /// Works out what `args` mean.
     pub fn resolve(args: &MountArgs, environment: &dyn Environment) -> Result<Self, Failure> {
         let usage = |message: String| Failure::new(Exit::Usage, message, "see gistfs mount --help");
-        let endpoint = match (&args.api_url, &args.host) {
+        let host = args.host.clone().or_else(|| named_host(environment));
+        let endpoint = match (&args.api_url, host) {
             (Some(url), _) => Endpoint::of_url(url),
-            (None, host) => Endpoint::of_host(host.as_deref().unwrap_or("github.com")),
+            (None, Some(host)) => Endpoint::of_host(&host),
+            (None, None) => Endpoint::of_host("github.com"),
         };
         let endpoint = endpoint.map_err(|error| usage(error.to_string()))?;
+        if let Some(gist) = &args.gist {
+            is_there(gist.host.as_deref(), &endpoint)?;
+        }
         let token = auth::find(&endpoint, args.token_file.as_deref(), environment);
         let token = token.map_err(|error| {
             Failure::new(
@@ -89,7 +94,7 @@ impl Config {
         })?;
         let selection = match (&args.user, &args.gist) {
             (Some(login), _) => Selection::User(login.clone()),
-            (None, Some(id)) => Selection::One(id.clone()),
+            (None, Some(gist)) => Selection::One(gist.id.clone()),
             (None, None) if args.starred => Selection::Starred,
             (None, None) => Selection::Own,
         };
@@ -131,6 +136,25 @@ impl Config {
     }
 }
 
+/// The host that the environment names; what is blank names none.
+pub fn named_host(environment: &dyn Environment) -> Option<String> {
+    let named = environment.variable("GH_HOST")?.to_string_lossy().trim().to_owned();
+    (!named.is_empty()).then_some(named)
+}
+
+/// Whether a gist whose address is at `host` may be asked for at `endpoint`: nobody hears of it, or
+/// gets a token, because an address names another host than the user did.
+pub fn is_there(host: Option<&str>, endpoint: &Endpoint) -> Result<(), Failure> {
+    match host {
+        Some(host) if !endpoint.has_pages_at(host) => Err(Failure::new(
+            Exit::Usage,
+            format!("that address is not of {} but of {host}", endpoint.host()),
+            "name the host with --host if you mean it",
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Where local state is kept.
 pub fn state_base(given: Option<&Path>) -> Result<PathBuf, Failure> {
     if let Some(given) = given {
@@ -163,4 +187,72 @@ pub fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path).map_err(|error| {
         Failure::new(Exit::Usage, format!("{path:?} is no path: {error}"), "name a directory")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    /// An environment where GH_HOST says this.
+    struct Host(&'static str);
+
+    impl Environment for Host {
+        fn variable(&self, name: &str) -> Option<OsString> {
+            (name == "GH_HOST").then(|| self.0.into())
+        }
+
+        fn ask(&self, _: &str, _: &[&str], _: &str) -> Option<String> {
+            None
+        }
+    }
+
+    fn resolve(environment: &'static str, options: &[&str]) -> Result<Config, Failure> {
+        let id = "aa5a315d61ae9438b18d";
+        let words = ["gistfs", "mount", "/m", "--state-dir", "/s"].iter().chain(options);
+        let words = words.map(|word| word.replace("ID", id));
+        let Command::Mount(args) = Cli::try_parse_from(words).unwrap().command else { panic!() };
+        Config::resolve(&args, &Host(environment))
+    }
+
+    #[test]
+    fn the_environment_names_the_host_if_nobody_else_does_and_it_is_not_blank() {
+        for (environment, options, host) in [
+            ("", &[][..], "github.com"),
+            (" ", &[], "github.com"),
+            ("ghe.example.com", &[], "ghe.example.com"),
+            ("ghe.example.com", &["--host", "h.example"], "h.example"),
+            ("not a host", &["--api-url", "https://h.example/api/v3"], "h.example"),
+        ] {
+            let options = [&["--gist", "ID"], options].concat();
+            let config = resolve(environment, &options).unwrap();
+            assert_eq!(config.endpoint.host(), host, "{environment:?} {options:?}");
+        }
+        for (environment, host) in [("not a host", &[][..]), ("", &["--host", ""])] {
+            let options = [&["--gist", "ID"], host].concat();
+            assert_eq!(resolve(environment, &options).unwrap_err().exit, Exit::Usage);
+        }
+    }
+
+    #[test]
+    fn a_gist_s_address_is_of_the_host_that_is_mounted() {
+        let page = "https://ghe.example.com/gist/octo/ID";
+        for (environment, options) in [
+            ("ghe.example.com", &["--gist", page][..]),
+            ("", &["--gist", page, "--host", "ghe.example.com"]),
+            ("", &["--gist", "https://gist.github.com/octo/ID"]),
+        ] {
+            let selection = resolve(environment, options).unwrap().selection;
+            assert!(matches!(selection, Selection::One(_)), "{options:?}");
+        }
+        for options in [&["--gist", page][..], &["--gist", page, "--host", "other.example.com"]] {
+            let failure = resolve("", options).unwrap_err();
+            assert_eq!(failure.exit, Exit::Usage, "{failure}");
+            assert!(failure.message.contains("but of ghe.example.com"), "{failure}");
+        }
+    }
 }

@@ -12,29 +12,23 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 
+pub use self::address::GistAddress;
+
+mod address;
+
 /// A gist's id as GitHub spells it: decimal, 20 hex or 32 hex digits, but opaque to us.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct GistId(Arc<str>);
 
 impl GistId {
-    /// Accepts an id that can stand as one segment of a URL path, or `None`.
+    /// Accepts an id that can stand as one segment of a URL path, or `None`. The API has lists in the
+    /// place of gists called `public` and `starred`.
     pub fn parse(text: &str) -> Option<Self> {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        (!text.is_empty() && text.len() <= 255 && text.chars().all(plain))
+        let list = matches!(text, "public" | "starred");
+        (!text.is_empty() && text.len() <= 255 && text.chars().all(plain) && !list)
             .then(|| Self(text.into()))
-    }
-
-    /// Accepts an id, or the address of a gist's page or repository, whose last part is the id; a
-    /// revision behind it is left out.
-    pub fn of_address(text: &str) -> Option<Self> {
-        let path = text.split(['?', '#']).next()?.trim_end_matches('/');
-        let mut parts = path.rsplit('/');
-        let last = parts.next()?;
-        // No id is as long as a commit's.
-        let commit = last.len() == 40 && last.chars().all(|c| c.is_ascii_hexdigit());
-        let id = if commit { parts.next()? } else { last };
-        Self::parse(id.strip_suffix(".git").unwrap_or(id))
     }
 
     /// The id as text.
@@ -421,6 +415,33 @@ impl Snapshot {
 }
 
 #[cfg(test)]
+impl Snapshot {
+    /// A public gist with these files, last changed at `at`, that tells nothing it need not.
+    pub(crate) fn sample(id: &str, files: &[(&str, &str)], at: Time) -> Self {
+        let file = |(name, text): &(&str, &str)| {
+            let blob = BlobId::of(text.as_bytes());
+            let raw_url = format!("https://raw.test/{blob}");
+            let file = RemoteFile { blob, size: text.len() as u64, raw_url, language: None };
+            (FileName::parse(name).unwrap(), file)
+        };
+        Self {
+            id: GistId::parse(id).unwrap(),
+            description: String::new(),
+            public: true,
+            owner: None,
+            created_at: at,
+            updated_at: at,
+            html_url: String::new(),
+            git_url: String::new(),
+            truncated: false,
+            revision: None,
+            etag: None,
+            files: files.iter().map(file).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -451,32 +472,10 @@ mod tests {
         for good in ["1", "aa5a315d61ae9438b18d", "2decf6c462d9b4418f2"] {
             assert_eq!(GistId::parse(good).map(|id| id.to_string()).as_deref(), Some(good));
         }
-        for bad in ["", "..", "a/b", "a?b", "a b", "é"] {
+        for bad in ["", "..", "a/b", "a?b", "a b", "é", "public", "starred"] {
             assert_eq!(GistId::parse(bad), None, "{bad}");
         }
         assert_eq!(GistId::parse("42").map(|id| id.short().to_owned()).as_deref(), Some("42"));
-    }
-
-    #[test]
-    fn an_id_is_also_found_at_the_end_of_an_address() {
-        let id = "aa5a315d61ae9438b18d";
-        let commit = "468aac8caed5f0c3b859b8286968e2c78e2b8760";
-        for address in [
-            id.to_owned(),
-            format!("https://gist.github.com/octo/{id}"),
-            format!("https://gist.github.com/{id}/"),
-            format!("https://gist.github.com/octo/{id}#file-a-txt"),
-            format!("https://gist.github.com/octo/{id}/{commit}"),
-            format!("https://gist.github.com/{id}.git"),
-            format!("git@gist.github.com:octo/{id}.git"),
-            format!("https://ghe.example.com/gist/octo/{id}?x=y/z"),
-        ] {
-            let found = GistId::of_address(&address);
-            assert_eq!(found.as_ref().map(GistId::as_str), Some(id), "{address}");
-        }
-        for none in ["", "/", "https://gist.github.com/a b", commit] {
-            assert_eq!(GistId::of_address(none), None, "{none}");
-        }
     }
 
     #[test]

@@ -69,8 +69,9 @@ impl Mount {
         let api = GitHub::new(config.endpoint.clone(), token).map_err(|error| {
             Failure::new(Exit::Token, error.to_string(), "use https, or a server on this machine")
         })?;
-        let mounter = account::find(config, &api)?;
+        let mut mounter = account::find(config, &api)?;
         let directory = config.state_base.join(&config.state_name).join(&mounter.name);
+        let is_new = !directory.exists();
         let store = open_store(config, &directory)?;
         let options = SyncOptions {
             write_back: config.write_back,
@@ -87,9 +88,14 @@ impl Mount {
             ..SyncOptions::default()
         };
         let api: Arc<dyn Api> = Arc::new(api);
-        let syncer = Syncer::new(Arc::new(store), api, options);
-        first_list(&syncer, config)?;
-        let read_only = mounter.read_only_because(&config.selection, syncer.store());
+        let syncer = Syncer::new(Arc::new(store), Arc::clone(&api), options);
+        if let Err(failure) = first_list(&syncer, config) {
+            if is_new {
+                forget(&directory);
+            }
+            return Err(failure);
+        }
+        let read_only = mounter.read_only_because(config, &*api, syncer.store());
         if let Some(why) = read_only {
             log::warn!("mounted read-only: {why}");
         }
@@ -99,6 +105,7 @@ impl Mount {
         fs.mounted_as(MountedAs {
             mountpoint: config.mountpoint.clone(),
             host: config.state_name.clone(),
+            api: config.endpoint.api().to_string(),
             account: mounter.name,
         });
         let (sender, events) = mpsc::channel();
@@ -228,6 +235,14 @@ fn first_list(syncer: &Syncer, config: &Config) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// Removes a state that was made just now: nothing came of it, and nobody is to be told of it for
+/// ever. The lock in it is held.
+fn forget(directory: &Path) {
+    if let Err(error) = std::fs::remove_dir_all(directory) {
+        log::debug!("{}: {error}", directory.display());
+    }
 }
 
 /// Opens the state. A mount that was just unmounted may still be sending what it owes: it is asked

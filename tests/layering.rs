@@ -28,6 +28,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("lru", &["store/memory", "sync/history", "sync/others"]),
     ("sha1", &["model", "api/token"]),
     ("jiff", &["model", "demo"]),
+    ("url", &["model/address"]),
     ("clap", &["cli", "main"]),
     ("env_logger", &["mount/background"]),
     ("directories", &["config", "command/demo"]),

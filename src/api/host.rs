@@ -21,7 +21,8 @@ pub struct BadEndpoint {
 }
 
 impl Endpoint {
-    /// The API of a host given by name: `github.com`, `X.ghe.com` or an Enterprise Server.
+    /// The API of a host given by name: `github.com`, `X.ghe.com` or an Enterprise Server. Where
+    /// GitHub has its API and its gists stands for the host itself.
     pub fn of_host(host: &str) -> Result<Self, BadEndpoint> {
         let bad = |why| BadEndpoint { given: shown(host), role: "a host", why };
         if host.contains(|c: char| "/\\@?#".contains(c) || c.is_whitespace() || c.is_control()) {
@@ -30,7 +31,11 @@ impl Endpoint {
             ));
         }
         let parse = |text: String| Url::parse(&text).map_err(|_| bad("it is no host name"));
-        let name = authority(&parse(format!("https://{host}"))?);
+        let whole = authority(&parse(format!("https://{host}"))?);
+        if is_dots(&whole) {
+            return Err(bad("it is no host name"));
+        }
+        let name = github_of(&whole, &["api.", "gist."]).unwrap_or(whole);
         let api = match name.as_str() {
             "github.com" => "https://api.github.com".to_owned(),
             tenant if tenant.ends_with(".ghe.com") => format!("https://api.{tenant}"),
@@ -55,16 +60,28 @@ impl Endpoint {
         let path = api.path().trim_end_matches('/').to_owned();
         api.set_path(&path);
         let whole = authority(&api);
-        let host = match whole.strip_prefix("api.") {
-            Some(rest) if is_github(rest) => rest.to_owned(),
-            Some(_) | None => whole,
-        };
+        if is_dots(&whole) {
+            return Err(bad("it names no host"));
+        }
+        let host = github_of(&whole, &["api."]).unwrap_or(whole);
         Ok(Self { api, host })
     }
 
     /// What the place is called: names the state directory and is what `gh` and `git` know it by.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// Whether gists whose addresses are at `host`, a name and perhaps a port, are this API's.
+    pub fn has_pages_at(&self, host: &str) -> bool {
+        let name = self.host.as_str();
+        let part = |prefix: &&str| host.strip_prefix(prefix) == Some(name);
+        let bodies = name == "github.com" && host == "gist.githubusercontent.com";
+        // On this machine pages and API may have ports of their own.
+        let local = self.is_loopback()
+            && Url::parse(&format!("http://{host}"))
+                .is_ok_and(|url| url.host_str() == self.api.host_str());
+        host == name || ["gist.", "api.", "raw."].iter().any(part) || bodies || local
     }
 
     /// The address that the paths of the API are added to; it never ends in `/` unless bare.
@@ -120,6 +137,17 @@ fn is_github(host: &str) -> bool {
     host == "github.com" || host.ends_with(".ghe.com")
 }
 
+/// The host of GitHub's own that `whole` is a part of, if it begins with one of `parts`.
+fn github_of(whole: &str, parts: &[&str]) -> Option<String> {
+    let rest = parts.iter().find_map(|part| whole.strip_prefix(part))?;
+    is_github(rest).then(|| rest.to_owned())
+}
+
+/// Such a name would lead out of the directory that holds the states of all hosts.
+fn is_dots(host: &str) -> bool {
+    host.chars().all(|c| c == '.')
+}
+
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
@@ -148,6 +176,11 @@ mod tests {
             ("ghe.example.com", "https://ghe.example.com/api/v3", "ghe.example.com"),
             ("ghe.example.com:8443", "https://ghe.example.com:8443/api/v3", "ghe.example.com:8443"),
             ("notgithub.com", "https://notgithub.com/api/v3", "notgithub.com"),
+            ("gist.github.com", "https://api.github.com/", "github.com"),
+            ("api.github.com", "https://api.github.com/", "github.com"),
+            ("api.octo.ghe.com", "https://api.octo.ghe.com/", "octo.ghe.com"),
+            ("gist.octo.ghe.com", "https://api.octo.ghe.com/", "octo.ghe.com"),
+            ("api.example.com", "https://api.example.com/api/v3", "api.example.com"),
         ] {
             let endpoint = Endpoint::of_host(host).unwrap();
             assert_eq!((endpoint.api().as_str(), endpoint.host()), (api, name));
@@ -172,9 +205,37 @@ mod tests {
     }
 
     #[test]
+    fn an_address_is_of_the_host_whose_gists_live_there() {
+        for (host, api, same) in [
+            ("github.com", "https://api.github.com", true),
+            ("gist.github.com", "https://api.github.com", true),
+            ("api.github.com", "https://api.github.com", true),
+            ("gist.githubusercontent.com", "https://api.github.com", true),
+            ("ghe.example.com", "https://ghe.example.com/api/v3", true),
+            ("gist.ghe.example.com", "https://ghe.example.com/api/v3", true),
+            ("raw.ghe.example.com", "https://ghe.example.com/api/v3", true),
+            ("127.0.0.1:8012", "http://127.0.0.1:8011", true),
+            ("[::1]:8012", "http://[::1]:8011", true),
+            ("[::1]", "http://127.0.0.1:8011", false),
+            ("127.0.0.1.example.com", "http://127.0.0.1:8011", false),
+            ("github.com.evil.example", "https://api.github.com", false),
+            ("gist.githubusercontent.com", "https://ghe.example.com/api/v3", false),
+            ("gist.github.com", "https://ghe.example.com/api/v3", false),
+            ("ghe.example.com:8443", "https://ghe.example.com/api/v3", false),
+        ] {
+            let endpoint = Endpoint::of_url(api).unwrap();
+            assert_eq!(endpoint.has_pages_at(host), same, "{host} {api}");
+        }
+    }
+
+    #[test]
     fn what_is_no_host_is_one_clear_error() {
         for bad in ["", "https://github.com", "a/b", "u:p@github.com", "a b", "a?b", ":80", "a:b"] {
             assert!(Endpoint::of_host(bad).is_err(), "{bad:?}");
+        }
+        for dots in [".", "..", "...", "%2e%2e", "..:443"] {
+            assert!(Endpoint::of_host(dots).is_err(), "{dots:?}");
+            assert!(Endpoint::of_url(&format!("https://{dots}/api/v3")).is_err(), "{dots:?}");
         }
         for bad in [
             "",

@@ -79,6 +79,8 @@ fn a_token_for_github_is_not_offered_to_another_host() {
     assert_eq!(found(&host("ghe.example.com"), &environment).unwrap().0, "e");
     let environment = written(&[("GH_TOKEN", "a")], &[]);
     assert_eq!(found(&host("ghe.example.com"), &environment), None);
+    let environment = written(&[("GITHUB_GIST_CREATE_TOKEN", "any")], &[]);
+    assert_eq!(found(&host("ghe.example.com"), &environment).unwrap().0, "any");
 }
 
 #[test]

@@ -10,8 +10,8 @@ pub struct Sender {
     /// The mount that is to do it [default: the one that has it, or the host's only one]
     #[arg(long, value_name = "MOUNTPOINT")]
     pub mount: Option<PathBuf>,
-    /// GitHub's host, where no mount does it [default: github.com]
-    #[arg(long, env = "GH_HOST", value_name = "HOST")]
+    /// GitHub's host, where no path says it [default: $GH_HOST, or github.com]
+    #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
     /// The API's address, instead of the one that follows from --host
     #[arg(long, value_name = "URL")]

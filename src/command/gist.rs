@@ -11,7 +11,7 @@ use crate::sync::show::plain;
 /// Forks a gist and says what came of it, a line each: id, address and, in a mount, path.
 pub(super) fn fork(args: &GistArgs) -> Result<ExitCode, Failure> {
     let meant = meant::gist(&args.gist)?;
-    let forked = hands::find(&args.sender, &meant, For::Changing)?.fork(&meant.id)?;
+    let forked = hands::find(&args.sender, &meant, For::Forking)?.fork(&meant.id)?;
     if let Some(id) = forked.id {
         println!("{id}");
     }

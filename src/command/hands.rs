@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use super::meant::Meant;
 use super::{not_mounted, unheard};
 use crate::api::github::GitHub;
-use crate::api::host::Endpoint;
+use crate::api::host::{BadEndpoint, Endpoint};
 use crate::auth;
 use crate::cli::Sender;
+use crate::config::is_there;
 use crate::exit::{Exit, Failure};
 use crate::model::GistId;
 use crate::mount::control::{self, Ask, GistAsk, GistReply};
@@ -30,58 +31,122 @@ pub(super) enum For {
     Asking,
     /// To change something on behalf of the user.
     Changing,
+    /// To make a fork, which nobody does of a gist of their own.
+    Forking,
 }
 
-/// Finds somebody for the gist that is `meant`.
+/// Finds somebody for the gist that is `meant`. A path in a mount is at that mount's host, whatever
+/// the environment says; what else names a host must name the same.
 pub(super) fn find(sender: &Sender, meant: &Meant, purpose: For) -> Result<Hands, Failure> {
-    if sender.token_file.is_some() {
-        return own(sender, meant, None, purpose);
+    let named = named(sender)?;
+    let there = meant.mount.as_deref().map(status).transpose()?;
+    let home = there.as_ref().map(endpoint_of).transpose()?;
+    if let Some(home) = &home {
+        agree(home, named.as_ref())?;
     }
     if let Some(mount) = &sender.mount {
-        return Ok(Hands::Mount(crate::config::absolute(mount)?));
+        let mount = crate::config::absolute(mount)?;
+        let endpoint = endpoint_of(&status(&mount)?)?;
+        agree(&endpoint, named.as_ref())?;
+        agree(&endpoint, home.as_ref())?;
+        is_there(meant.host.as_deref(), &endpoint)?;
+        return Ok(Hands::Mount(mount));
     }
-    if let Some(mount) = &meant.mount {
-        let status = status(mount)?;
-        return if may(&status, purpose) {
-            Ok(Hands::Mount(mount.clone()))
-        } else {
-            own(sender, meant, Some(&status.host), purpose)
+    let wanted = match (named, home) {
+        // It may be at another address than the mount was told.
+        (Some(named), Some(_)) if sender.api_url.is_some() => Some(named),
+        (_, Some(home)) => Some(home),
+        (Some(named), None) => Some(named),
+        (None, None) => usual()?,
+    };
+    if sender.token_file.is_none() {
+        let found = match &there {
+            Some(status) => may(status, purpose).then(|| PathBuf::from(&status.mountpoint)),
+            None => among(&all()?, wanted.as_ref(), meant, purpose)?,
         };
-    }
-    let given = given(sender)?;
-    let mut mounts = all()?;
-    mounts.retain(|status| {
-        may(status, purpose)
-            && (purpose == For::Asking || is_an_account(status))
-            && given.as_ref().is_none_or(|host| host.host() == status.host)
-    });
-    for status in &mounts {
-        let point = Path::new(&status.mountpoint);
-        if ask(point, GistAsk::Find(meant.id.clone()))?.id.is_some() {
-            return Ok(Hands::Mount(point.to_owned()));
+        if let Some(mount) = found {
+            return Ok(Hands::Mount(mount));
         }
     }
-    mounts.retain(|status| meant.host.as_ref().is_none_or(|host| is_of(host, &status.host)));
-    match mounts.as_slice() {
-        [] => own(sender, meant, None, purpose),
-        [status] => Ok(Hands::Mount(PathBuf::from(&status.mountpoint))),
-        [..] => Err(Failure::new(
-            Exit::Usage,
-            format!("{} mounts could do it", mounts.len()),
-            "say which with --mount",
-        )),
-    }
+    let endpoint = wanted.map_or_else(|| Endpoint::of_host("github.com"), Ok).map_err(no_host)?;
+    own(sender, meant, endpoint, purpose)
 }
 
-/// The host or address that was given.
-fn given(sender: &Sender) -> Result<Option<Endpoint>, Failure> {
+/// The mount at the host that is wanted which is to do it, if there is one.
+fn among(
+    mounts: &[Status],
+    wanted: Option<&Endpoint>,
+    meant: &Meant,
+    purpose: For,
+) -> Result<Option<PathBuf>, Failure> {
+    let (mut owner, mut others) = (None, Vec::new());
+    for status in mounts {
+        let is_wanted = wanted.is_none_or(|wanted| wanted.host() == status.host);
+        if !is_wanted || !may(status, purpose) || !(purpose == For::Asking || is_account(status)) {
+            continue;
+        }
+        // At another host another gist may have the same id.
+        if meant.host.is_some() && is_there(meant.host.as_deref(), &endpoint_of(status)?).is_err() {
+            continue;
+        }
+        let point = PathBuf::from(&status.mountpoint);
+        let has = ask(&point, GistAsk::Find(meant.id.clone()))?.id.is_some();
+        match purpose {
+            For::Asking | For::Changing if has => return Ok(Some(point)),
+            For::Forking if has => owner = Some(point),
+            For::Asking | For::Changing | For::Forking => others.push(point),
+        }
+    }
+    if others.len() > 1 {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("{} mounts could do it", others.len()),
+            "say which with --mount",
+        ));
+    }
+    // The owner says why not.
+    Ok(others.pop().or(owner))
+}
+
+/// The host or address that the user named with this command.
+fn named(sender: &Sender) -> Result<Option<Endpoint>, Failure> {
     let endpoint = match (&sender.api_url, &sender.host) {
         (Some(url), _) => Endpoint::of_url(url),
         (None, Some(host)) => Endpoint::of_host(host),
         (None, None) => return Ok(None),
     };
-    let usage = |message: String| Failure::new(Exit::Usage, message, "see --help");
-    endpoint.map(Some).map_err(|error| usage(error.to_string()))
+    endpoint.map(Some).map_err(no_host)
+}
+
+/// The host that the environment names.
+fn usual() -> Result<Option<Endpoint>, Failure> {
+    let host = crate::config::named_host(&auth::System::default());
+    host.map(|host| Endpoint::of_host(&host)).transpose().map_err(no_host)
+}
+
+fn no_host(error: BadEndpoint) -> Failure {
+    Failure::new(Exit::Usage, error.to_string(), "see --help")
+}
+
+/// The API that a mount asks.
+fn endpoint_of(status: &Status) -> Result<Endpoint, Failure> {
+    match &status.api {
+        Some(api) => Endpoint::of_url(api),
+        None => Endpoint::of_host(&status.host),
+    }
+    .map_err(no_host)
+}
+
+/// What else was named must be at the same host.
+fn agree(endpoint: &Endpoint, named: Option<&Endpoint>) -> Result<(), Failure> {
+    match named {
+        Some(named) if named.host() != endpoint.host() => Err(Failure::new(
+            Exit::Usage,
+            format!("the mount is of {}, not of {}", endpoint.host(), named.host()),
+            "leave out --host and --api-url, or give the gist's id and no --mount",
+        )),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Whether a mount answers and may do that.
@@ -89,51 +154,24 @@ fn may(status: &Status, purpose: For) -> bool {
     status.mounted == Mounted::Yes
         && match purpose {
             For::Asking => true,
-            For::Changing => status.read_only.is_none(),
+            For::Changing | For::Forking => status.read_only.is_none(),
         }
 }
 
 /// Whether a mount shows all of an account's own gists: the state of another has a dot in its name.
-fn is_an_account(status: &Status) -> bool {
+fn is_account(status: &Status) -> bool {
     !status.account.contains('.')
 }
 
-/// Whether a gist's address at `host` is of the host that is called `name`.
-fn is_of(host: &str, name: &str) -> bool {
-    let known = [host, host.strip_prefix("gist.").unwrap_or(host)];
-    let api = host.strip_prefix("api.").unwrap_or(host);
-    // On this machine pages and API may have ports of their own.
-    let local = |text: &str| -> Option<String> {
-        let name = text.split(':').next().unwrap_or(text);
-        matches!(name, "127.0.0.1" | "localhost").then(|| name.to_owned())
-    };
-    known.contains(&name) || api == name || local(host).is_some_and(|h| local(name) == Some(h))
-}
-
 /// This process, with the token for the host.
-fn own(
-    sender: &Sender,
-    meant: &Meant,
-    mounts: Option<&str>,
-    purpose: For,
-) -> Result<Hands, Failure> {
-    let usage = |message: String, hint: &str| Failure::new(Exit::Usage, message, hint);
-    let endpoint = match (given(sender)?, mounts) {
-        (Some(given), _) => given,
-        (None, host) => Endpoint::of_host(host.unwrap_or("github.com"))
-            .map_err(|error| usage(error.to_string(), "give --host or --api-url"))?,
-    };
-    // The token goes to no host because an address names it.
-    if let Some(host) = meant.host.as_ref().filter(|host| !is_of(host, endpoint.host())) {
-        let message = format!("that address is not of {} but of {host}", endpoint.host());
-        return Err(usage(message, "name the host with --host if you mean it"));
-    }
+fn own(sender: &Sender, meant: &Meant, endpoint: Endpoint, purpose: For) -> Result<Hands, Failure> {
+    is_there(meant.host.as_deref(), &endpoint)?;
     let file = sender.token_file.as_deref();
     let token = auth::find(&endpoint, file, &auth::System::default()).map_err(|error| {
         let hint = "correct it, or unset it and use another source";
         Failure::new(Exit::Token, error.to_string(), hint)
     })?;
-    if token.is_none() && purpose == For::Changing {
+    if token.is_none() && purpose != For::Asking {
         return Err(Failure::new(
             Exit::Token,
             format!("there is no token for {}", endpoint.host()),
@@ -216,27 +254,6 @@ impl Hands {
                 let file = file.map(str::to_owned);
                 Ok(GistReply { url: Some(url), file, ..GistReply::default() })
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_of_the_host_whose_gists_live_there() {
-        for (host, name, same) in [
-            ("gist.github.com", "github.com", true),
-            ("api.github.com", "github.com", true),
-            ("ghe.example.com", "ghe.example.com", true),
-            ("gist.ghe.example.com", "ghe.example.com", true),
-            ("127.0.0.1:8012", "127.0.0.1:8011", true),
-            ("github.com.evil.example", "github.com", false),
-            ("gist.github.com", "ghe.example.com", false),
-            ("ghe.example.com:8443", "ghe.example.com", false),
-        ] {
-            assert_eq!(is_of(host, name), same, "{host} {name}");
         }
     }
 }

@@ -4,8 +4,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::exit::{Exit, Failure};
-use crate::model::GistId;
+use crate::model::{GistAddress, GistId};
 use crate::mount::point;
+use crate::tree::hidden::Hidden;
 
 /// A gist that was named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,53 +21,30 @@ pub(super) struct Meant {
     pub(super) host: Option<String>,
 }
 
-impl Meant {
-    fn alone(id: GistId, host: Option<&str>) -> Self {
-        Self { id, file: None, mount: None, host: host.map(str::to_owned) }
+impl From<GistAddress> for Meant {
+    fn from(address: GistAddress) -> Self {
+        Self { id: address.id, file: None, mount: None, host: address.host }
     }
 }
 
 /// What `word` means.
 pub(super) fn gist(word: &str) -> Result<Meant, Failure> {
-    if let Some(host) = host_of(word) {
-        // git's short form has a colon where others have a slash.
-        let address =
-            if word.contains("://") { word.to_owned() } else { word.replacen(':', "/", 1) };
-        return match GistId::of_address(&address) {
-            Some(id) => Ok(Meant::alone(id, Some(host))),
-            None => Err(unclear(word)),
-        };
-    }
     let real = Path::new(word).canonicalize();
     let found = real.as_ref().ok().and_then(|path| Some((path, mount_of(path)?)));
-    match (found, real.as_ref().map_err(std::io::Error::kind)) {
-        (Some((path, mount)), _) => in_mount(path, mount),
-        (None, Err(kind)) if kind != ErrorKind::NotFound && kind != ErrorKind::NotADirectory => {
-            let why = real.err().map(|error| error.to_string()).unwrap_or_default();
-            Err(unreadable(Path::new(word), &why))
-        }
-        (None, Ok(_) | Err(_)) => {
-            // An id is hex digits, or decimal ones where the gist is old.
-            let id =
-                GistId::parse(word).filter(|id| id.as_str().chars().all(|c| c.is_ascii_hexdigit()));
-            id.map(|id| Meant::alone(id, None)).ok_or_else(|| unclear(word))
-        }
+    if let Some((path, mount)) = found {
+        return in_mount(path, mount);
+    }
+    if let Some(address) = GistAddress::parse(word) {
+        return Ok(address.into());
+    }
+    match real {
+        Err(error) if !is_nothing(&error) => Err(unreadable(Path::new(word), &error.to_string())),
+        Ok(_) | Err(_) => Err(unclear(word)),
     }
 }
 
-/// The host of an address, `https://HOST/…` or `git@HOST:…`.
-fn host_of(word: &str) -> Option<&str> {
-    let rest = match word.split_once("://") {
-        Some((_, rest)) => rest,
-        None => word.strip_prefix("git@")?,
-    };
-    let host = rest.split('/').next()?;
-    let host = host.rsplit('@').next()?;
-    // Behind the colon of git's short form is a path, not a port.
-    Some(match host.split_once(':') {
-        Some((name, port)) if port.is_empty() || !port.chars().all(|c| c.is_ascii_digit()) => name,
-        Some(_) | None => host,
-    })
+fn is_nothing(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 /// The gistfs mount that `path` is in.
@@ -77,20 +55,22 @@ fn mount_of(path: &Path) -> Option<PathBuf> {
 
 /// The gist whose directory, or something in it, is at `path`.
 fn in_mount(path: &Path, mount: PathBuf) -> Result<Meant, Failure> {
-    let mut below: Option<&Path> = None;
+    let mut below: Option<&str> = None;
     for directory in path.ancestors().take_while(|path| path.starts_with(&mount)) {
+        // Where one gist is the root, what hangs beside its files is not of it.
+        if directory == mount && below.is_some_and(|name| Hidden::at_root(name).is_some()) {
+            break;
+        }
         match std::fs::read_to_string(directory.join(".gist/id")) {
             Ok(id) => {
-                let file = below.and_then(Path::file_name).and_then(|name| name.to_str());
-                let file = file.filter(|name| *name != ".gist").map(str::to_owned);
+                let file = below.filter(|name| *name != ".gist").map(str::to_owned);
                 let id = GistId::parse(id.trim()).ok_or_else(|| not_there_yet(directory))?;
                 return Ok(Meant { id, file, mount: Some(mount), host: None });
             }
-            Err(error)
-                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+            Err(error) if is_nothing(&error) => {}
             Err(error) => return Err(unreadable(path, &error.to_string())),
         }
-        below = Some(directory);
+        below = directory.file_name().and_then(|name| name.to_str());
     }
     Err(Failure::new(
         Exit::Usage,
@@ -128,24 +108,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_names_host_and_gist_and_an_id_only_the_gist() {
-        let id = "aa5a315d61ae9438b18d";
-        for (word, host) in [
-            (format!("https://gist.github.com/octo/{id}"), Some("gist.github.com")),
-            (format!("https://ghe.example.com:8443/gist/octo/{id}"), Some("ghe.example.com:8443")),
-            (format!("https://octo:secret@gist.github.com/{id}.git"), Some("gist.github.com")),
-            (format!("git@gist.github.com:{id}.git"), Some("gist.github.com")),
-            (format!("ssh://git@gist.github.com/{id}.git"), Some("gist.github.com")),
-            (id.to_owned(), None),
-        ] {
-            let meant = gist(&word).unwrap();
-            assert_eq!((meant.id.as_str(), meant.host.as_deref()), (id, host), "{word}");
-        }
-    }
-
-    #[test]
     fn what_is_neither_path_nor_id_nor_address_is_refused_before_anybody_is_asked() {
-        for word in ["", "Notes", "./aa5a315d", "https://gist.github.com/", "/", "a b"] {
+        for word in [
+            "",
+            "Notes",
+            "./aa5a315d",
+            "https://gist.github.com/",
+            "https://gist.github.com/octo",
+            "/",
+            "a b",
+        ] {
             let failure = gist(word).unwrap_err();
             assert_eq!(failure.exit, Exit::Usage, "{word}: {failure}");
         }

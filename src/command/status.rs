@@ -135,6 +135,7 @@ fn read(host: &Path, directory: &Path, others: &[Status]) -> Status {
     Status {
         mounted,
         host: name(host),
+        api: None,
         account: name(directory),
         read_only: None,
         pid: None,

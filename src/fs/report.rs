@@ -15,6 +15,8 @@ pub struct MountedAs {
     pub mountpoint: PathBuf,
     /// The host, by the name its state goes by.
     pub host: String,
+    /// Where that host's API is.
+    pub api: String,
     /// Whose gists.
     pub account: String,
 }
@@ -35,6 +37,7 @@ impl GistFs {
             mountpoint: point.unwrap_or_default(),
             mounted: Mounted::Yes,
             host: place.map(|place| place.host.clone()).unwrap_or_default(),
+            api: place.map(|place| place.api.clone()),
             account: place.map(|place| place.account.clone()).unwrap_or_default(),
             read_only: self.options.read_only.map(str::to_owned),
             pid: Some(std::process::id()),

@@ -26,12 +26,29 @@ pub struct Mounter {
     pub login: Option<String>,
     /// Why nothing can be changed, as far as it is known before the gists are.
     pub read_only: Option<&'static str>,
+    /// The login was remembered, not told by GitHub just now.
+    remembered: bool,
 }
 
 impl Mounter {
     /// Why nothing can be changed in a mount that shows what `store` holds: one gist may be
-    /// somebody else's.
-    pub fn read_only_because(&self, selection: &Selection, store: &Store) -> Option<&'static str> {
+    /// somebody else's. Before that is said of a login that was remembered, GitHub is asked for it.
+    pub fn read_only_because(
+        &mut self,
+        config: &Config,
+        api: &dyn GistApi,
+        store: &Store,
+    ) -> Option<&'static str> {
+        let is_others =
+            |own: &Self| matches!(config.selection, Selection::One(_)) && own.is_another_s(store);
+        if self.read_only.is_none() && is_others(self) {
+            self.ask_again(config, api);
+        }
+        self.read_only.or_else(|| is_others(self).then_some("this gist is not yours (--gist)"))
+    }
+
+    /// Whether `store` holds a gist of somebody else's.
+    fn is_another_s(&self, store: &Store) -> bool {
         let mut others = false;
         store.look_at_all(|gist| {
             let owner = gist.base.as_ref().map(|base| base.owner.as_deref());
@@ -41,8 +58,31 @@ impl Mounter {
             };
             others |= owner.is_some_and(|owner| !ours(owner));
         });
-        let one = matches!(selection, Selection::One(_));
-        self.read_only.or_else(|| (one && others).then_some("this gist is not yours (--gist)"))
+        others
+    }
+
+    /// Asks GitHub for a login that was remembered: accounts can be renamed. The state keeps its
+    /// name, and without an answer the login stays too.
+    fn ask_again(&mut self, config: &Config, api: &dyn GistApi) {
+        let (Some(found), true) = (&config.token, self.remembered) else { return };
+        let told = match api.account() {
+            Ok(told) => told,
+            Err(error) => return log::debug!("whose token it is was not told: {error}"),
+        };
+        self.remembered = false;
+        if self.login.as_ref() == Some(&told.login) {
+            return;
+        }
+        let file = accounts(config);
+        let mut known: BTreeMap<String, Account> = read(&file);
+        if let Some(account) = known.get_mut(&found.token.fingerprint()) {
+            account.state.get_or_insert_with(|| account.login.clone());
+            account.login.clone_from(&told.login);
+            if let Err(failure) = write(&file, &known) {
+                log::warn!("{}", failure.message);
+            }
+        }
+        self.login = Some(told.login);
     }
 }
 
@@ -53,9 +93,16 @@ struct Account {
     login: String,
     /// A classic token's scopes.
     scopes: Option<Vec<String>>,
+    /// What its states are called, where that was the login before the account was renamed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    state: Option<String>,
 }
 
 impl Account {
+    fn state(&self) -> &str {
+        self.state.as_deref().unwrap_or(&self.login)
+    }
+
     fn may_write(&self) -> bool {
         self.scopes.as_ref().is_none_or(|scopes| scopes.iter().any(|scope| scope == "gist"))
     }
@@ -73,9 +120,9 @@ pub fn find(config: &Config, api: &GitHub) -> Result<Mounter, Failure> {
             "give --user a name as in github.com/NAME",
         ));
     }
-    let account = match &config.selection {
+    let (account, remembered) = match &config.selection {
         // Public gists are the same for everybody.
-        Selection::User(_) => None,
+        Selection::User(_) => (None, false),
         Selection::Own | Selection::Starred | Selection::One(_) => known(config, api)?,
     };
     let (name, why) = match (&config.selection, &account) {
@@ -83,11 +130,11 @@ pub fn find(config: &Config, api: &GitHub) -> Result<Mounter, Failure> {
             (format!("user.{login}"), Some("these are somebody's public gists (--user)"))
         }
         (Selection::Starred, Some(account)) => {
-            (format!("starred.{}", account.login), Some("these are starred gists (--starred)"))
+            (format!("starred.{}", account.state()), Some("these are starred gists (--starred)"))
         }
-        (Selection::One(id), Some(account)) => (format!("gist.{id}.{}", account.login), None),
+        (Selection::One(id), Some(account)) => (format!("gist.{id}.{}", account.state()), None),
         (Selection::One(id), None) => (format!("gist.{id}"), Some("there is no token")),
-        (Selection::Own, Some(account)) => (account.login.clone(), None),
+        (Selection::Own, Some(account)) => (account.state().to_owned(), None),
         (Selection::Own | Selection::Starred, None) => {
             return Err(Failure::new(Exit::Token, "there is no token", "set GH_TOKEN"));
         }
@@ -96,17 +143,23 @@ pub fn find(config: &Config, api: &GitHub) -> Result<Mounter, Failure> {
     let read_only = why
         .or(config.read_only.then_some("--read-only was given"))
         .or(scope.then_some("the token lacks the scope \"gist\""));
-    Ok(Mounter { name, login: account.map(|account| account.login), read_only })
+    Ok(Mounter { name, login: account.map(|account| account.login), read_only, remembered })
 }
 
-/// Whose token it is: the remembered account, or the one GitHub names. `None` without a token.
-fn known(config: &Config, api: &GitHub) -> Result<Option<Account>, Failure> {
-    let Some(found) = &config.token else { return Ok(None) };
-    let file = config.state_base.join(&config.state_name).join("accounts.json");
+/// Where accounts are remembered.
+fn accounts(config: &Config) -> PathBuf {
+    config.state_base.join(&config.state_name).join("accounts.json")
+}
+
+/// Whose token it is: the remembered account, which is told, or the one GitHub names. `None` without
+/// a token.
+fn known(config: &Config, api: &GitHub) -> Result<(Option<Account>, bool), Failure> {
+    let Some(found) = &config.token else { return Ok((None, false)) };
+    let file = accounts(config);
     let mut known: BTreeMap<String, Account> = read(&file);
     let mark = found.token.fingerprint();
     if let Some(account) = known.get(&mark) {
-        return Ok(Some(account.clone()));
+        return Ok((Some(account.clone()), true));
     }
     let told = api.account().map_err(|error| {
         let mut failure = unreachable_api(&error);
@@ -115,13 +168,13 @@ fn known(config: &Config, api: &GitHub) -> Result<Option<Account>, Failure> {
         }
         failure
     })?;
-    let account = Account { login: told.login, scopes: told.scopes };
+    let account = Account { login: told.login, scopes: told.scopes, state: None };
     // A token whose scopes do not suffice is asked about again: they can be changed.
     if account.may_write() {
         known.insert(mark, account.clone());
         write(&file, &known)?;
     }
-    Ok(Some(account))
+    Ok((Some(account), false))
 }
 
 fn read(file: &std::path::Path) -> BTreeMap<String, Account> {

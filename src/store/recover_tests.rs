@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use super::*;
-use crate::model::{BlobId, FileName, RemoteFile, Snapshot};
+use crate::model::{BlobId, FileName, Snapshot};
 use crate::store::Store;
 use crate::store::db::tamper;
 use crate::store::gist::{Content, LocalFile};
@@ -18,24 +18,12 @@ fn name(text: &str) -> FileName {
 }
 
 fn snapshot(id: &str, files: &[(&str, &str)]) -> Arc<Snapshot> {
-    let file = |(file, text): &(&str, &str)| {
-        let blob = BlobId::of(text.as_bytes());
-        let raw_url = format!("https://raw.test/{blob}");
-        (name(file), RemoteFile { blob, size: text.len() as u64, raw_url, language: None })
-    };
     Arc::new(Snapshot {
-        id: GistId::parse(id).unwrap(),
         description: format!("title of {id}"),
         public: false,
         owner: Some("octo".into()),
-        created_at: NOW,
-        updated_at: NOW,
-        html_url: String::new(),
-        git_url: String::new(),
-        truncated: false,
-        revision: None,
         etag: Some("\"e\"".into()),
-        files: files.iter().map(file).collect(),
+        ..Snapshot::sample(id, files, NOW)
     })
 }
 

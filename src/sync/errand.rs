@@ -129,7 +129,7 @@ pub fn fork(way: &impl Way, id: &GistId) -> Result<Forked, Failure> {
             "a gist of your own is copied with cp -r, in a mount",
         )),
         Err(error) if error.outcome_unknown() => look_for_fork(way, id, error),
-        Err(error) => Err(failure(id, error)),
+        Err(error) => Err(undone(id, error)),
     }
 }
 
@@ -146,7 +146,7 @@ fn look_for_fork(way: &impl Way, id: &GistId, error: SocialError) -> Result<Fork
             return Ok(Forked { id: found.id, url: found.html_url, snapshot: None });
         }
     }
-    Err(failure(id, error))
+    Err(undone(id, error))
 }
 
 /// The fork of `id` that belongs to `login`, if the list shows it.
@@ -168,7 +168,7 @@ fn find_fork(way: &impl Way, id: &GistId, login: &str) -> Result<Option<Fork>, S
 
 /// Stars a gist, or takes the star back.
 pub fn star(way: &impl Way, id: &GistId, on: bool) -> Result<(), Failure> {
-    stars::star(way, id, on).map_err(|error| failure(id, error))
+    stars::star(way, id, on).map_err(|error| undone(id, error))
 }
 
 /// The gist as GitHub has it.
@@ -182,16 +182,22 @@ pub fn look_up(way: &impl Way, id: &GistId) -> Result<Snapshot, Failure> {
     }
 }
 
-/// What went wrong with an errand about `id`, and what to do.
+/// What went wrong with a change of `id`, and what to do.
+fn undone(id: &GistId, error: SocialError) -> Failure {
+    if !error.outcome_unknown() {
+        return failure(id, error);
+    }
+    Failure::new(
+        Exit::Network,
+        format!("it is not known whether it was done to {id}: {error}"),
+        "say it again: done twice it is the same",
+    )
+}
+
+/// What went wrong with an errand about `id` that changed nothing, and what to do.
 fn failure(id: &GistId, error: SocialError) -> Failure {
-    let unknown = error.outcome_unknown();
     let words = error.to_string();
     let (exit, message, hint) = match error {
-        _ if unknown => (
-            Exit::Network,
-            format!("it is not known whether it was done to {id}: {words}"),
-            "say it again: done twice it is the same",
-        ),
         SocialError::Sent(ApiError::NotFound) => (
             Exit::Failed,
             format!("GitHub knows no gist {id}, or not for this token"),
@@ -222,4 +228,22 @@ fn failure(id: &GistId, error: SocialError) -> Failure {
         | SocialError::NotSent(_) => (Exit::Failed, words, "see the gist's page in a browser"),
     };
     Failure::new(exit, message, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_change_may_have_been_made_without_an_answer() {
+        let id = GistId::parse("deadbeef").unwrap();
+        let silence = || SocialError::Sent(ApiError::TimedOut { host: "api.github.com".into() });
+        let (asked, changed) = (failure(&id, silence()), undone(&id, silence()));
+        assert_eq!((asked.exit, changed.exit), (Exit::Network, Exit::Network));
+        assert!(!asked.to_string().contains("done"), "{asked}");
+        assert!(asked.hint.contains("when GitHub answers"), "{asked}");
+        assert!(changed.message.contains("not known whether it was done to deadbeef"), "{changed}");
+        let refused = undone(&id, SocialError::Sent(ApiError::NotFound));
+        assert!(refused.message.contains("knows no gist"), "{refused}");
+    }
 }

@@ -28,6 +28,9 @@ pub struct Status {
     pub mounted: Mounted,
     /// On which host.
     pub host: String,
+    /// Where that host's API is, if it is mounted.
+    #[serde(default)]
+    pub api: Option<String>,
     /// Whose gists, or which: what the state's directory is called.
     pub account: String,
     /// Why nothing can be changed, if so.

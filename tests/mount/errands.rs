@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gistfs::demo::{Fault, FaultKind, LoggedRequest, Seed};
 
+use crate::modes::Beside;
 use crate::mounted::GISTFS;
 use crate::outcome::shown;
 use crate::terminal::Terminal;
@@ -244,8 +245,11 @@ fn a_read_only_mount_changes_nothing_on_anybodys_behalf() {
     let mut world = World::empty();
     let robot = hubots(&world, "Robot");
     world.mount(&["--user", "hubot"]);
-    let api = world.server.api_url();
-    prints(&world, &["star", "--api-url", &api, "Robot"]);
+    // The mount says where the API is; what the environment says is about what has no place.
+    let mut command = world.gistfs(&["star", "Robot"]);
+    command.current_dir(world.point()).env("GH_HOST", "github.com");
+    let out = command.output().expect("gistfs runs");
+    assert!(out.status.success(), "{}", said(&out));
     let requests = 1 + world.shape.refused_first();
     let stars = sent(&world, "PUT", &format!("/gists/{robot}/star"));
     assert_eq!(stars.len(), requests, "by the token alone");
@@ -255,6 +259,66 @@ fn a_read_only_mount_changes_nothing_on_anybodys_behalf() {
     assert_eq!(world.changes().len(), 1);
 }
 
+/// A token that is named for a path goes to the host of the mount there, and to no other.
+#[test]
+fn a_path_is_at_its_mount_s_host_with_another_token_too() {
+    let (world, id) = World::notes(&[("a.txt", "alpha\n")]);
+    let file = world.home().join("token");
+    std::fs::write(&file, "hubot-token\n").expect("a file");
+    let file = file.to_str().expect("a path");
+    let star = format!("/gists/{id}/star");
+    prints(&world, &["star", "--token-file", file, "Notes"]);
+    let requests = 1 + world.shape.refused_first();
+    assert_eq!(sent(&world, "PUT", &star).len(), requests);
+    assert!(world.server.is_starred(&id, "hubot") && !world.server.is_starred(&id, "octo"));
+    let point = world.point();
+    let mount = ["--mount", point.to_str().expect("a path")];
+    for elsewhere in [["--host", "github.com"], ["--api-url", "https://ghe.example.com/api/v3"]] {
+        for more in [&["--token-file", file][..], &mount, &[]] {
+            let arguments = [&["star", "Notes"][..], &elsewhere, more].concat();
+            let words = fails(&world, 2, &arguments);
+            assert!(words.contains("the mount is of 127.0.0.1"), "{words}");
+        }
+    }
+    assert_eq!(world.changes().len(), requests);
+}
+
+/// Ids of old gists are small numbers that every host has.
+#[test]
+fn an_address_is_not_looked_up_in_a_mount_of_another_host() {
+    let (world, id) = World::notes(&[("a.txt", "alpha\n")]);
+    let before = world.server.requests().len();
+    let address = format!("https://ghe.example.com/gist/octo/{id}");
+    let point = world.point();
+    let mount = ["--mount", point.to_str().expect("a path")];
+    for command in ["open", "star", "fork"] {
+        for more in [&mount[..], &[]] {
+            let words = fails(&world, 2, &[&[command, address.as_str()], more].concat());
+            assert!(words.contains("but of ghe.example.com"), "{words}");
+        }
+    }
+    assert_eq!(world.server.requests().len(), before);
+}
+
+#[test]
+fn of_two_accounts_the_one_that_does_not_own_a_gist_forks_it() {
+    let mut world = World::empty();
+    let robot = hubots(&world, "Robot");
+    let public = Seed { public: true, ..Seed::new("Public", &[("p.txt", "public\n")]) };
+    let own = world.server.seed("octo", public);
+    world.mount(&["--refresh", "600"]);
+    world.token = "hubot-token";
+    let other = Beside::start(&mut world, "other", &["--refresh", "600"]);
+    for (id, by, path) in
+        [(&robot, "octo", world.path("Robot")), (&own, "hubot", other.point.join("Public"))]
+    {
+        let lines = prints(&world, &["fork", id]);
+        assert!(world.server.gist_ids(by).contains(&lines[0]), "{by}: {lines:?}");
+        assert_eq!(lines[2], path.display().to_string());
+    }
+    other.end();
+}
+
 #[test]
 fn a_mount_of_one_gist_stars_it_and_makes_no_other() {
     let mut world = World::empty();
@@ -262,6 +326,12 @@ fn a_mount_of_one_gist_stars_it_and_makes_no_other() {
     world.mount(&["--gist", &id]);
     prints(&world, &["star", "."]);
     prints(&world, &["unstar", "a.txt"]);
+    let page = prints(&world, &["open", "."]);
+    assert_eq!(prints(&world, &["open", ".gist/comments"]), page);
+    for beside in [".gistfs", ".gistfs/status", ".starred", ".by-id", ".users/octo"] {
+        let words = fails(&world, 2, &["star", beside]);
+        assert!(words.contains("is in no gist"), "{beside}: {words}");
+    }
     let words = fails(&world, 1, &["publish", "--yes", "."]);
     assert!(words.contains("no room") && words.contains("mount your account"), "{words}");
     let methods: Vec<String> = world.changes().iter().map(|r| r.method.clone()).collect();

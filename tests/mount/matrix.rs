@@ -250,15 +250,7 @@ impl Row {
         self.bad("GET", Origin::Api, &format!("/gists/{id}"), 9);
         let out = self.world.try_sh("cat body/a");
         let complaint = String::from_utf8_lossy(&out.stderr).into_owned();
-        let words = [
-            ("No route to host", "EHOSTUNREACH"),
-            ("Connection timed out", "ETIMEDOUT"),
-            ("Disk quota exceeded", "EDQUOT"),
-            ("Permission denied", "EACCES"),
-            ("Stale file handle", "ESTALE"),
-            ("Input/output error", "EIO"),
-        ];
-        let word = words.iter().find(|(words, _)| complaint.contains(words)).map(|(_, e)| *e);
+        let word = errno(&complaint);
         self.words
             .insert("body", word.unwrap_or(if complaint.is_empty() { "ok" } else { "?" }).into());
         self.good();
@@ -442,19 +434,49 @@ fn run(rows: &[&'static str]) -> BTreeMap<&'static str, BTreeMap<&'static str, S
         ["500", "502", "503", "reset", "closed", "answer lost", "HTML", "cut short", "hung"];
     let waits = waits.into_iter().chain(["429", "403 pace, untold"]).collect::<Vec<_>>();
     tasks.sort_by_key(|(row, _)| waits.iter().position(|waits| waits == row));
-    let tasks = Mutex::new(tasks);
-    let table: Mutex<BTreeMap<&str, BTreeMap<&str, String>>> = Mutex::default();
+    let mut table: BTreeMap<&str, BTreeMap<&str, String>> = BTreeMap::new();
+    for ((row, columns), words) in in_parallel(tasks, 14, |row, columns| Row::new(row).run(columns))
+    {
+        let failed = || columns.iter().map(|column| (*column, "FAILED".to_owned())).collect();
+        table.entry(row).or_default().extend(words.unwrap_or_else(failed));
+    }
+    table
+}
+
+/// The number of the error a program complains of, in words.
+pub(crate) fn errno(complaint: &str) -> Option<&'static str> {
+    let words = [
+        ("No such file or directory", "ENOENT"),
+        ("No route to host", "EHOSTUNREACH"),
+        ("Connection timed out", "ETIMEDOUT"),
+        ("Disk quota exceeded", "EDQUOT"),
+        ("Permission denied", "EACCES"),
+        ("Stale file handle", "ESTALE"),
+        ("Input/output error", "EIO"),
+    ];
+    words.iter().find(|(words, _)| complaint.contains(words)).map(|(_, errno)| *errno)
+}
+
+/// Runs a part of each row's cells on so many threads, the last first, each in a world of its own;
+/// `None` where one failed.
+pub(crate) fn in_parallel<Part: Copy + Ord + Send + Sync, Words: Send>(
+    tasks: Vec<(&'static str, Part)>,
+    threads: usize,
+    cell: impl Fn(&'static str, Part) -> Words + Sync,
+) -> BTreeMap<(&'static str, Part), Option<Words>> {
+    let (tasks, table) = (Mutex::new(tasks), Mutex::new(BTreeMap::new()));
     std::thread::scope(|scope| {
-        for _ in 0..14 {
+        for _ in 0..threads {
             scope.spawn(|| {
                 loop {
-                    let Some((row, columns)) = tasks.lock().expect("a lock").pop() else { return };
-                    let worker = std::thread::Builder::new().name(row.to_owned());
-                    let work = worker.spawn(move || Row::new(row).run(columns));
-                    let words = work.expect("a thread").join().unwrap_or_else(|_| {
-                        columns.iter().map(|column| (*column, "FAILED".to_owned())).collect()
+                    let Some((row, part)) = tasks.lock().expect("a lock").pop() else { return };
+                    let words = std::thread::scope(|scope| {
+                        // Its name is told with what goes wrong in it.
+                        let worker = std::thread::Builder::new().name(row.to_owned());
+                        let work = worker.spawn_scoped(scope, || cell(row, part));
+                        work.expect("a thread").join().ok()
                     });
-                    table.lock().expect("a lock").entry(row).or_default().extend(words);
+                    table.lock().expect("a lock").insert((row, part), words);
                 }
             });
         }

@@ -5,11 +5,10 @@
 //! whatever that is: done again when all is well, the change was made once, and nothing else.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 
 use gistfs::demo::{Fault, Limits, Origin, Seed, ServerOptions};
 
-use crate::matrix::{Strike, strike};
+use crate::matrix::{Strike, errno, in_parallel, strike};
 use crate::mounted::GISTFS;
 use crate::proxy::{Network, Weather};
 use crate::world::{World, wait_until};
@@ -131,15 +130,6 @@ const EXPECTED: &[(&str, [&str; COLUMNS.len()])] = &[
     ("null fields", ["ok 1", "ok 1", "ok 1", "ok 1", "ok 1", "ok 1"]),
 ];
 
-const ERRORS: [(&str, &str); 6] = [
-    ("No route to host", "EHOSTUNREACH"),
-    ("Connection timed out", "ETIMEDOUT"),
-    ("Disk quota exceeded", "EDQUOT"),
-    ("Permission denied", "EACCES"),
-    ("Stale file handle", "ESTALE"),
-    ("Input/output error", "EIO"),
-];
-
 /// A mount that knows what there is to know.
 fn world() -> (World, Network, String) {
     let limits = Limits::none();
@@ -181,7 +171,7 @@ fn cell(row: &str, column: &Column) -> String {
     assert_eq!((column.told)(&world, &id), column.before);
     let out = world.try_sh(&script);
     let complaint = String::from_utf8_lossy(&out.stderr);
-    let error = ERRORS.iter().find(|(words, _)| complaint.contains(words)).map(|(_, word)| *word);
+    let error = errno(&complaint);
     let exit = match out.status.code() {
         Some(0) => "ok".to_owned(),
         Some(code) if column.name == "fork" => format!("exit {code}"),
@@ -211,26 +201,12 @@ fn cell(row: &str, column: &Column) -> String {
 }
 
 /// Runs all cells, a few at a time.
-fn run(rows: &[&'static str]) -> BTreeMap<(&'static str, &'static str), String> {
-    let cells = rows.iter().flat_map(|row| COLUMNS.iter().map(|column| (*row, column)));
-    let mut tasks: Vec<(&str, &Column)> = cells.collect();
+fn run(rows: &[&'static str]) -> BTreeMap<(&'static str, usize), Option<String>> {
+    let cells = rows.iter().flat_map(|row| (0..COLUMNS.len()).map(|column| (*row, column)));
+    let mut tasks: Vec<(&str, usize)> = cells.collect();
     // Taken from the end: what takes longest first.
     tasks.sort_by_key(|(row, _)| *row == "hung");
-    let (tasks, table) = (Mutex::new(tasks), Mutex::new(BTreeMap::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..6 {
-            scope.spawn(|| {
-                loop {
-                    let Some((row, column)) = tasks.lock().expect("a lock").pop() else { return };
-                    let worker = std::thread::Builder::new().name(row.to_owned());
-                    let work = worker.spawn(move || cell(row, column)).expect("a thread");
-                    let word = work.join().unwrap_or_else(|_| "FAILED".to_owned());
-                    table.lock().expect("a lock").insert((row, column.name), word);
-                }
-            });
-        }
-    });
-    table.into_inner().expect("a lock")
+    in_parallel(tasks, 6, |row, column| cell(row, &COLUMNS[column]))
 }
 
 #[test]
@@ -241,7 +217,9 @@ fn every_fault_of_every_change_around_a_gist_is_told_and_can_be_made_good() {
     let table = run(&rows);
     let mut wrong = Vec::new();
     for (row, expected) in EXPECTED.iter().filter(|(row, _)| rows.contains(row)) {
-        let cells: Vec<&str> = COLUMNS.iter().map(|column| &*table[&(*row, column.name)]).collect();
+        let cells: Vec<&str> = (0..COLUMNS.len())
+            .map(|column| table[&(*row, column)].as_deref().unwrap_or("FAILED"))
+            .collect();
         println!("{row:<18} {}", cells.join(" | "));
         if cells != *expected {
             wrong.push(format!("(\"{row}\", {cells:?}),"));

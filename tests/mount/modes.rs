@@ -58,13 +58,13 @@ fn refused(world: &World, options: &[&str]) -> (Option<i32>, String) {
 }
 
 /// A second mount of the same server, beside that of the world.
-struct Beside {
+pub(crate) struct Beside {
     mount: Mount,
-    point: PathBuf,
+    pub(crate) point: PathBuf,
 }
 
 impl Beside {
-    fn start(world: &mut World, name: &str, options: &[&str]) -> Self {
+    pub(crate) fn start(world: &mut World, name: &str, options: &[&str]) -> Self {
         let point = world.work().join(name);
         std::fs::create_dir(&point).expect("a directory");
         let mut command = world.gistfs(&["mount", "-f", "-v", "--write-interval", "0"]);
@@ -78,7 +78,7 @@ impl Beside {
         std::fs::read_to_string(self.point.join(name)).unwrap_or_default()
     }
 
-    fn end(mut self) {
+    pub(crate) fn end(mut self) {
         self.mount.signal(nix::sys::signal::Signal::SIGTERM);
         assert!(self.mount.ended().success(), "{}", self.mount.log());
         detach(&self.point);
@@ -130,6 +130,15 @@ fn a_user_who_does_not_exist_is_named() {
     let (code, said) = refused(&world, &["--user", "nobody-here"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("there is no user nobody-here"), "{said}");
+    has_no_state(&world);
+}
+
+/// What could not be mounted is no account that `gistfs status` would tell of from now on.
+#[track_caller]
+fn has_no_state(world: &World) {
+    let status = world.gistfs(&["status", "--state-dir"]).arg(world.state()).output();
+    let told = said(&status.expect("gistfs runs"));
+    assert!(told.contains("Nothing is mounted.") && !told.contains(" on "), "{told}");
 }
 
 #[test]
@@ -284,12 +293,63 @@ fn one_gist_follows_what_changes_elsewhere_and_merges() {
 fn one_gist_can_be_given_by_the_address_of_its_page() {
     let mut world = World::empty();
     let id = world.seed("Notes", &[("a.txt", "alpha\n")]);
-    let page = format!("https://gist.github.com/octo/{id}#file-a-txt");
+    let server = world.server.raw_url();
+    let page = format!("{}/octo/{id}#file-a-txt", server.trim_end_matches('/'));
     world.mount(&["--gist", &page]);
     assert_eq!(world.read("a.txt"), "alpha\n");
     world.unmount();
     world.mount(&["-o", &format!("gist={id}")]);
     assert_eq!(world.list(""), ["a.txt"]);
+}
+
+#[test]
+fn one_gist_is_not_asked_for_at_another_host_than_its_address_names() {
+    let world = World::empty();
+    let id = world.seed("Notes", &[("a.txt", "alpha\n")]);
+    for (address, why) in [
+        (format!("https://ghe.example.com/gist/octo/{id}"), "but of ghe.example.com"),
+        ("https://gist.github.com/octo".to_owned(), "a gist's id or address"),
+        ("starred".to_owned(), "a gist's id or address"),
+    ] {
+        let (code, said) = refused(&world, &["--gist", &address]);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(why), "{said}");
+    }
+    assert_eq!(world.server.requests().len(), 0);
+}
+
+/// GitHub lets people change their login; the token stays the same.
+#[test]
+fn one_s_own_gist_can_be_written_under_a_new_login() {
+    let mut world = World::empty();
+    let (id, robot) = (
+        world.seed("Notes", &[("a.txt", "alpha\n")]),
+        world.server.seed("hubot", public("Robot", &[("r.txt", "robot\n")])),
+    );
+    world.mount(&["--gist", &id]);
+    world.unmount();
+    // As it was remembered before.
+    let accounts = world.state().join(host(&world)).join("accounts.json");
+    let remembered = std::fs::read_to_string(&accounts).expect("accounts");
+    let before = remembered.replace("\"octo\"", "\"cato\"");
+    assert_ne!(before, remembered);
+    std::fs::write(&accounts, before).expect("accounts");
+    let asked = |world: &World| {
+        world.server.requests().iter().filter(|request| request.path == "/user").count()
+    };
+    for _ in 0..2 {
+        world.mount(&["--gist", &id]);
+        world.write("a.txt", "omega\n");
+        settled(&world);
+        let account = world.status()["account"].clone();
+        assert_eq!(account, format!("gist.{id}.cato"), "the state has its name");
+        world.unmount();
+        assert_eq!(asked(&world), 2, "at first, and again before it would be said");
+    }
+    assert_eq!(world.texts(&id)["a.txt"], "omega\n");
+    world.mount(&["--gist", &robot]);
+    assert!(world.fails("echo x > r.txt").contains("Read-only file system"));
+    assert!(world.status()["read_only"].to_string().contains("not yours"));
 }
 
 #[test]
@@ -323,6 +383,7 @@ fn a_gist_that_is_not_there_is_not_mounted() {
         let (code, said) = refused(&world, &["--gist", "0123456789abcdef0123"]);
         assert_eq!(code, Some(1), "{said}");
         assert!(said.contains("there is no such gist"), "{said}");
+        has_no_state(&world);
     }
 }
 

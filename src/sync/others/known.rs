@@ -149,30 +149,13 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{BlobId, FileName, RemoteFile};
 
     const NOW: Time = Time(1_700_000_000_000_000_000);
 
     fn gist(id: &str, files: usize) -> Snapshot {
-        let file = |number: usize| {
-            let file =
-                RemoteFile { blob: BlobId::EMPTY, size: 0, raw_url: String::new(), language: None };
-            (FileName::parse(&number.to_string()).unwrap(), file)
-        };
-        Snapshot {
-            id: GistId::parse(id).unwrap(),
-            description: String::new(),
-            public: true,
-            owner: None,
-            created_at: NOW,
-            updated_at: NOW,
-            html_url: String::new(),
-            git_url: String::new(),
-            truncated: false,
-            revision: None,
-            etag: None,
-            files: (0..files).map(file).collect(),
-        }
+        let names: Vec<String> = (0..files).map(|number| number.to_string()).collect();
+        let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
+        Snapshot::sample(id, &files, NOW)
     }
 
     fn id(text: &str) -> GistId {

@@ -254,20 +254,7 @@ mod tests {
     const SPAN: Duration = Duration::from_secs(5);
 
     fn gist(id: &str) -> Snapshot {
-        Snapshot {
-            id: GistId::parse(id).unwrap(),
-            description: format!("title of {id}"),
-            public: true,
-            owner: None,
-            created_at: NOW,
-            updated_at: NOW,
-            html_url: String::new(),
-            git_url: String::new(),
-            truncated: false,
-            revision: None,
-            etag: None,
-            files: std::collections::BTreeMap::new(),
-        }
+        Snapshot { description: format!("title of {id}"), ..Snapshot::sample(id, &[], NOW) }
     }
 
     fn page(ids: &[&str], next: Option<&str>) -> Page {
