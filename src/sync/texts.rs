@@ -71,7 +71,8 @@ impl Syncer {
         Ok(Lines::Merged { blob, size: merged.len() as u64 })
     }
 
-    /// A body of which three are compared; `None` if it is too large for that, or is nowhere.
+    /// A body of which three are compared; `None` if it is too large for that, nowhere, or
+    /// out of reach.
     fn body_of(
         &self,
         gist: &Gist,
@@ -88,7 +89,7 @@ impl Syncer {
         let Some(source) = source.filter(small) else { return Ok(None) };
         match self.fetch_now(&source) {
             Ok(body) => Ok(Some(body)),
-            Err(Error::Denied(_)) => Ok(None),
+            Err(Error::Denied(_) | Error::OutOfReach(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -11,7 +11,7 @@ use gistfs::demo::ServerOptions;
 use nix::sys::socket::{Backlog, listen};
 
 use crate::shape::Shape;
-use crate::world::World;
+use crate::world::{World, wait_until};
 
 /// How the network behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,14 +89,25 @@ impl Proxy {
                 door.fillers = fill(self.address);
             }
             Weather::Fine | Weather::Silent | Weather::Slow(_) => {
-                let listener = door.listener.take().unwrap_or_else(|| {
-                    serve(TcpListener::bind(self.address).expect("the port again"), &self.shared)
-                });
+                let listener = door
+                    .listener
+                    .take()
+                    .unwrap_or_else(|| serve(bound_again(self.address), &self.shared));
                 listen(&listener, Backlog::MAXCONN).expect("it listens");
                 door.listener = Some(listener);
             }
         }
     }
+}
+
+/// Somebody's connection may have been given the port meanwhile.
+fn bound_again(address: SocketAddr) -> TcpListener {
+    let mut bound = None;
+    wait_until("the port is free again", || {
+        bound = TcpListener::bind(address).ok();
+        bound.is_some()
+    });
+    bound.expect("it is bound")
 }
 
 /// Fills the queue of a listener that takes nobody from it: whoever comes next gets no answer.

@@ -120,8 +120,26 @@ fn what_a_private_server_cuts_off_comes_from_another_revision_or_is_known_to_com
         world.server.commit(&id, &[("a", None), ("new", Some(b"new\n"))]);
         world.unmount();
         world.mount(&[]);
+        wait_until("it is told of", || world.path("Notes/new").exists());
         assert_eq!(world.read("Notes/new") + &world.read("Notes/w"), "new\nmade with it\n");
     }
+}
+
+/// Lines cannot be compared that cannot be read.
+#[test]
+fn a_file_out_of_reach_that_is_changed_on_both_sides_is_kept_twice() {
+    let mut world = World::shaped(ServerOptions::default(), Shape::Private);
+    let files = vec![("a".to_owned(), vec![b'x'; 1_500_000]), ("z".to_owned(), b"omega\n".into())];
+    let notes = Seed { description: Some("Notes".into()), files, ..Seed::default() };
+    let id = world.server.seed("octo", notes);
+    world.mount(&["--write-back", "600", "--refresh", "600", "--read-lag", "0"]);
+    world.sh("echo ours > Notes/z");
+    world.server.commit(&id, &[("z", Some(b"theirs\n"))]);
+    assert!(world.gistfs(&["sync"]).arg(world.point()).status().expect("it runs").success());
+    let texts = world.server.files(&id).expect("the gist");
+    let aside: Vec<_> = texts.iter().filter(|(name, _)| name.starts_with("z.conflict-")).collect();
+    assert_eq!((texts.len(), &texts["z"][..]), (3, &b"theirs\n"[..]));
+    assert_eq!(aside[0].1, b"ours\n");
 }
 
 #[test]
