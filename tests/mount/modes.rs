@@ -335,7 +335,9 @@ fn one_s_own_gist_can_be_written_under_a_new_login() {
     assert_ne!(before, remembered);
     std::fs::write(&accounts, before).expect("accounts");
     let asked = |world: &World| {
-        world.server.requests().iter().filter(|request| request.path == "/user").count()
+        // An old server refuses what names a version; the same is asked again without.
+        let answered = |r: &&LoggedRequest| r.path == "/user" && r.status != 400;
+        world.server.requests().iter().filter(answered).count()
     };
     for _ in 0..2 {
         world.mount(&["--gist", &id]);
