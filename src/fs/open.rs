@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tempfile::NamedTempFile;
 
 use super::lock;
+use crate::error::Error;
 use crate::model::BlobId;
 use crate::store::gist::Meta;
 use crate::sync::bodies::Source;
@@ -18,6 +19,9 @@ pub(super) struct OpenFile {
     pub(super) body: Mutex<Body>,
     /// A leaf, so that `stat` never waits for a read or write under way.
     live: Mutex<Live>,
+    /// What GitHub last said of it to who writes through. Before all other locks, and held while it
+    /// is asked: whoever closes another descriptor meanwhile waits for the same answer.
+    pub(super) answer: Mutex<Option<Error>>,
 }
 
 /// What `stat` must know of an open file before it is recorded.
@@ -50,7 +54,8 @@ pub(super) struct Stored {
 impl OpenFile {
     pub(super) fn new(ino: Ino, stored: Stored, meta: Meta) -> Self {
         let live = Live { size: stored.size, meta, dirty: false };
-        Self { ino, body: Mutex::new(Body::Stored(stored)), live: Mutex::new(live) }
+        let body = Mutex::new(Body::Stored(stored));
+        Self { ino, body, live: Mutex::new(live), answer: Mutex::default() }
     }
 
     pub(super) fn body(&self) -> MutexGuard<'_, Body> {

@@ -21,22 +21,27 @@ impl GistFs {
             return self.hidden_flush(fh, wait);
         }
         let handle = self.handle(fh)?;
-        if !handle.open.live().dirty {
+        if !self.options.through {
+            return self.record(&handle.open);
+        }
+        let nothing_said = || handle.open.answer.try_lock().is_ok_and(|answer| answer.is_none());
+        if !handle.open.live().dirty && nothing_said() {
             return Ok(());
         }
-        if self.options.through && wait == Wait::No {
+        if wait == Wait::No {
             return Err(Error::WouldWait);
         }
-        self.record(&handle.open)?;
-        if !self.options.through {
-            return Ok(());
-        }
+        let mut answer = lock(&handle.open.answer);
         // Looked up first: sending takes the tree's lock itself.
         let place = self.tree().place(handle.open.ino).cloned();
-        match place {
-            Some(Place::File(key, name)) => self.push_through(key, Some(&name)),
-            Some(Place::Root | Place::Gist(_) | Place::Hidden(_) | Place::Gone) | None => Ok(()),
+        let Some(Place::File(key, name)) = place else { return self.record(&handle.open) };
+        if handle.open.live().dirty {
+            self.record(&handle.open)?;
+            *answer = self.push_through(key, Some(&name)).err();
+        } else if self.store.look(key, Gist::differs) != Some(true) {
+            *answer = None;
         }
+        answer.clone().map_or(Ok(()), Err)
     }
 
     /// Sends a gist's changes now and judges what came of the one file the caller cares for.

@@ -227,7 +227,10 @@ impl Syncer {
     }
 
     fn take_changed(&self, key: GistKey, mut seen: Snapshot, now: Time) -> Result<bool, Error> {
-        let Some(base) = self.store.look(key, |gist| gist.base.clone()).flatten() else {
+        let Some((gist, base)) = self.store.get(key).and_then(|gist| {
+            let base = gist.base.clone()?;
+            Some((gist, base))
+        }) else {
             return Ok(true);
         };
         let same = seen.same_content(&base);
@@ -239,10 +242,7 @@ impl Syncer {
         }
         // A list cannot tell before from after within a second, nor what a request of ours without
         // an answer did, and from its word no later answer can be judged. The gist's history can.
-        if let Some(gist) = self.store.get(key)
-            && !same
-            && (lags || gist.attempt.is_some())
-        {
+        if !same && (lags || gist.attempt.is_some()) {
             return taken(self.look(&gist, now));
         }
         if same {
@@ -254,7 +254,7 @@ impl Syncer {
             seen.revision.clone_from(&base.revision);
             seen.etag.clone_from(&base.etag);
         }
-        taken(self.take(key, seen, now).map(|()| true))
+        taken(self.take(&gist, seen, now))
     }
 
     /// Whether the lists still show the gist.

@@ -19,6 +19,7 @@ use crate::model::{CommitId, RemoteFile};
 mod others;
 mod republish;
 mod social;
+mod take;
 
 /// Answers lists with the next of its errors, then well and empty.
 #[derive(Default)]

@@ -31,7 +31,9 @@ impl Syncer {
                 }
                 self.keep_bodies(&full);
                 let changed = !full.snapshot.same_content(base);
-                self.take(gist.key, full.snapshot.clone(), now)?;
+                if !self.take(gist, full.snapshot.clone(), now)? {
+                    return Ok(true);
+                }
                 // An answer of ours was lost: only now it shows what was written over unseen.
                 let sent = gist.attempt.iter().flat_map(Attempt::all);
                 if let Some(sent) = sent.into_iter().find(|sent| sent.made_files(&full.snapshot)) {
@@ -104,16 +106,22 @@ impl Syncer {
         }
     }
 
-    /// Makes `remote` the base of the gist, merging what the user changed over it.
-    pub(super) fn take(&self, key: GistKey, remote: Snapshot, now: Time) -> Result<(), Failure> {
+    /// Makes `remote` the base of the gist, merging what the user changed over it; false if its base
+    /// is another by now than in `judged`, or a request is under way that was not then: `remote` may
+    /// be what was there before.
+    pub(super) fn take(&self, judged: &Gist, remote: Snapshot, now: Time) -> Result<bool, Failure> {
+        let key = judged.key;
         let remote = Arc::new(remote);
         let mut texts = Texts::new();
         let lags = self.reads_may_lag(key, now);
-        let Some(seen) = self.store.get(key) else { return Ok(()) };
+        let Some(seen) = self.store.get(key) else { return Ok(true) };
         // What is put together may have been changed again meanwhile.
         for _ in 0..ROUNDS {
             let lost = self.secure_bodies(key, &remote)?;
             let edit = |gist: &mut Gist| {
+                if gist.base != judged.base || gist.attempt != judged.attempt {
+                    return Ok(None);
+                }
                 drop_lost(gist, &lost);
                 let before = gist.base.clone();
                 let mut merged = take_over(gist, &remote, &texts, now);
@@ -125,25 +133,29 @@ impl Syncer {
                 if merged.is_ok() && !lags {
                     gist.attempt = None;
                 }
-                Ok(merged)
+                Ok(Some(merged))
             };
-            let told = |merged: &Result<Merged, Unmerged>| {
-                merged.as_ref().ok().map(|merged| merged.change(key))
+            let told = |merged: &Option<Result<Merged, Unmerged>>| {
+                merged.as_ref()?.as_ref().ok().map(|merged| merged.change(key))
             };
             let done = self.update_and_tell(key, edit, told);
             let unmerged = match done.map_err(Failure::Ours)? {
-                Ok(merged) => {
+                None => {
+                    log::debug!("{}: read before a change of ours, and passed over", remote.id);
+                    return Ok(false);
+                }
+                Some(Ok(merged)) => {
                     say_merged(&merged);
                     self.tell_taken(key, &seen, &remote, &merged);
-                    return Ok(());
+                    return Ok(true);
                 }
-                Err(unmerged) => unmerged,
+                Some(Err(unmerged)) => unmerged,
             };
             if let Some(name) = unmerged.busy.first() {
                 let why = format!("{name:?} changed on GitHub and is open for writing here");
                 return Err(Failure::Ours(self.postpone(key, why)));
             }
-            let Some(gist) = self.store.get(key) else { return Ok(()) };
+            let Some(gist) = self.store.get(key) else { return Ok(true) };
             match self.put_together(&gist, &remote, &unmerged.needs) {
                 Ok(more) => texts.extend(more),
                 Err(error) => {
