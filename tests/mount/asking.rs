@@ -160,7 +160,7 @@ fn every_fault_of_every_question_is_told_and_passes() {
     let rows = EXPECTED.iter().filter(|(row, _)| only.as_ref().is_none_or(|only| row == only));
     let rows: Vec<&(&str, [&str; COLUMNS.len()])> = rows.collect();
     let cells = rows.iter().flat_map(|(row, _)| (0..COLUMNS.len()).map(|column| (*row, column)));
-    let table = in_parallel(cells.collect(), 6, cell);
+    let table = in_parallel(cells.collect(), 12, cell);
     let mut wrong = Vec::new();
     for (row, expected) in rows {
         let words: Vec<&str> = (0..COLUMNS.len())

@@ -206,7 +206,7 @@ fn run(rows: &[&'static str]) -> BTreeMap<(&'static str, usize), Option<String>>
     let mut tasks: Vec<(&str, usize)> = cells.collect();
     // Taken from the end: what takes longest first.
     tasks.sort_by_key(|(row, _)| *row == "hung");
-    in_parallel(tasks, 6, |row, column| cell(row, &COLUMNS[column]))
+    in_parallel(tasks, 10, |row, column| cell(row, &COLUMNS[column]))
 }
 
 #[test]
