@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use self::hidden::{HiddenHandle, ShelfNames};
@@ -120,6 +120,8 @@ pub struct GistFs {
     handles: Mutex<HashMap<Fh, Arc<Handle>>>,
     /// A leaf like `opened`.
     hidden_handles: Mutex<HashMap<Fh, Arc<HiddenHandle>>>,
+    /// How many listings of hidden directories came to their end.
+    listings: AtomicU32,
     /// The names in views. A leaf like `opened`.
     shelf_names: Mutex<ShelfNames>,
     desks: hidden::Desks,
@@ -150,6 +152,7 @@ impl GistFs {
             opened: Mutex::default(),
             handles: Mutex::default(),
             hidden_handles: Mutex::default(),
+            listings: AtomicU32::new(0),
             shelf_names: Mutex::default(),
             desks: hidden::Desks::default(),
             next_handle: AtomicU64::new(1),

@@ -6,6 +6,7 @@
 
 use std::ffi::OsStr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
 
@@ -352,6 +353,11 @@ impl GistFs {
             Kind::File => (0o400, 1),
             Kind::Link => (0o777, 1),
         };
+        // The kernel asks for a listing again if the directory's time is not what it was.
+        let nanoseconds = match face.kind {
+            Kind::Directory => self.listings.load(Relaxed) % 1_000_000,
+            Kind::File | Kind::Link => 0,
+        };
         let write = if face.writable && self.options.read_only.is_none() { 0o200 } else { 0 };
         let mode =
             if face.kind == Kind::Link { mode } else { (mode | write) & !self.options.umask };
@@ -364,7 +370,7 @@ impl GistFs {
             uid: self.options.uid,
             gid: self.options.gid,
             atime: face.mtime,
-            mtime: face.mtime,
+            mtime: Time(face.mtime.0.saturating_add(i64::from(nanoseconds))),
             ctime: face.mtime,
             steady: false,
         }
@@ -392,7 +398,9 @@ impl GistFs {
             }
         }
         if entries.is_empty() {
-            // The kernel keeps what it was told; next time it shall ask again.
+            // The kernel keeps what it was told; next time it shall ask again. What it is told now
+            // may reach it before the end of this listing does, so the time changes as well.
+            self.listings.fetch_add(1, Relaxed);
             self.tell_stale(Stale::Node(ino));
         }
         for (cookie, (name, entry)) in &entries {

@@ -144,3 +144,16 @@ fn gists_that_were_forgotten_are_asked_for_by_the_page_of_the_list_that_shows_th
     let counts = mount.github.take_counts();
     assert_eq!((counts.gets, counts.lists, counts.unmodified), (0, 2, 0));
 }
+
+/// The kernel keeps listings and does not hear reliably that one is no longer good.
+#[test]
+fn a_hidden_directory_has_another_time_within_the_second_after_each_listing() {
+    let (mount, [id, _]) = strangers();
+    let gist = look_up(&mount, &[".by-id", id.as_str()], Wait::Yes).expect("it is there");
+    let time = || mount.fs().getattr(gist.ino, Wait::Yes).expect("it is there").mtime;
+    let before = time();
+    assert_eq!(time(), before);
+    assert_eq!(listed(&mount, gist.ino), ["a"]);
+    assert_ne!(time(), before);
+    assert_eq!(time().seconds(), before.seconds());
+}

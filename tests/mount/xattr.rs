@@ -4,7 +4,7 @@ use gistfs::demo::Seed;
 use gistfs::model::BlobId;
 use serde_json::json;
 
-use crate::world::World;
+use crate::world::{World, wait_until};
 
 fn notes() -> (World, String) {
     let mut world = World::empty();
@@ -161,6 +161,7 @@ fn a_copy_that_takes_attributes_along_renames_publishes_and_unstars_nothing() {
     let id = world.server.seed("octo", seed);
     world.server.star(&id, "octo").expect("a star");
     world.mount_again(&["--xattr"]);
+    wait_until("it is listed", || world.list("").len() == 2);
     world.server.forget_requests();
     // Out of the mount and in again, within it, and over a gist that is there.
     world.sh("cp -a Public $W/out; echo more >> $W/out/p.txt; cp -a $W/out In");
