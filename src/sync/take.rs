@@ -114,7 +114,9 @@ impl Syncer {
         let remote = Arc::new(remote);
         let mut texts = Texts::new();
         let lags = self.reads_may_lag(key, now);
-        let Some(seen) = self.store.get(key) else { return Ok(true) };
+        if self.store.look(key, |_| ()).is_none() {
+            return Ok(true);
+        }
         // What is put together may have been changed again meanwhile.
         for _ in 0..ROUNDS {
             let lost = self.secure_bodies(key, &remote)?;
@@ -146,7 +148,7 @@ impl Syncer {
                 }
                 Some(Ok(merged)) => {
                     say_merged(&merged);
-                    self.tell_taken(key, &seen, &remote, &merged);
+                    self.tell_taken(judged, &remote, &merged);
                     return Ok(true);
                 }
                 Some(Err(unmerged)) => unmerged,
@@ -304,23 +306,26 @@ impl Syncer {
     }
 
     /// Tells whoever reads along of a state that was taken over; `seen` is the gist before.
-    fn tell_taken(&self, key: GistKey, seen: &Gist, remote: &Snapshot, merged: &Merged) {
+    fn tell_taken(&self, seen: &Gist, remote: &Snapshot, merged: &Merged) {
         let before = seen.base.as_deref();
-        if before.is_some_and(|before| before.same_content(remote)) {
+        if !self.is_followed() || before.is_some_and(|before| before.same_content(remote)) {
             return;
         }
-        let Some(gist) = self.store.get(key) else { return };
+        let Some(gist) = self.store.get(seen.key) else { return };
         let files = different(before, Some(remote));
         if seen.attempt.as_ref().is_some_and(|sent| sent.made(remote)) {
             self.tell_upload(&gist, Became::Changed, &files);
         } else {
             self.tell_remote(&gist, Became::Changed, &files);
         }
-        self.tell_merged(key, merged);
+        self.tell_merged(seen.key, merged);
     }
 
     /// Tells of an answer to a change: what was sent, and what somebody else changed meanwhile.
     fn tell_finished(&self, key: GistKey, before: &Gist, plan: &Plan, remote: &Snapshot) {
+        if !self.is_followed() {
+            return;
+        }
         let Some(gist) = self.store.get(key) else { return };
         let base = before.base.as_deref();
         let (meant, _) = meant(before, plan, remote);

@@ -50,23 +50,12 @@ impl Room for ControlPlace {
         let Some((value, line)) = self.value.zip(bytes.strip_suffix(b"\n")) else {
             return Ok(false);
         };
-        match value {
-            Value::Starred | Value::Visibility => {
-                fs.set_value(&self.whose, value, line, wait)?;
-                Ok(true)
-            }
+        if value == Value::Description {
             // More lines may come.
-            Value::Description => fs.described(&self.whose, line).map(|_| false),
-            Value::Id
-            | Value::Url
-            | Value::GitUrl
-            | Value::Owner
-            | Value::Created
-            | Value::Updated
-            | Value::Sync
-            | Value::Json
-            | Value::Forks => Ok(false),
+            return fs.described(&self.whose, line).map(|_| false);
         }
+        fs.set_value(&self.whose, value, line, wait)?;
+        Ok(true)
     }
 
     fn save(&self, fs: &GistFs, bytes: Bytes, wait: Wait) -> Result<(), Error> {
