@@ -13,9 +13,11 @@ use bytes::Bytes;
 use crate::error::Error;
 use crate::model::{BlobId, CommitId, FileName, GistId, RemoteFile, Snapshot, Time};
 
+use self::git::GitApi;
 use self::social::SocialApi;
 
 pub mod absent;
+pub mod git;
 pub mod github;
 pub mod host;
 mod http;
@@ -65,6 +67,13 @@ pub trait GistApi: Send + Sync {
     /// that whoever waits can tell slow from dead.
     fn body(&self, file: &RemoteFile, heard: &dyn Fn()) -> Result<Bytes, ApiError>;
 
+    /// The same for a body too large to be held in memory: `take` gets it piece by piece, and what it
+    /// got counts only if this returns `Ok`. An error of `take` ends it as [`ApiError::Local`].
+    fn stream(&self, file: &RemoteFile, take: TakePiece<'_>) -> Result<(), ApiError> {
+        let body = self.body(file, &|| {})?;
+        take(&body).map_err(|error| ApiError::local("cannot store a body", &error))
+    }
+
     /// Makes a gist of all the given files. The answer is the authoritative state afterwards.
     fn create(&self, gist: &NewGist) -> Result<FullGist, ApiError>;
 
@@ -78,10 +87,18 @@ pub trait GistApi: Send + Sync {
     fn quota(&self) -> Option<Quota>;
 }
 
+/// Takes in the next piece of a body.
+pub type TakePiece<'a> = &'a mut dyn FnMut(&[u8]) -> std::io::Result<()>;
+
 /// All of the Gist API.
 pub trait Api: GistApi {
     /// What there is around a gist's files. Who has nothing of it lends [`absent::Absent`].
     fn social(&self) -> &dyn SocialApi;
+
+    /// The repositories behind gists. Who has no way to them lends [`absent::Absent`].
+    fn git(&self) -> &dyn GitApi {
+        &absent::Absent
+    }
 }
 
 /// The user behind a token.
@@ -275,9 +292,26 @@ pub enum ApiError {
         /// What is wrong with it.
         detail: String,
     },
+    /// The server took no push, in its own words: asking again without a change is useless.
+    #[error("GitHub refuses the push: {0}")]
+    Declined(String),
+    /// Something on this machine: a full disk, a program that cannot be run. Nothing was changed.
+    #[error("{message}")]
+    Local {
+        /// What the system said.
+        errno: i32,
+        /// What failed, with the cause.
+        message: String,
+    },
 }
 
 impl ApiError {
+    /// What failed on this machine, and why.
+    pub fn local(what: &str, error: &std::io::Error) -> Self {
+        let errno = error.raw_os_error().unwrap_or(libc::EIO);
+        Self::Local { errno, message: format!("{what}: {error}") }
+    }
+
     /// Whether the request may have changed something although no good answer came.
     pub fn outcome_unknown(&self) -> bool {
         match self {
@@ -291,7 +325,9 @@ impl ApiError {
             | Self::Limited { .. }
             | Self::NotFound
             | Self::Conflict(_)
-            | Self::Refused { .. } => false,
+            | Self::Refused { .. }
+            | Self::Declined(_)
+            | Self::Local { .. } => false,
         }
     }
 
@@ -307,7 +343,9 @@ impl ApiError {
             | Self::Conflict(_)
             | Self::Refused { .. }
             | Self::Server(_)
-            | Self::Nonsense { .. } => false,
+            | Self::Nonsense { .. }
+            | Self::Declined(_)
+            | Self::Local { .. } => false,
         }
     }
 
@@ -320,12 +358,14 @@ impl ApiError {
             | Self::Limited { .. }
             | Self::Conflict(_)
             | Self::Server(_)
-            | Self::Nonsense { .. } => true,
+            | Self::Nonsense { .. }
+            | Self::Local { .. } => true,
             Self::Unauthorized(_)
             | Self::Anonymous(_)
             | Self::Forbidden(_)
             | Self::NotFound
-            | Self::Refused { .. } => false,
+            | Self::Refused { .. }
+            | Self::Declined(_) => false,
         }
     }
 }
@@ -341,7 +381,9 @@ impl From<ApiError> for Error {
             ApiError::Unauthorized(_)
             | ApiError::Anonymous(_)
             | ApiError::Forbidden(_)
-            | ApiError::NotFound => Self::Denied(text),
+            | ApiError::NotFound
+            | ApiError::Declined(_) => Self::Denied(text),
+            ApiError::Local { errno, message } => Self::Local { errno, message },
             ApiError::Limited { .. } => Self::Limited(text),
             ApiError::Conflict(_) => Self::Conflict(text),
             ApiError::Refused { .. } | ApiError::Server(_) | ApiError::Nonsense { .. } => {

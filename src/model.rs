@@ -388,8 +388,11 @@ pub struct Snapshot {
     pub html_url: String,
     /// The gist's git repository.
     pub git_url: String,
-    /// More files exist than `files` shows (GitHub lists 300).
+    /// More files exist than the API shows (GitHub lists 300).
     pub truncated: bool,
+    /// `files` has those too: they were read from the gist's repository.
+    #[serde(default)]
+    pub completed: bool,
     /// The newest commit, where the answer told it; lists do not.
     pub revision: Option<String>,
     /// The validator of the single gist's answer; lists have none for it.
@@ -399,6 +402,11 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Whether there are files that `files` does not show.
+    pub fn is_partial(&self) -> bool {
+        self.truncated && !self.completed
+    }
+
     /// Whether both hold the same description and the same bodies under the same names.
     ///
     /// `updated_at` and ETags move on stars and comments, so they say nothing about content.
@@ -434,6 +442,7 @@ impl Snapshot {
             html_url: String::new(),
             git_url: String::new(),
             truncated: false,
+            completed: false,
             revision: None,
             etag: None,
             files: files.iter().map(file).collect(),

@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 
+use super::git::{GitApi, Repository, TakeBody};
 use super::social::{Comment, Commit, Fork, Sheet, SheetRequest, Single, SocialApi};
 use super::{
     Account, Api, ApiError, Fetched, FullGist, GistApi, NewGist, Page, PageRequest, Patch, Quota,
 };
-use crate::model::{CommentId, CommitId, GistId, RemoteFile, Snapshot};
+use crate::model::{BlobId, CommentId, CommitId, GistId, RemoteFile, Snapshot};
 
 /// Answers every question with [`ApiError::Unreachable`].
 pub struct Absent;
@@ -57,6 +58,20 @@ impl GistApi for Absent {
 impl Api for Absent {
     fn social(&self) -> &dyn SocialApi {
         self
+    }
+}
+
+impl GitApi for Absent {
+    fn missing(&self) -> Option<&str> {
+        Some("there is no way to the repositories of gists")
+    }
+
+    fn fetch(&self, _: &str, _: &dyn Fn()) -> Result<Box<dyn Repository>, ApiError> {
+        nobody()
+    }
+
+    fn bodies(&self, _: &str, _: &[BlobId], _: TakeBody<'_>, _: &dyn Fn()) -> Result<(), ApiError> {
+        nobody()
     }
 }
 

@@ -334,7 +334,9 @@ impl Http {
             | ApiError::TimedOut { .. }
             | ApiError::NotFound
             | ApiError::Server(_)
-            | ApiError::Nonsense { .. }) => error,
+            | ApiError::Nonsense { .. }
+            | ApiError::Declined(_)
+            | ApiError::Local { .. }) => error,
         }
     }
 }

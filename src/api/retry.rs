@@ -40,7 +40,9 @@ pub fn wait(attempt: u32, repeatable: Repeatable, error: &ApiError, seed: u64) -
             let wait = doubled(LIMIT, attempt, LONGEST);
             Some(wait + part(wait / 10, seed))
         }
-        ApiError::Unreachable { .. } => Some(jittered(doubled(TROUBLE, attempt, LONGEST), seed)),
+        ApiError::Unreachable { .. } | ApiError::Local { .. } => {
+            Some(jittered(doubled(TROUBLE, attempt, LONGEST), seed))
+        }
         ApiError::Conflict(_) => Some(jittered(doubled(CONFLICT, attempt, LONGEST_CONFLICT), seed)),
         ApiError::Lost { .. }
         | ApiError::TimedOut { .. }
@@ -53,7 +55,8 @@ pub fn wait(attempt: u32, repeatable: Repeatable, error: &ApiError, seed: u64) -
         | ApiError::Anonymous(_)
         | ApiError::Forbidden(_)
         | ApiError::NotFound
-        | ApiError::Refused { .. } => None,
+        | ApiError::Refused { .. }
+        | ApiError::Declined(_) => None,
     }
 }
 

@@ -225,6 +225,7 @@ impl Gist {
             html_url: self.html_url.unwrap_or_default(),
             git_url: self.git_pull_url.unwrap_or_default(),
             truncated,
+            completed: false,
             revision: history.first().map(ToString::to_string),
             etag: None,
             files,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::Syncer;
 use crate::api::{ApiError, GistApi};
 use crate::error::Error;
-use crate::model::{BlobId, GistId, RemoteFile};
+use crate::model::{BlobId, GistId, RemoteFile, Snapshot};
 use crate::store::gist::Gist;
 
 mod inline;
@@ -26,6 +26,8 @@ const IN_VAIN_FOR: Duration = Duration::from_secs(60);
 pub struct Source {
     /// The gist that has it.
     pub id: GistId,
+    /// The gist's git repository; empty where it is not known.
+    pub git_url: String,
     /// The file it is the body of.
     pub file: RemoteFile,
 }
@@ -33,8 +35,13 @@ pub struct Source {
 impl Source {
     /// Where the body `blob` can be fetched, if the gist has it on GitHub.
     pub fn of(gist: &Gist, blob: BlobId) -> Option<Self> {
-        let id = gist.base.as_ref()?.id.clone();
-        gist.source(blob).map(|file| Self { id, file: file.clone() })
+        let base = gist.base.as_ref()?;
+        gist.source(blob).map(|file| Self::in_gist(base, file.clone()))
+    }
+
+    /// Where the body of `file`, which `gist` has or had, can be fetched.
+    pub fn in_gist(gist: &Snapshot, file: RemoteFile) -> Self {
+        Self { id: gist.id.clone(), git_url: gist.git_url.clone(), file }
     }
 }
 

@@ -11,7 +11,7 @@ use super::owed::NOT_FOR_THE_TRASH;
 use super::upload::Failure;
 use crate::api::{ApiError, GistApi};
 use crate::error::Error;
-use crate::model::{BlobId, FileName, GistId, RemoteFile, Time};
+use crate::model::{BlobId, FileName, GistId, RemoteFile, Snapshot, Time};
 use crate::store::gist::{Gist, GistKey, LocalFile};
 use crate::store::shed::Shed;
 use crate::store::trash::{Entry, Kept, Removed, entry_name};
@@ -40,12 +40,12 @@ impl Syncer {
             there.iter().filter(|(_, file)| !stored(file.blob)).collect();
         // All at once, then each waited for.
         for (_, file) in &wanted {
-            let source = Source { id: base.id.clone(), file: file.clone() };
+            let source = Source::in_gist(base, file.clone());
             self.begin_fetching(&source).map_err(Failure::Ours)?;
         }
         let mut gone = HashSet::new();
         for (name, file) in wanted {
-            if !self.fetch_for_trash(&base.id, name, file)? {
+            if !self.fetch_for_trash(base, name, file)? {
                 gone.insert(file.blob);
             }
         }
@@ -61,11 +61,12 @@ impl Syncer {
     /// Stores a body that the trash wants; false if it is proved that GitHub has it no more.
     fn fetch_for_trash(
         self: &Arc<Self>,
-        id: &GistId,
+        gist: &Snapshot,
         name: &FileName,
         file: &RemoteFile,
     ) -> Result<bool, Failure> {
-        let source = Source { id: id.clone(), file: file.clone() };
+        let id = &gist.id;
+        let source = Source::in_gist(gist, file.clone());
         match self.store_body(&source) {
             Ok(()) => Ok(true),
             Err(Error::Denied(_))

@@ -224,7 +224,12 @@ fn failure(id: &GistId, error: SocialError) -> Failure {
         | SocialError::NotSent(Error::Unreachable(_) | Error::TimedOut(_)) => {
             (Exit::Network, words, "try again when GitHub answers")
         }
-        SocialError::Sent(ApiError::Conflict(_) | ApiError::Refused { .. })
+        SocialError::Sent(
+            ApiError::Conflict(_)
+            | ApiError::Refused { .. }
+            | ApiError::Declined(_)
+            | ApiError::Local { .. },
+        )
         | SocialError::NotSent(_) => (Exit::Failed, words, "see the gist's page in a browser"),
     };
     Failure::new(exit, message, hint)

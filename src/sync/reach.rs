@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Clock;
+use crate::api::git::GitApi;
 use crate::api::{
     Account, Api, ApiError, Fetched, FullGist, GistApi, NewGist, Page, PageRequest, Patch, Quota,
 };
@@ -80,6 +81,12 @@ impl Reach {
         if self.turned.set(turned).is_err() {
             log::debug!("a second listener for the network was not taken");
         }
+    }
+
+    /// The repositories behind gists. They are at another host than the API, so what it does says
+    /// nothing of that one.
+    pub(super) fn git(&self) -> &dyn GitApi {
+        self.api.git()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

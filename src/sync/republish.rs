@@ -60,7 +60,7 @@ impl Syncer {
         self.take_newest(old)?;
         let (gist, base) = self.check_copyable(old, public)?;
         for (name, file) in &base.files {
-            let source = Source { id: base.id.clone(), file: file.clone() };
+            let source = Source::in_gist(&base, file.clone());
             self.store_body(&source).map_err(|error| {
                 refused(&format!("{:?} cannot be had: {error}", name.as_str()), "try again later")
             })?;

@@ -162,7 +162,7 @@ impl Syncer {
                 && !self.store.blobs.holds(shed.blob)
         };
         for file in gist.shed.iter().filter(wanted).filter_map(Shed::remote) {
-            if let Err(error) = self.store_body(&Source { id: base.id.clone(), file }) {
+            if let Err(error) = self.store_body(&Source::in_gist(base, file)) {
                 log::warn!("{}: a removed file cannot be had: {error}", base.id);
             }
         }
@@ -207,11 +207,11 @@ impl Syncer {
     /// A removed file comes back into its gist.
     fn restore_file(self: &Arc<Self>, key: GistKey, shed: &Shed) -> Result<String, Error> {
         if !self.store.blobs.contains(shed.blob) {
-            let id = self.store.look(key, |gist| gist.base.as_ref().map(|base| base.id.clone()));
-            let (Some(id), Some(file)) = (id.flatten(), shed.remote()) else {
+            let base = self.store.look(key, |gist| gist.base.clone());
+            let (Some(base), Some(file)) = (base.flatten(), shed.remote()) else {
                 return Err(Error::Nonsense("its bytes are not stored any more".into()));
             };
-            self.store_body(&Source { id, file })?;
+            self.store_body(&Source::in_gist(&base, file))?;
         }
         self.store.blobs.sync(shed.blob)?;
         let now = self.now();

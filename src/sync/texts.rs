@@ -84,7 +84,7 @@ impl Syncer {
         }
         let there = || remote.files.values().find(|file| file.blob == blob);
         let source = Source::of(gist, blob)
-            .or_else(|| there().map(|file| Source { id: remote.id.clone(), file: file.clone() }));
+            .or_else(|| there().map(|file| Source::in_gist(remote, file.clone())));
         let small = |source: &Source| source.file.size <= MOST_BYTES as u64;
         let Some(source) = source.filter(small) else { return Ok(None) };
         match self.fetch_now(&source) {

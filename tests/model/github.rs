@@ -585,6 +585,7 @@ impl Remote {
             html_url: String::new(),
             git_url: String::new(),
             truncated: false,
+            completed: false,
             revision: None,
             etag: None,
             files: self.files.iter().map(file).collect(),

@@ -76,6 +76,7 @@ fn a_whole_gist_is_read_whole() {
         html_url: "https://gist.github.com/aa5a315d61ae9438b18d".into(),
         git_url: "https://gist.github.com/aa5a315d61ae9438b18d.git".into(),
         truncated: false,
+        completed: false,
         revision: Some("57a7f021a713b1c5a6a199b54cc514735d2d462f".into()),
         etag: None,
         files: BTreeMap::from([(

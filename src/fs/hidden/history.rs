@@ -78,7 +78,7 @@ impl Room for HistoryPlace {
         let about = fs.about(&self.whose, wait)?;
         let then = fs.files_then(&about, revision, wait)?;
         let file: &RemoteFile = then.files.get(name).ok_or(Error::NotFound)?;
-        let source = Source { id: then.id.clone(), file: file.clone() };
+        let source = Source::in_gist(&then, file.clone());
         Ok(Content::Body { blob: file.blob, size: file.size, source: Some(source) })
     }
 }

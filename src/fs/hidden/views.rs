@@ -119,7 +119,7 @@ impl Room for ViewPlace {
                 let gist = fs.fresh_other(id, wait)?;
                 let file = file_in(&gist, name)?.clone();
                 let (blob, size) = (file.blob, file.size);
-                let source = Some(Source { id: id.clone(), file });
+                let source = Some(Source::in_gist(&gist, file));
                 Ok(Content::Body { blob, size, source })
             }
             Self::Link(_) => Err(Error::Invalid),

@@ -64,7 +64,7 @@ impl Syncer {
         raw: &ApiError,
         flight: &Flight,
     ) -> Result<Option<Bytes>, Error> {
-        let Source { id, file: RemoteFile { blob, .. } } = source;
+        let Source { id, file: RemoteFile { blob, .. }, .. } = source;
         let lists = |full: &FullGist| full.snapshot.files.values().any(|file| file.blob == *blob);
         // It came, but not as its id says: older servers make text of what is none.
         let unmangled = |commit: Option<&CommitId>| -> Result<Option<Bytes>, Error> {
