@@ -118,10 +118,16 @@ impl World {
     /// Mounts, with these options besides the usual ones.
     #[track_caller]
     pub(crate) fn mount(&mut self, options: &[&str]) {
-        assert!(self.mount.is_none(), "it is mounted");
         let mut command = self.mount_command(options);
+        self.mount_with(&mut command);
+    }
+
+    /// Mounts by a command that is more than [`World::mount_command`].
+    #[track_caller]
+    pub(crate) fn mount_with(&mut self, command: &mut Command) {
+        assert!(self.mount.is_none(), "it is mounted");
         let log = self.next_log();
-        self.mount = Some(Mount::start(&mut command, &self.point(), log));
+        self.mount = Some(Mount::start(command, &self.point(), log));
     }
 
     /// Unmounts and mounts with these options.
