@@ -15,6 +15,9 @@ use crate::shape::Shape;
 /// Patience enough for a busy machine.
 pub(crate) const AMPLE: Duration = Duration::from_secs(40);
 
+/// The option of a mount that has REST alone: what that cannot carry stays.
+pub(crate) const WITHOUT_GIT: [&str; 2] = ["--git", "none"];
+
 /// How long the mounts of most tests wait before they send a change.
 const WRITE_BACK: &str = "0.5";
 
@@ -106,6 +109,14 @@ impl World {
         let mut world = Self::empty();
         let id = world.seed("Notes", files);
         world.mount(&[]);
+        (world, id)
+    }
+
+    /// The same without git.
+    #[track_caller]
+    pub(crate) fn notes_without_git(files: &[(&str, &str)]) -> (Self, String) {
+        let (mut world, id) = Self::notes(files);
+        world.mount_again(&WITHOUT_GIT);
         (world, id)
     }
 
