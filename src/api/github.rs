@@ -18,7 +18,7 @@ use super::token::Token;
 use super::wire::{self, Told};
 use super::{
     Account, Api, ApiError, Fetched, FullGist, GistApi, NewGist, Page, PageAddress, PageRequest,
-    Patch, Quota, link, status,
+    Patch, Quota, TakePiece, link, status,
 };
 use crate::model::{CommitId, GistId, RemoteFile, Time};
 
@@ -261,6 +261,10 @@ impl GistApi for GitHub {
 
     fn body(&self, file: &RemoteFile, heard: &dyn Fn()) -> Result<Bytes, ApiError> {
         self.http.body(file, heard)
+    }
+
+    fn stream(&self, file: &RemoteFile, from: u64, take: TakePiece<'_>) -> Result<(), ApiError> {
+        self.http.stream(file, from, take)
     }
 
     fn create(&self, gist: &NewGist) -> Result<FullGist, ApiError> {
