@@ -31,6 +31,7 @@ pub mod gist;
 mod memory;
 mod owed;
 mod peek;
+pub mod placeholder;
 mod recover;
 pub mod scratch;
 pub mod shed;
