@@ -24,6 +24,7 @@ mod full;
 mod gists;
 mod history;
 mod hostile;
+mod large;
 mod lost;
 mod matrix;
 mod matrix_social;
