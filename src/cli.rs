@@ -288,6 +288,9 @@ pub struct ServeArgs {
     /// Delay every answer by this many milliseconds
     #[arg(long, default_value = "0", value_name = "MS")]
     pub latency: u64,
+    /// Send raw content and git's answers at this many bytes a second
+    #[arg(long, value_parser = size, value_name = "SIZE")]
+    pub speed: Option<u64>,
     /// Behave like an Enterprise Server: the API is below /api/v3 and has no rate limits
     #[arg(long)]
     pub enterprise: bool,
