@@ -1,10 +1,12 @@
 //! Killed at every step of the way by git: nothing is lost, nothing is doubled, no placeholder stays,
 //! and nothing is left lying about.
 
-use gistfs::demo::{Fault, FaultKind, Gate, LoggedRequest, Origin};
+use std::process::Stdio;
+
+use gistfs::demo::{Fault, FaultKind, Gate, LoggedRequest, Origin, Seed};
 
 use crate::matrix::in_parallel;
-use crate::pushed::{Files, expect_same, files_in};
+use crate::pushed::{Files, expect_same, files_in, noise};
 use crate::world::{World, wait_until};
 
 const WHEN_ASKED: &[&str] = &["--write-back", "600", "--refresh", "3600"];
@@ -151,4 +153,35 @@ fn killed_at_every_step_of_the_way_by_git() {
     let failed: Vec<_> =
         table.iter().filter(|(_, ended)| ended.is_none()).map(|(at, _)| at).collect();
     assert_eq!((table.len(), failed.len()), (count, 0), "{failed:?}");
+}
+
+/// A body of which the raw address is no help, so that git brings it.
+#[test]
+fn killed_while_a_body_comes_by_git() {
+    for (_, method, path) in &STEPS[2..4] {
+        let mut world = World::empty();
+        let large = noise(11 << 20, 1);
+        let files = vec![("large.bin".to_owned(), large.clone())];
+        let description = Some("Notes".to_owned());
+        world.server.seed("octo", Seed { description, files, ..Seed::default() });
+        world.mount(WHEN_ASKED);
+        let fault = Fault::once(FaultKind::Hang);
+        let (origin, method) = (Some(Origin::Git), Some((*method).to_owned()));
+        world.server.inject(Fault { origin, method, path: (*path).to_owned(), ..fault });
+        let mut cat = world.program("cat");
+        cat.arg(world.path("Notes/large.bin")).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut cat = cat.spawn().expect("cat runs");
+        world.wait_for_git("GET", "info/refs");
+        wait_until("it hangs", || {
+            let requests = world.server.requests();
+            requests.iter().any(|r| r.origin == Origin::Git && r.status == 0)
+        });
+        world.crash();
+        assert!(!cat.wait().expect("it ends").success());
+        world.server.clear_faults();
+        world.mount(WHEN_ASKED);
+        world.expect_tidy();
+        assert!(std::fs::read(world.path("Notes/large.bin")).expect("it reads") == large);
+        world.expect_tidy();
+    }
 }

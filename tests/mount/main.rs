@@ -28,6 +28,7 @@ mod git_faults;
 mod gitless;
 mod history;
 mod hostile;
+mod large;
 mod lost;
 mod matrix;
 mod matrix_social;
