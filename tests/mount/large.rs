@@ -184,6 +184,35 @@ fn a_wrong_body_ends_with_an_error_and_nobody_goes_on_with_what_was_read_of_it()
     assert_eq!(world.fetches(), 2);
 }
 
+/// GitHub's answers have a megabyte of contents: what comes behind that by name is blank in them.
+#[test]
+fn a_small_file_behind_a_large_one_is_never_taken_for_empty() {
+    let mut world = World::open(ServerOptions::default());
+    let large = body(2 << 20, 10);
+    let files = [("a".to_owned(), large.clone()), ("z.txt".to_owned(), b"zeta\n".to_vec())];
+    let id = world.server.seed("octo", Seed { files: files.into(), ..Seed::new("Notes", &[]) });
+    world.mount(&[]);
+    world.write("Notes/b.txt", "beta\n");
+    world.saved();
+    world.sh("mv Notes/z.txt Notes/y.txt");
+    world.saved();
+    for _ in 0..2 {
+        assert_eq!(world.read("Notes/y.txt"), "zeta\n");
+        assert!(std::fs::read(world.path("Notes/a")).expect("it reads") == large);
+        world.same_on_both_sides(&id, "Notes");
+        world.unmount();
+        std::fs::remove_dir_all(world.state()).expect("the state");
+        world.mount(&[]);
+    }
+    world.write("Notes/y.txt", "eta\n");
+    world.saved();
+    assert!(world.server.files(&id).expect("the gist")["a"] == large);
+    assert_eq!(
+        (world.texts(&id)["y.txt"].as_str(), world.read("Notes/b.txt")),
+        ("eta\n", "beta\n".into())
+    );
+}
+
 #[test]
 fn a_connection_that_is_cut_costs_no_byte_twice() {
     let mut world = World::open(ServerOptions::default());
