@@ -112,6 +112,8 @@ pub trait Api: GistApi {
 pub struct Account {
     /// The login.
     pub login: String,
+    /// The account's number, which stays when the login changes; odd servers have none.
+    pub number: Option<u64>,
     /// The classic token's scopes (`X-OAuth-Scopes`); `None` for tokens that have no scopes.
     pub scopes: Option<Vec<String>>,
 }

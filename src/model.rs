@@ -407,12 +407,20 @@ impl Snapshot {
         self.truncated && !self.completed
     }
 
-    /// Whether both hold the same description and the same bodies under the same names.
+    /// Whether every file shown here is in `other` with the same body, and the description is its.
+    pub fn shows(&self, other: &Self) -> bool {
+        let same = |(name, file): (&FileName, &RemoteFile)| {
+            other.files.get(name).is_some_and(|there| there.blob == file.blob)
+        };
+        self.description == other.description && self.files.iter().all(same)
+    }
+
+    /// Whether both hold the same description and the same bodies under the same names, known as far.
     ///
     /// `updated_at` and ETags move on stars and comments, so they say nothing about content.
     pub fn same_content(&self, other: &Self) -> bool {
         self.description == other.description
-            && self.truncated == other.truncated
+            && self.is_partial() == other.is_partial()
             && self.files.len() == other.files.len()
             && self
                 .files

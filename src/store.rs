@@ -35,6 +35,7 @@ mod memory;
 mod owed;
 pub mod part;
 mod peek;
+pub mod placeholder;
 mod recover;
 pub mod scratch;
 pub mod shed;

@@ -43,6 +43,7 @@ pub mod others;
 mod overwritten;
 pub mod owed;
 pub mod plan;
+mod push;
 mod queue;
 mod reach;
 pub mod refresh;
@@ -65,6 +66,7 @@ mod texts;
 pub mod trash;
 pub mod turn;
 pub mod upload;
+mod whole;
 
 /// How syncing behaves.
 #[derive(Clone, Debug)]

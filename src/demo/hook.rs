@@ -8,7 +8,8 @@ use tokio::process::Command;
 use super::switches::Switches;
 
 /// Gists are flat, but only the pushed tip is looked at: older commits may hold directories. A file
-/// that is too long counts in every commit, as it would be stored with any.
+/// that is too long counts in every commit, as it would be stored with any; half as long is worth
+/// a warning.
 const PRE_RECEIVE: &str = r#"#!/bin/sh
 refuse() {
     echo "$1"
@@ -30,17 +31,26 @@ while read -r old new ref; do
         echo "These are the directories that are causing problems:"
         refuse "$directories"
     fi
+    half=$((GIST_FILE_LIMIT / 2))
     long=$(git rev-list --objects "$new" --not --all |
         git cat-file --batch-check='%(objectsize) %(objecttype) %(rest)' |
         while read -r size type name; do
-            if [ "$type" = blob ] && [ "$size" -gt "$GIST_FILE_LIMIT" ]; then
+            if [ "$type" != blob ] || [ "$size" -le $half ]; then
+                continue
+            elif [ "$size" -gt "$GIST_FILE_LIMIT" ]; then
                 echo "error: File $name is $(megabytes "$size"); this exceeds GitHub's file size limit of $(megabytes "$GIST_FILE_LIMIT")"
+            else
+                echo "warning: File $name is $(megabytes "$size"); this is larger than GitHub's recommended maximum file size of $(megabytes $half)"
             fi
         done)
+    word=warning
+    case "
+$long" in *"
+error: "*) word=error status=1 ;; esac
     if [ -n "$long" ]; then
-        echo "error: See https://gh.io/lfs for more information."
+        echo "$word: See https://gh.io/lfs for more information."
         echo "$long"
-        refuse "error: GH001: Large files detected. You may want to try Git Large File Storage - https://git-lfs.github.com."
+        echo "$word: GH001: Large files detected. You may want to try Git Large File Storage - https://git-lfs.github.com."
     fi
 done
 exit $status

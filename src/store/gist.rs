@@ -192,11 +192,13 @@ impl Attempt {
         self.all().any(|sent| snapshot.description == sent.description && sent.made_files(snapshot))
     }
 
-    /// Whether `snapshot` has just the files this very request would have made.
+    /// Whether `snapshot` has just the files this very request would have made, as far as it shows.
     pub fn made_files(&self, snapshot: &Snapshot) -> bool {
         let same =
             |(name, file): (&FileName, &RemoteFile)| self.files.get(name) == Some(&file.blob);
-        snapshot.files.len() == self.files.len() && snapshot.files.iter().all(same)
+        let all = snapshot.files.len() == self.files.len();
+        let cut = snapshot.is_partial() && snapshot.files.len() < self.files.len();
+        (all || cut) && snapshot.files.iter().all(same)
     }
 }
 

@@ -67,7 +67,8 @@ impl Gist {
     pub fn removed_by(&self, next: &Snapshot, now: Time) -> Vec<Shed> {
         let base = self.base.iter().flat_map(|base| &base.files);
         base.filter(|(name, file)| {
-            !next.files.contains_key(*name)
+            !self.is_placeholder(name)
+                && !next.files.contains_key(*name)
                 && !next.files.values().any(|there| there.blob == file.blob)
                 && !self.moved_to.contains_key(*name)
                 && !self.files.contains_key(*name)
@@ -134,6 +135,7 @@ impl Gist {
     pub fn unsent_removals(&self) -> impl Iterator<Item = (&FileName, &RemoteFile)> {
         self.base.iter().flat_map(|base| &base.files).filter(|(name, _)| {
             !self.files.contains_key(*name)
+                && !self.is_placeholder(name)
                 && !self.moved_to.contains_key(*name)
                 && !self.files.values().any(|local| local.from.as_ref() == Some(*name))
         })

@@ -24,7 +24,7 @@ impl Syncer {
     /// are not stored are fetched; the deletion waits until each is here or known to be gone.
     pub(super) fn bury(self: &Arc<Self>, gist: &Gist) -> Result<(), Failure> {
         let Some(base) = gist.base.as_ref().filter(|_| self.is_kept(gist)) else { return Ok(()) };
-        if base.truncated {
+        if base.is_partial() {
             log::warn!("{}: the trash gets the files that the API shows, and no others", base.id);
         }
         // What was fetched for it before may have been evicted since.
@@ -32,7 +32,8 @@ impl Syncer {
             let taken = self.store.trash.take_bodies(&entry, &self.store.blobs);
             taken.map_err(Failure::Ours)?;
         }
-        let base_files = base.files.iter().map(|(name, file)| (name.clone(), file.clone()));
+        let base_files = base.files.iter().filter(|(name, _)| !gist.is_placeholder(name));
+        let base_files = base_files.map(|(name, file)| (name.clone(), file.clone()));
         let shed = gist.shed.iter().filter_map(|shed| Some((shed.name.clone(), shed.remote()?)));
         let there: Vec<(FileName, RemoteFile)> = base_files.chain(shed).collect();
         let stored = |blob: BlobId| self.store.blobs.contains(blob);
@@ -324,6 +325,7 @@ pub(super) fn kept(gist: &Gist, missing: impl Fn(BlobId) -> bool) -> Vec<Kept> {
         moved: false,
         missing: missing(shed.blob),
     };
-    let base = gist.base.iter().flat_map(|base| &base.files).map(of_base);
+    let base = gist.base.iter().flat_map(|base| &base.files);
+    let base = base.filter(|(name, _)| !gist.is_placeholder(name)).map(of_base);
     base.chain(gist.shed.iter().map(of_shed)).collect()
 }

@@ -288,7 +288,7 @@ impl Syncer {
                 log::warn!("{error}; the body is fetched again when it is read");
             }
         }
-        if full.snapshot.truncated {
+        if full.snapshot.is_partial() {
             log::warn!("gist {id}: not all files of revision {commit} are shown");
         }
         let revision = Arc::new(full.snapshot);

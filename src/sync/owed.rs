@@ -92,7 +92,8 @@ pub(super) fn files(gist: &Gist, plan: &Plan, whole: &Standing) -> Vec<OwedFile>
         }
     }
     for name in gist.base.iter().flat_map(|base| base.files.keys()) {
-        if gist.files.contains_key(name) || renamed.contains(name) {
+        let ours = gist.is_placeholder(name);
+        if gist.files.contains_key(name) || renamed.contains(name) || ours {
             continue;
         }
         let moved = gist.moved_to.contains_key(name);
@@ -128,6 +129,8 @@ pub(super) const NOT_FOR_THE_TRASH: &str = "the gist is not deleted, for the tra
 /// The number in the text is GitHub's status as `ApiError` words it: all that a restart leaves.
 pub fn advice(error: &str) -> Option<&'static str> {
     const ADVICE: &[(&str, &str)] = &[
+        // First: the server's own words come after it.
+        ("refuses the push", "change what it names, or try again with gistfs sync"),
         (
             "(401)",
             "make a new token, then unmount, give it (GH_TOKEN, --token-file) and mount again; \
@@ -164,6 +167,8 @@ mod tests {
             ApiError::Refused { status: 422, message: text() },
             ApiError::Server(502),
             ApiError::Nonsense { host: text(), detail: text() },
+            ApiError::Declined("no directories (403)".into()),
+            ApiError::Local { errno: libc::ENOSPC, message: text() },
         ] {
             assert_eq!(advice(&error.to_string()).is_none(), error.passes(), "{error}");
         }

@@ -1,141 +1,20 @@
-//! From the difference of what GitHub has and what the user sees to the one next request.
+//! From the difference of what GitHub has and what the user sees to the one next request or push.
 //!
 //! Pure. Operations leave no trace here: an editor's dance of renames has already collapsed into
 //! two states, and only those are compared.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 
-use crate::model::{BlobId, FileName, GistId, RemoteFile, Snapshot};
+use crate::model::{BlobId, FileName, GistId, Snapshot};
 use crate::store::gist::{Content, Gist, GistKey, LocalFile};
+
+pub use self::words::{Class, Hold, LARGEST_BODY};
+
+mod words;
 
 /// The most a request's new contents may come to, in bytes on the wire; more is split.
 pub const LARGEST_REQUEST: u64 = 4 << 20;
-
-/// The most one body may come to on the wire: GitHub refuses requests of 8 MB (409).
-pub const LARGEST_BODY: u64 = 7 << 20;
-
-/// What a body is to the REST API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// Text it carries byte for byte, so many bytes long in JSON.
-    Text {
-        /// Bytes on the wire, escapes counted.
-        wire: u64,
-    },
-    /// Nothing but white space: refused, and the whole request with it.
-    Blank,
-    /// Not UTF-8, or with NUL bytes.
-    Binary,
-    /// With carriage returns: CR LF would come back as LF.
-    CarriageReturns,
-    /// Past [`LARGEST_BODY`].
-    TooLarge,
-}
-
-impl Class {
-    /// Looks at a body.
-    pub fn of(body: &[u8]) -> Self {
-        let Ok(text) = std::str::from_utf8(body) else { return Self::Binary };
-        if text.chars().all(|c| c.is_whitespace() || c == '\0') {
-            return Self::Blank;
-        }
-        if text.contains('\0') {
-            return Self::Binary;
-        }
-        if text.contains('\r') {
-            return Self::CarriageReturns;
-        }
-        let escaped = |byte: &u8| match byte {
-            b'"' | b'\\' | b'\n' | b'\t' | 0x08 | 0x0c => 2,
-            0..0x20 => 6,
-            _ => 1,
-        };
-        let wire = body.iter().map(escaped).sum();
-        if wire > LARGEST_BODY { Self::TooLarge } else { Self::Text { wire } }
-    }
-}
-
-/// Why something the user sees does not go to GitHub now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Hold {
-    /// Somebody has the file open for writing.
-    Open,
-    /// See [`Class::Blank`].
-    Blank,
-    /// See [`Class::Binary`].
-    Binary,
-    /// See [`Class::CarriageReturns`].
-    CarriageReturns,
-    /// See [`Class::TooLarge`].
-    TooLarge,
-    /// GitHub stored other bytes than it was sent.
-    Altered,
-    /// The gist has more files than the API shows, so no change of it can be judged.
-    TooManyFiles,
-    /// All files are gone: GitHub keeps no empty gist, so the deletion waits for a file or `rmdir`.
-    LastFile,
-    /// The file was moved to another gist and is not there on GitHub yet.
-    Moving,
-    /// The file was renamed to a scratch name, by an editor that will write its successor.
-    Limbo,
-    /// Its bytes are neither here, as after damage to the disk, nor on GitHub.
-    Lost,
-}
-
-impl Hold {
-    /// Whether it will pass without the user doing anything.
-    pub fn passes(self) -> bool {
-        match self {
-            Self::Open | Self::Moving | Self::Limbo => true,
-            Self::Blank
-            | Self::Binary
-            | Self::CarriageReturns
-            | Self::TooLarge
-            | Self::Altered
-            | Self::TooManyFiles
-            | Self::LastFile
-            | Self::Lost => false,
-        }
-    }
-
-    /// What the user can do about it, where waiting does not help.
-    pub fn advice(self) -> Option<&'static str> {
-        match self {
-            Self::Open => Some("close it"),
-            Self::Moving | Self::Limbo => None,
-            Self::Blank => Some("write something into it"),
-            Self::Binary => Some("keep it here; only text can be sent"),
-            Self::CarriageReturns => {
-                Some("take the carriage returns out (dos2unix), or keep it here")
-            }
-            Self::TooLarge => Some("split it, or keep it here"),
-            Self::Altered => Some("change it, or keep it here"),
-            Self::TooManyFiles => Some("move files to another gist: at most 300 can be shown"),
-            Self::LastFile => Some("remove the directory to delete the gist, or make a file in it"),
-            Self::Lost => Some("write the file again, or remove it"),
-        }
-    }
-}
-
-impl fmt::Display for Hold {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Open => "open for writing",
-            Self::Blank => "blank: GitHub stores no blank file",
-            Self::Binary => "not text: the API carries UTF-8 only",
-            Self::CarriageReturns => "has CR line ends, which the API would change to LF",
-            Self::TooLarge => "too large for the API",
-            Self::Altered => "GitHub stored other bytes than were sent",
-            Self::TooManyFiles => "the gist has more files than the API shows",
-            Self::LastFile => "GitHub keeps no empty gist: remove the directory to delete it",
-            Self::Moving => "waits until the file is in the gist it was moved to",
-            Self::Limbo => "renamed by an editor that has not written its successor yet",
-            Self::Lost => "its bytes are lost: the stored body is missing or damaged",
-        })
-    }
-}
 
 /// What to do next for one gist.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,9 +23,12 @@ pub enum Step {
     Nothing,
     /// Bodies are needed that are not stored here: fetch them, then plan again.
     Fetch(Vec<BlobId>),
+    /// GitHub has files that are not known here: read its repository, then plan again.
+    Complete,
     /// Make the gist.
     Create {
-        /// Its files; never none.
+        /// Its files, as many as one request carries. None: all of them need git, and the gist is
+        /// made with a placeholder that the push after it removes.
         files: BTreeMap<FileName, Body>,
     },
     /// Change the gist.
@@ -158,6 +40,15 @@ pub enum Step {
         /// What happens to files, by their names on GitHub.
         files: BTreeMap<FileName, Change>,
     },
+    /// Put one commit on top of the gist's repository.
+    Push {
+        /// The gist.
+        id: GistId,
+        /// What happens to files, by their names on GitHub: all that changes.
+        files: BTreeMap<FileName, Change>,
+    },
+    /// Delete the gist from GitHub, where it holds nothing but our placeholder; it stays here.
+    Withdraw(GistId),
     /// Delete the gist.
     Delete(GistId),
 }
@@ -195,46 +86,34 @@ pub struct Plan {
 
 /// What planning has to ask others.
 pub struct Outside<'a> {
-    /// What a body is; `None` if it is not stored here.
-    pub class: &'a dyn Fn(BlobId) -> Option<Class>,
+    /// What a body of that length is; `None` if it is not stored here.
+    pub class: &'a dyn Fn(BlobId, u64) -> Option<Class>,
     /// Whether a file moved to another gist is there on GitHub, or no longer wanted there.
     pub arrived: &'a dyn Fn(GistKey, BlobId) -> bool,
     /// Files open for writing count with what was last flushed, not with what GitHub has.
     pub even_open: bool,
+    /// What the API cannot carry goes by git.
+    pub git: bool,
 }
 
 /// Plans the next step for `gist`.
 ///
-/// A file named for deletion is always one that `base` has (another would fail the whole
-/// request), blank content is never sent, and the request never leaves a gist without files.
+/// Through the API where it carries the change exactly and in one request, else in one commit by
+/// git. A file named for deletion is always one that `base` has (another would fail the whole
+/// request), blank content is never sent through the API, and no step leaves a gist without files.
 pub fn plan(gist: &Gist, outside: &Outside<'_>) -> Plan {
     if gist.removed {
         return plan_removal(gist, outside);
     }
-    let mut draft = Draft::default();
-    for (name, file) in &gist.files {
-        draft.consider(gist, name, file, outside);
-    }
-    let nothing = BTreeMap::new();
-    let base = gist.base.as_ref().map_or(&nothing, |base| &base.files);
-    for (name, file) in base {
-        if gist.files.contains_key(name) || draft.kept.contains(name) {
-            continue;
+    let mut no_renames = BTreeSet::new();
+    loop {
+        let draft = Draft::new(gist, outside, &no_renames);
+        let missed = draft.missed_renames(gist);
+        if missed.is_empty() {
+            return draft.finish(gist, outside);
         }
-        match gist.moved_to.get(name) {
-            Some(to) if !(outside.arrived)(*to, file.blob) => draft.hold(name, Hold::Moving),
-            Some(_) | None => drop(draft.gone.insert(name.clone())),
-        }
+        no_renames.extend(missed);
     }
-    if gist.base.as_ref().is_some_and(|base| base.truncated) {
-        let held = draft.held.into_keys().chain(draft.wanted.into_keys()).chain(draft.gone);
-        let held = held.map(|name| (name, Hold::TooManyFiles)).collect();
-        return Plan { step: Step::Nothing, held, more: false };
-    }
-    if !draft.absent.is_empty() {
-        return Plan { step: Step::Fetch(draft.absent), held: draft.held, more: true };
-    }
-    draft.finish(gist, base)
 }
 
 /// A gist goes when every file that was moved out of it is where it was moved to.
@@ -247,30 +126,70 @@ fn plan_removal(gist: &Gist, outside: &Outside<'_>) -> Plan {
         }
     }
     if plan.held.is_empty() {
-        plan.step = Step::Delete(base.id.clone());
+        // The trash is to have all of it.
+        let complete = base.is_partial() && outside.git && !gist.purged;
+        plan.step = if complete { Step::Complete } else { Step::Delete(base.id.clone()) };
+        plan.more = complete;
     }
     plan
+}
+
+/// A real file whose body GitHub shall have.
+#[derive(Clone, Copy)]
+struct Wanted {
+    body: Body,
+    /// The size of the body in a request.
+    wire: u64,
+    /// The API carries it.
+    text: bool,
+    /// GitHub has the body under the name that the file had: a rename needs none.
+    renamed: bool,
 }
 
 /// What the parts of a plan are, before they become one request.
 #[derive(Default)]
 struct Draft {
-    /// Real files whose body GitHub shall have, with their size on the wire.
-    wanted: BTreeMap<FileName, (Body, u64)>,
+    wanted: BTreeMap<FileName, Wanted>,
     /// Files of `base` the user no longer sees.
     gone: BTreeSet<FileName>,
     /// Files of `base` that must stay though the user does not see them.
     kept: BTreeSet<FileName>,
     held: BTreeMap<FileName, Hold>,
+    /// Bodies of wanted files that are on GitHub only.
     absent: Vec<BlobId>,
 }
 
 impl Draft {
+    /// `no_renames` are files that cannot be the rename they look like.
+    fn new(gist: &Gist, outside: &Outside<'_>, no_renames: &BTreeSet<FileName>) -> Self {
+        let mut draft = Self::default();
+        for (name, file) in &gist.files {
+            draft.consider(gist, name, file, outside, no_renames);
+        }
+        for (name, file) in gist.base.iter().flat_map(|base| &base.files) {
+            if gist.files.contains_key(name) || draft.kept.contains(name) {
+                continue;
+            }
+            match gist.moved_to.get(name) {
+                Some(to) if !(outside.arrived)(*to, file.blob) => draft.hold(name, Hold::Moving),
+                Some(_) | None => drop(draft.gone.insert(name.clone())),
+            }
+        }
+        draft
+    }
+
     fn hold(&mut self, name: &FileName, why: Hold) {
         self.held.insert(name.clone(), why);
     }
 
-    fn consider(&mut self, gist: &Gist, name: &FileName, file: &LocalFile, outside: &Outside<'_>) {
+    fn consider(
+        &mut self,
+        gist: &Gist,
+        name: &FileName,
+        file: &LocalFile,
+        outside: &Outside<'_>,
+        no_renames: &BTreeSet<FileName>,
+    ) {
         // What a held file descends from stays on GitHub: it is the last copy there.
         let origin = file.from.as_ref().filter(|from| !gist.files.contains_key(*from));
         if gist.is_scratch(name) {
@@ -284,72 +203,84 @@ impl Draft {
         if gist.remote(name).is_some_and(|remote| remote.blob == blob) {
             return;
         }
-        let why = if file.is_being_written() && !outside.even_open {
-            Some(Hold::Open)
-        } else if file.altered == Some(blob) {
-            Some(Hold::Altered)
+        let mut want = |wire, text, renamed| {
+            let body = Body { blob, size };
+            self.wanted.insert(name.clone(), Wanted { body, wire, text, renamed });
+        };
+        // A rename without new content needs no body, so it does not matter what that is.
+        let renamed = !no_renames.contains(name)
+            && gist.remote(name).is_none()
+            && origin.and_then(|from| gist.remote(from)).is_some_and(|there| there.blob == blob);
+        let is_open = file.is_being_written() && !outside.even_open;
+        let altered = file.altered == Some(blob);
+        let why = if is_open {
+            Hold::Open
+        } else if altered && !outside.git {
+            Hold::Altered
+        } else if renamed && !altered {
+            return want(0, true, true);
         } else {
-            match (outside.class)(blob) {
-                Some(Class::Text { wire }) => {
-                    self.wanted.insert(name.clone(), (Body { blob, size }, wire));
-                    None
-                }
-                // A rename without new content needs no body.
-                None if origin
-                    .and_then(|origin| gist.remote(origin))
-                    .is_some_and(|remote| remote.blob == blob)
-                    && gist.remote(name).is_none() =>
-                {
-                    self.wanted.insert(name.clone(), (Body { blob, size }, 0));
-                    None
-                }
+            match (outside.class)(blob, size) {
+                Some(Class::Text { wire }) => return want(wire, !altered, false),
+                Some(_) if outside.git => return want(0, false, false),
                 None if gist.source(blob).is_some() => {
-                    self.absent.push(blob);
-                    None
+                    // So large, it is not even looked at.
+                    want(0, !outside.git || (size <= LARGEST_BODY && !altered), false);
+                    return self.absent.push(blob);
                 }
-                None => Some(Hold::Lost),
-                Some(Class::Blank) => Some(Hold::Blank),
-                Some(Class::Binary) => Some(Hold::Binary),
-                Some(Class::CarriageReturns) => Some(Hold::CarriageReturns),
-                Some(Class::TooLarge) => Some(Hold::TooLarge),
+                None => Hold::Lost,
+                Some(Class::Blank) => Hold::Blank,
+                Some(Class::Binary) => Hold::Binary,
+                Some(Class::CarriageReturns) => Hold::CarriageReturns,
+                Some(Class::TooLarge) => Hold::TooLarge,
             }
         };
-        if let Some(why) = why {
-            self.hold(name, why);
-            self.kept.extend(origin.cloned());
-            // So does every other name under which GitHub has this very body.
-            let base = gist.base.iter().flat_map(|base| &base.files);
-            let same = base.filter(|(_, file)| file.blob == blob).map(|(name, _)| name.clone());
-            self.kept.extend(same);
-        }
+        self.hold(name, why);
+        self.kept.extend(origin.cloned());
+        // So does every other name under which GitHub has this very body.
+        let base = gist.base.iter().flat_map(|base| &base.files);
+        let same = base.filter(|(_, file)| file.blob == blob).map(|(name, _)| name.clone());
+        self.kept.extend(same);
     }
 
-    fn finish(mut self, gist: &Gist, base: &BTreeMap<FileName, RemoteFile>) -> Plan {
-        let Some(snapshot) = &gist.base else {
-            let (files, rest) = fill(self.wanted);
-            let step = if files.is_empty() { Step::Nothing } else { Step::Create { files } };
-            return Plan { step, held: self.held, more: rest };
-        };
-        let mut files = BTreeMap::new();
-        let wanted: Vec<_> = self.wanted.keys().cloned().collect();
-        for name in wanted {
-            let Some(from) = gist.files[&name].from.clone() else { continue };
-            if base.contains_key(&name) || !self.gone.contains(&from) {
-                continue;
-            }
-            let (body, wire) = self.wanted[&name];
-            if base[&from].blob == body.blob {
-                files.insert(from.clone(), Change::Rename(name.clone(), None));
-            } else if wire <= LARGEST_REQUEST {
-                files.insert(from.clone(), Change::Rename(name.clone(), Some(body)));
-            } else {
-                continue;
-            }
-            self.gone.remove(&from);
-            self.wanted.remove(&name);
+    /// Files that were to be renames, and whose old name stays or goes to another one.
+    fn missed_renames(&self, gist: &Gist) -> Vec<FileName> {
+        let mut claimed = BTreeSet::new();
+        let renamed = self.wanted.iter().filter(|(_, wanted)| wanted.renamed);
+        let missed = renamed.filter(|(name, _)| {
+            let from = gist.files.get(*name).and_then(|file| file.from.as_ref());
+            from.is_none_or(|from| !self.gone.contains(from) || !claimed.insert(from))
+        });
+        missed.map(|(name, _)| name.clone()).collect()
+    }
+
+    fn finish(mut self, gist: &Gist, outside: &Outside<'_>) -> Plan {
+        let Some(base) = &gist.base else { return self.create(outside.git) };
+        let described = (gist.description != base.description).then(|| gist.description.clone());
+        if base.is_partial() {
+            let quiet = self.wanted.is_empty() && self.gone.is_empty() && described.is_none();
+            return self.before_completion(outside.git, quiet);
         }
-        let (writes, rest) = fill(self.wanted);
-        let stays = base.keys().any(|name| !self.gone.contains(name)) || !writes.is_empty();
+        let by_git =
+            outside.git && (base.truncated || self.wanted.values().any(|wanted| !wanted.text));
+        if !self.absent.is_empty() && !by_git {
+            return Plan { step: Step::Fetch(self.absent), held: self.held, more: true };
+        }
+        if gist.is_only_placeholder() && self.wanted.is_empty() {
+            let waits = self.held.values().any(|hold| hold.passes());
+            let step = if waits { Step::Nothing } else { Step::Withdraw(base.id.clone()) };
+            return Plan { step, held: self.held, more: false };
+        }
+        let mut files = self.renames(gist, base, if by_git { u64::MAX } else { LARGEST_REQUEST });
+        let (writes, rest) = fill(&self.wanted);
+        let by_git = by_git || (outside.git && rest);
+        let (writes, rest) = if by_git {
+            let all = self.wanted.iter().map(|(name, wanted)| (name.clone(), wanted.body));
+            (all.collect(), false)
+        } else {
+            (writes, rest)
+        };
+        let stays = base.files.keys().any(|name| !self.gone.contains(name)) || !writes.is_empty();
         if !stays {
             self.held.extend(self.gone.iter().map(|name| (name.clone(), Hold::LastFile)));
             self.gone.clear();
@@ -358,27 +289,77 @@ impl Draft {
         if !rest {
             files.extend(self.gone.into_iter().map(|name| (name, Change::Delete)));
         }
-        let description =
-            (gist.description != snapshot.description).then(|| gist.description.clone());
-        let step = if files.is_empty() && description.is_none() {
+        let id = base.id.clone();
+        let step = if by_git && !files.is_empty() {
+            // A description has no commit: it follows in a request of its own.
+            let more = described.is_some();
+            return Plan { step: Step::Push { id, files }, held: self.held, more };
+        } else if files.is_empty() && described.is_none() {
             Step::Nothing
         } else {
-            Step::Update { id: snapshot.id.clone(), description, files }
+            Step::Update { id, description: described, files }
         };
         Plan { step, held: self.held, more: rest }
+    }
+
+    /// A gist that GitHub does not have: what one request carries, and git the rest.
+    fn create(self, git: bool) -> Plan {
+        let texts = self.wanted.iter().filter(|(_, wanted)| wanted.text);
+        let (files, _) = fill(&texts.map(|(name, wanted)| (name.clone(), *wanted)).collect());
+        let more = files.len() < self.wanted.len();
+        let nothing = files.is_empty() && !(git && more);
+        let step = if nothing { Step::Nothing } else { Step::Create { files } };
+        Plan { step, held: self.held, more }
+    }
+
+    /// What is not known of the gist is read first, or keeps all of it here.
+    fn before_completion(self, git: bool, quiet: bool) -> Plan {
+        if git {
+            let step = if quiet { Step::Nothing } else { Step::Complete };
+            return Plan { more: !quiet, step, held: self.held };
+        }
+        let held = self.held.into_keys().chain(self.wanted.into_keys()).chain(self.gone);
+        let held = held.map(|name| (name, Hold::TooManyFiles)).collect();
+        Plan { step: Step::Nothing, held, more: false }
+    }
+
+    /// Takes out what are renames: first those without new content, then the others, whose bodies
+    /// are of at most so many bytes.
+    fn renames(
+        &mut self,
+        gist: &Gist,
+        base: &Snapshot,
+        largest: u64,
+    ) -> BTreeMap<FileName, Change> {
+        let mut renames = BTreeMap::new();
+        let wanted: Vec<_> = self.wanted.iter().map(|(name, w)| (name.clone(), *w)).collect();
+        let (plain, others): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(_, w)| w.renamed);
+        for (name, wanted) in plain.into_iter().chain(others) {
+            let from = gist.files.get(&name).and_then(|file| file.from.clone());
+            let Some(from) = from.filter(|from| self.gone.contains(from)) else { continue };
+            if base.files.contains_key(&name) || wanted.wire > largest {
+                continue;
+            }
+            let same = base.files.get(&from).is_some_and(|there| there.blob == wanted.body.blob);
+            let body = Some(wanted.body).filter(|_| !same);
+            self.gone.remove(&from);
+            self.wanted.remove(&name);
+            renames.insert(from, Change::Rename(name, body));
+        }
+        renames
     }
 }
 
 /// As many of the wanted files as one request carries, and whether any are left. Deletions wait
 /// for the last request: until then nothing of the old is lost.
-fn fill(wanted: BTreeMap<FileName, (Body, u64)>) -> (BTreeMap<FileName, Body>, bool) {
+fn fill(wanted: &BTreeMap<FileName, Wanted>) -> (BTreeMap<FileName, Body>, bool) {
     let mut room = LARGEST_REQUEST;
     let mut taken = BTreeMap::new();
     let mut left = false;
-    for (name, (body, wire)) in wanted {
-        if taken.is_empty() || wire <= room {
-            room = room.saturating_sub(wire);
-            taken.insert(name, body);
+    for (name, Wanted { body, wire, .. }) in wanted {
+        if taken.is_empty() || *wire <= room {
+            room = room.saturating_sub(*wire);
+            taken.insert(name.clone(), *body);
         } else {
             left = true;
         }
@@ -392,12 +373,12 @@ pub fn expected(base: Option<&Arc<Snapshot>>, step: &Step) -> BTreeMap<FileName,
         .map(|base| base.files.iter().map(|(name, file)| (name.clone(), file.blob)).collect())
         .unwrap_or_default();
     match step {
-        Step::Nothing | Step::Fetch(_) => {}
-        Step::Delete(_) => files.clear(),
+        Step::Nothing | Step::Fetch(_) | Step::Complete => {}
+        Step::Delete(_) | Step::Withdraw(_) => files.clear(),
         Step::Create { files: new } => {
             files.extend(new.iter().map(|(name, body)| (name.clone(), body.blob)));
         }
-        Step::Update { files: changes, .. } => {
+        Step::Update { files: changes, .. } | Step::Push { files: changes, .. } => {
             for (name, change) in changes {
                 match change {
                     Change::Delete => drop(files.remove(name)),

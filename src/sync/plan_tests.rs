@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::RemoteFile;
 use crate::sync::sample::{NOW, name, snapshot};
 use proptest::prelude::*;
 
@@ -28,7 +29,12 @@ fn rename(gist: &mut Gist, old: &str, new: &str) {
 
 /// Plans with every body known by a table of the bodies tests use.
 fn planned(gist: &Gist) -> Plan {
-    plan(gist, &Outside { class: &|id| Some(known(id)), arrived: &|_, _| false, even_open: false })
+    planned_with(gist, false)
+}
+
+fn planned_with(gist: &Gist, git: bool) -> Plan {
+    let class = |id, _| Some(known(id));
+    plan(gist, &Outside { class: &class, arrived: &|_, _| false, even_open: false, git })
 }
 
 const BODIES: &[&str] = &["", " \n", "a\n", "b\n", "c\n", "cr\r\n", "nul\0", "other\n"];
@@ -60,7 +66,10 @@ fn a_rename_without_new_content_carries_none() {
     rename(&mut gist, "x", "y");
     assert_eq!(files_of(&planned(&gist).step), [("x".into(), Change::Rename(name("y"), None))]);
     // Not even the body is needed.
-    let plan = plan(&gist, &Outside { class: &|_| None, arrived: &|_, _| false, even_open: false });
+    let plan = plan(
+        &gist,
+        &Outside { class: &|_, _| None, arrived: &|_, _| false, even_open: false, git: false },
+    );
     assert_eq!(files_of(&plan.step), [("x".into(), Change::Rename(name("y"), None))]);
 }
 
@@ -146,7 +155,12 @@ fn an_open_file_counts_as_github_has_it() {
     assert_eq!(planned(&gist).step, Step::Nothing);
     let even = plan(
         &gist,
-        &Outside { class: &|id| Some(known(id)), arrived: &|_, _| false, even_open: true },
+        &Outside {
+            class: &|id, _| Some(known(id)),
+            arrived: &|_, _| false,
+            even_open: true,
+            git: false,
+        },
     );
     assert_eq!(files_of(&even.step), [("x".into(), Change::Write(body("b\n")))]);
 }
@@ -160,9 +174,10 @@ fn a_moved_file_stays_until_it_has_arrived() {
         plan(
             &gist,
             &Outside {
-                class: &|id| Some(known(id)),
+                class: &|id, _| Some(known(id)),
                 arrived: &move |_, _| arrived,
                 even_open: false,
+                git: false,
             },
         )
     };
@@ -177,8 +192,8 @@ fn bodies_past_four_megabytes_go_in_several_requests_and_deletions_last() {
     for file in ["x", "y", "z"] {
         write(&mut gist, file, "other\n");
     }
-    let big = |_| Some(Class::Text { wire: 2 << 20 });
-    let outside = Outside { class: &big, arrived: &|_, _| false, even_open: false };
+    let big = |_, _| Some(Class::Text { wire: 2 << 20 });
+    let outside = Outside { class: &big, arrived: &|_, _| false, even_open: false, git: false };
     let plan = plan(&gist, &outside);
     assert!(plan.more);
     let changes = files_of(&plan.step);
@@ -211,8 +226,18 @@ fn control_characters_are_counted_as_json_spells_them() {
 
 /// Applies a step as GitHub would; what GitHub would refuse is a failure of the plan.
 fn apply(base: &Snapshot, step: &Step) -> Snapshot {
-    let Step::Update { description, files, .. } = step else { return base.clone() };
+    let (files, description, by_git) = match step {
+        Step::Update { description, files, .. } => (files, description, false),
+        Step::Push { files, .. } => (files, &None, true),
+        Step::Nothing
+        | Step::Fetch(_)
+        | Step::Complete
+        | Step::Create { .. }
+        | Step::Withdraw(_)
+        | Step::Delete(_) => return base.clone(),
+    };
     assert!(!files.is_empty() || description.is_some(), "an empty patch");
+    assert!(by_git || !base.truncated || files.is_empty(), "the API changes what it does not show");
     let mut next = base.clone();
     for (name, change) in files {
         match change {
@@ -237,7 +262,9 @@ fn apply(base: &Snapshot, step: &Step) -> Snapshot {
                 (to, body.unwrap_or(Body { blob: old.blob, size: old.size }))
             }
         };
-        assert!(!matches!(known(put.1.blob), Class::Blank), "sends blank content");
+        let carries = matches!(change, Change::Rename(_, None))
+            || matches!(known(put.1.blob), Class::Text { .. });
+        assert!(by_git || carries, "the API does not carry {:?}", put.0);
         let file = RemoteFile {
             blob: put.1.blob,
             size: put.1.size,
@@ -290,26 +317,62 @@ fn perform(gist: &mut Gist, deed: &Deed) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(4000))]
 
     /// Applying the plan's requests to `base` as GitHub would gives what the user sees, as far as
-    /// it can be sent; and then there is nothing more to send.
+    /// it can be sent; and then there is nothing more to send. With git, all of it can be sent.
     #[test]
     fn applying_the_plan_gives_local_truth(
-        start in proptest::collection::btree_map(0..4_usize, 2..5_usize, 1..4),
+        start in proptest::collection::btree_map(0..4_usize, 0..BODIES.len(), 1..4),
         deeds in proptest::collection::vec(deed(), 0..12),
+        stored in proptest::collection::vec(any::<bool>(), BODIES.len()),
+        git in any::<bool>(),
+        truncated in any::<bool>(),
     ) {
         let start: Vec<_> = start.into_iter().map(|(n, b)| (NAMES[n], BODIES[b])).collect();
         let mut gist = gist(&start);
+        if truncated && git {
+            let base = gist.base.as_deref().unwrap().clone();
+            gist.base = Some(Arc::new(Snapshot { truncated, completed: true, ..base }));
+        }
         for deed in &deeds {
             perform(&mut gist, deed);
         }
-        let plan = planned(&gist);
+        // What GitHub has need not be here.
+        let first = gist.base.clone().unwrap();
+        let is_here = |id| {
+            let at = BODIES.iter().position(|body| blob(body) == id).unwrap();
+            stored[at] || first.files.values().all(|file| file.blob != id)
+        };
+        let planned = |gist: &Gist, all: bool| {
+            let class = |id, _| (all || is_here(id)).then(|| known(id));
+            plan(gist, &Outside { class: &class, arrived: &|_, _| false, even_open: false, git })
+        };
+        let mut plan = planned(&gist, false);
+        if let Step::Fetch(wanted) = &plan.step {
+            prop_assert!(wanted.iter().all(|id| !is_here(*id)));
+            plan = planned(&gist, true);
+        }
         let base = gist.base.clone().unwrap();
-        let after = apply(&base, &plan.step);
+        let mut after = apply(&base, &plan.step);
         let told: BTreeMap<_, _> = after.files.iter().map(|(n, f)| (n.clone(), f.blob)).collect();
         prop_assert_eq!(&told, &expected(Some(&base), &plan.step));
+        if let Step::Push { files, .. } = &plan.step {
+            prop_assert_eq!(plan.more, after.description != gist.description);
+            let texts = files.values().all(|change| match change {
+                Change::Write(body) | Change::Rename(_, Some(body)) => {
+                    matches!(known(body.blob), Class::Text { .. })
+                }
+                Change::Rename(_, None) | Change::Delete => true,
+            });
+            prop_assert!(base.truncated || !texts, "{:?} needs no git", files);
+            after.description.clone_from(&gist.description);
+        }
         prop_assert_eq!(&after.description, &gist.description);
+        if git {
+            let only = |hold: &Hold| matches!(hold, Hold::Limbo | Hold::LastFile | Hold::Moving);
+            prop_assert!(plan.held.values().all(only), "{:?}", plan.held);
+        }
         for (name, file) in &gist.files {
             let there = after.files.get(name).map(|file| file.blob);
             if gist.is_scratch(name) {
@@ -323,12 +386,13 @@ proptest! {
         for name in after.files.keys().filter(|name| !gist.files.contains_key(*name)) {
             // Only what is explicitly held, or what a held file descends from, outlives the user's eye.
             let origin = gist.files.iter().any(|(held, file)| {
-                file.from.as_ref() == Some(name) && plan.held.contains_key(held)
+                let same = file.blob() == base.files.get(name).map(|file| file.blob);
+                (file.from.as_ref() == Some(name) || same) && plan.held.contains_key(held)
             });
             prop_assert!(plan.held.contains_key(name) || origin, "{} is left over", name);
         }
         gist.base = Some(Arc::new(after));
         gist.follow_base();
-        prop_assert_eq!(planned(&gist).step, Step::Nothing);
+        prop_assert_eq!(planned(&gist, true).step, Step::Nothing);
     }
 }

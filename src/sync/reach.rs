@@ -297,7 +297,7 @@ mod tests {
 
     impl GistApi for Canned {
         fn account(&self) -> Result<Account, ApiError> {
-            self.next(Some(Account { login: "me".into(), scopes: None }))
+            self.next(Some(Account { login: "me".into(), number: None, scopes: None }))
         }
 
         fn list(&self, _: &PageRequest) -> Result<Fetched<Page>, ApiError> {

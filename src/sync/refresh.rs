@@ -7,6 +7,7 @@ use super::errand::{self, Forked};
 use super::events::{Became, different};
 use super::selection::Selection;
 use super::upload;
+use super::whole::fill;
 use super::{GistChange, Options, Syncer};
 use crate::api::social::SocialApi;
 use crate::api::{ApiError, Fetched, GistApi, PageAddress, PageRequest};
@@ -81,6 +82,7 @@ impl Syncer {
                     if self.options.scarce {
                         self.store.set_setting(LISTED, &now.0.to_string())?;
                     }
+                    self.complete_all(now);
                     self.shared().listed = Some(now);
                     return Ok(());
                 }
@@ -109,7 +111,10 @@ impl Syncer {
         loop {
             let answer = self.api.list(&PageRequest { from, etag: etag.take() });
             let page = match answer.map_err(|error| self.heard(error))? {
-                Fetched::NotModified => return Ok(()),
+                Fetched::NotModified => {
+                    self.complete_all(now);
+                    return Ok(());
+                }
                 Fetched::New(page) => page,
             };
             if pages.0.is_empty() {
@@ -122,6 +127,7 @@ impl Syncer {
                 None => break,
             }
         }
+        self.complete_all(now);
         if !all {
             // What could not be taken over yet has to be shown again.
             return self.store.set_setting(SINCE_ETAG, "");
@@ -216,12 +222,13 @@ impl Syncer {
         }
         if self.store.find(&forked.id).is_none() {
             let told = forked.snapshot.as_ref().filter(|told| !told.files.is_empty());
-            let snapshot = match told.filter(|told| !told.truncated) {
+            let snapshot = match told.filter(|told| !told.is_partial()) {
                 Some(told) => told.clone(),
                 None => errand::look_up(self, &forked.id)?,
             };
             let taken = self.take_listed(vec![snapshot], self.now());
             taken.map_err(|error| Failure::new(Exit::State, error.to_string(), "see the log"))?;
+            self.complete_all(self.now());
         }
         Ok(self.store.find(&forked.id))
     }
@@ -233,8 +240,23 @@ impl Syncer {
         }) else {
             return Ok(true);
         };
-        let same = seen.same_content(&base);
         let lags = self.reads_may_lag(key, now);
+        if seen.is_partial() && !base.is_partial() && self.has_git() {
+            if (lags || gist.attempt.is_some()) && !seen.shows(&base) {
+                return taken(self.look(&gist, now));
+            }
+            seen = match self.whole(key, Some(&base), seen, now) {
+                Ok(whole) => whole,
+                Err(failure) => {
+                    let error = Error::from(failure);
+                    log::warn!("{}: what is new of it is not all known: {error}", base.id);
+                    return Ok(false);
+                }
+            };
+        } else if seen.is_partial() {
+            fill(&mut seen, &base.files);
+        }
+        let same = seen.same_content(&base);
         if self.is_stale(key, &base, &seen, None, now)
             && (same || seen.updated_at < base.updated_at)
         {
@@ -344,7 +366,7 @@ impl Pages {
 fn taken(done: Result<bool, upload::Failure>) -> Result<bool, Error> {
     match done {
         Ok(taken) => Ok(taken),
-        Err(upload::Failure::Ours(Error::Conflict(_))) => Ok(false),
+        Err(upload::Failure::Ours(Error::Conflict(_)) | upload::Failure::NotKnown(_)) => Ok(false),
         Err(failure) => Err(failure.into()),
     }
 }

@@ -11,7 +11,7 @@ use super::conflicts::{Conflict, conflicts_of};
 use super::due::due;
 use super::hold::{self, HeldDeletions};
 use super::owed::{self, Change, OwedFile};
-use super::plan::{Class, Hold, Outside, Plan, Step, plan};
+use super::plan::{Class, Hold, LARGEST_BODY, Outside, Plan, Step, plan};
 use super::standing::Standing;
 use super::turn::Barrier;
 use crate::api::pace::{A_MINUTE, AN_HOUR};
@@ -166,7 +166,9 @@ pub(super) fn title_of(gist: &Gist) -> String {
     let named = Some(gist.description.clone()).filter(|text| !text.is_empty());
     let named = named.or_else(|| Some(gist.files.keys().next()?.to_string()));
     // Of a removed one GitHub still knows the files.
-    let named = named.or_else(|| Some(gist.base.as_ref()?.files.keys().next()?.to_string()));
+    let files = || gist.base.iter().flat_map(|base| base.files.keys());
+    let named =
+        named.or_else(|| Some(files().find(|name| !gist.is_placeholder(name))?.to_string()));
     named.unwrap_or_else(|| "(empty)".into())
 }
 
@@ -198,9 +200,13 @@ fn standing(gist: &Gist, plan: &Plan, uploading: bool) -> Standing {
             let stays = plan.held.values().find(|hold| !hold.passes());
             stays.map_or(Standing::Pending, |hold| Standing::Local(hold.to_string()))
         }
-        Step::Fetch(_) | Step::Create { .. } | Step::Update { .. } | Step::Delete(_) => {
-            Standing::Pending
-        }
+        Step::Fetch(_)
+        | Step::Complete
+        | Step::Create { .. }
+        | Step::Update { .. }
+        | Step::Push { .. }
+        | Step::Withdraw(_)
+        | Step::Delete(_) => Standing::Pending,
     }
 }
 
@@ -319,9 +325,13 @@ impl Syncer {
 /// What the account whose state is in `directory` owes, read without changing anything there.
 pub fn of_state(directory: &Path) -> Result<Report, Error> {
     let peek = Peek::open(directory)?;
-    let class = |blob| peek.body(blob).map(|body| Class::of(&body));
-    // Whether a moved file arrived does not matter to what is told: it is pending either way.
-    let outside = Outside { class: &class, arrived: &|_, _| false, even_open: true };
+    let class = |blob, size| match size {
+        0..=LARGEST_BODY => peek.body(blob).map(|body| Class::of(&body)),
+        _ => Some(Class::TooLarge),
+    };
+    // Whether a moved file arrived does not matter to what is told: it is pending either way. Nor is
+    // it known what the next mount finds: with git it can send everything.
+    let outside = Outside { class: &class, arrived: &|_, _| false, even_open: true, git: true };
     let mut report = Report::default();
     let mut differing = Vec::new();
     for gist in &peek.gists {

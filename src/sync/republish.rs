@@ -190,8 +190,7 @@ impl Syncer {
         new
     }
 
-    /// What cannot be sent through the API, as binary files that came by git, the new gist would
-    /// lack; and what is sent only where GitHub has it already.
+    /// What cannot be sent, as binary files where there is no git, the new gist would lack; and what is sent only where GitHub has it already.
     fn check_sendable(&self, new: &Gist, base: &Snapshot) -> Result<(), Failure> {
         let plan = self.plan(new, false);
         let held = plan.held.iter().find(|(name, _)| !new.is_scratch(name));
@@ -204,7 +203,13 @@ impl Syncer {
         }
         match plan.step {
             Step::Create { .. } => Ok(()),
-            Step::Nothing | Step::Fetch(_) | Step::Update { .. } | Step::Delete(_) => {
+            Step::Nothing
+            | Step::Fetch(_)
+            | Step::Complete
+            | Step::Update { .. }
+            | Step::Push { .. }
+            | Step::Withdraw(_)
+            | Step::Delete(_) => {
                 Err(refused("there is nothing to make it of", "write something into it"))
             }
         }
@@ -312,7 +317,7 @@ fn copyable(gist: &Gist) -> Result<&Arc<Snapshot>, Failure> {
             "see gistfs status; gistfs sync sends what can be sent",
         ));
     }
-    if base.truncated {
+    if base.is_partial() {
         return Err(refused("it has more files than the API shows", "use git to copy it"));
     }
     Ok(base)

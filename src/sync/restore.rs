@@ -118,7 +118,8 @@ impl Syncer {
                 // It is not known whether it was made.
                 None => Gist::new(key, String::new(), gist.public, now),
             };
-            back.files.retain(|name, _| !gist.moved_to.contains_key(name));
+            back.files
+                .retain(|name, _| !gist.moved_to.contains_key(name) && !gist.is_placeholder(name));
             for (name, file) in &files {
                 if gist.remote(name).is_none_or(|remote| remote.blob != file.blob) {
                     back.files.insert(name.clone(), local(gist, file, now));

@@ -10,13 +10,14 @@ use super::upload::Failure;
 use crate::api::retry::Repeatable;
 use crate::api::{ApiError, FileChange, GistApi, NewGist, Patch};
 use crate::error::Error;
-use crate::model::{BlobId, FileName, Snapshot, Time};
+use crate::model::{BlobId, FileName, GistId, Snapshot, Time};
 use crate::store::gist::{Attempt, Gist, GistKey};
+use crate::store::placeholder;
 
 impl Syncer {
     pub(super) fn send(&self, gist: &Gist, plan: &Plan, now: Time) -> Result<(), Failure> {
         match &plan.step {
-            Step::Nothing | Step::Fetch(_) => Ok(()),
+            Step::Nothing | Step::Fetch(_) | Step::Complete | Step::Push { .. } => Ok(()),
             Step::Create { files } => self.send_create(gist, plan, files, now),
             Step::Update { id, description, files } => {
                 let files = files
@@ -40,6 +41,7 @@ impl Syncer {
                     }
                 }
             }
+            Step::Withdraw(id) => self.withdraw(gist, id, now),
             Step::Delete(id) => {
                 let lags = self.reads_may_lag(gist.key, now);
                 // A look has just shown that it is there: 404 does not mean that it is gone.
@@ -67,11 +69,21 @@ impl Syncer {
         files: &BTreeMap<FileName, Body>,
         now: Time,
     ) -> Result<(), Failure> {
-        let texts = files
+        let mut texts = files
             .iter()
             .map(|(name, body)| Ok((name.clone(), self.text(body.blob)?)))
-            .collect::<Result<_, Failure>>()?;
+            .collect::<Result<BTreeMap<_, _>, Failure>>()?;
+        let mut files = files.clone();
+        if files.is_empty()
+            && let Some(name) = placeholder::name(gist, self.now())
+        {
+            let text = placeholder::text(gist.key, &name);
+            let (blob, size) = (BlobId::of(text.as_bytes()), text.len() as u64);
+            files.insert(name.clone(), Body { blob, size });
+            texts.insert(name, text);
+        }
         let blobs = files.iter().map(|(name, body)| (name.clone(), body.blob)).collect();
+        let plan = &Plan { step: Step::Create { files }, ..plan.clone() };
         let attempt = Attempt::after(None, gist.description.clone(), blobs);
         // Written down first: if the answer is lost, or we are, the gist is looked for.
         self.note_attempt(gist.key, attempt)?;
@@ -89,7 +101,38 @@ impl Syncer {
         }
     }
 
-    fn note_attempt(&self, key: GistKey, attempt: Attempt) -> Result<(), Failure> {
+    /// Deletes a gist from GitHub that holds nothing but our placeholder. Here it stays, as one that
+    /// GitHub does not have.
+    fn withdraw(&self, gist: &Gist, id: &GistId, now: Time) -> Result<(), Failure> {
+        let lags = self.reads_may_lag(gist.key, now);
+        self.note_attempt(gist.key, Attempt::deletion(gist.attempt.as_ref()))?;
+        self.store.sync(&[]).map_err(Failure::Ours)?;
+        match self.api.delete(id) {
+            Ok(()) => {
+                self.note_deleted(id).map_err(Failure::Ours)?;
+                self.was_withdrawn(gist.key, now).map_err(Failure::Ours)
+            }
+            Err(error) => {
+                self.take_back_attempt(gist, &error)?;
+                Err(Failure::Theirs(judge_refusal(error, lags), Repeatable::Yes))
+            }
+        }
+    }
+
+    /// GitHub has nothing of a gist any more that it only had a placeholder of.
+    pub(super) fn was_withdrawn(&self, key: GistKey, now: Time) -> Result<(), Error> {
+        self.store.update(key, |gist| {
+            (gist.base, gist.attempt) = (None, None);
+            gist.moved_to.clear();
+            for file in gist.files.values_mut() {
+                file.from = None;
+            }
+            gist.changed(now);
+            Ok(())
+        })
+    }
+
+    pub(super) fn note_attempt(&self, key: GistKey, attempt: Attempt) -> Result<(), Failure> {
         let now = self.now();
         let noted = self.store.update(key, |gist| {
             gist.attempt = Some(attempt);
@@ -114,7 +157,7 @@ impl Syncer {
 
     /// A request that certainly was not acted on leaves things as `before`: maybe in doubt about an
     /// earlier one.
-    fn take_back_attempt(&self, before: &Gist, error: &ApiError) -> Result<(), Failure> {
+    pub(super) fn take_back_attempt(&self, before: &Gist, error: &ApiError) -> Result<(), Failure> {
         let now = self.now();
         let taken = self.store.update(before.key, |gist| {
             if error.outcome_unknown() {
@@ -169,7 +212,8 @@ impl Syncer {
             if gist.copy_of.is_some() {
                 self.show_made(key);
             }
-            self.tell_upload(&gist, Became::Added, &different(None, gist.base.as_deref()));
+            let files = different(None, gist.base.as_deref());
+            self.tell_upload(&gist, Became::Added, &without_placeholder(&gist, files));
         }
         Ok(())
     }
@@ -196,8 +240,15 @@ impl Syncer {
     }
 }
 
+/// Files that are told of: our placeholder is none.
+pub(super) fn without_placeholder(gist: &Gist, mut files: Vec<String>) -> Vec<String> {
+    let ours = |name: &String| FileName::parse(name).is_some_and(|name| gist.is_placeholder(&name));
+    files.retain(|name| !ours(name));
+    files
+}
+
 /// What a refusal says about the gist, if it does not say it about the lag of reads.
-fn judge_refusal(error: ApiError, lags: bool) -> ApiError {
+pub(super) fn judge_refusal(error: ApiError, lags: bool) -> ApiError {
     if lags && error == ApiError::NotFound {
         // Gone only just now: what is true shows when reads have caught up.
         return ApiError::Conflict("the gist is not to be found just now".into());

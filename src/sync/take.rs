@@ -7,12 +7,14 @@ use super::bodies::Source;
 use super::events::{Became, different};
 use super::merge::{Merged, Texts, Unmerged, merge};
 use super::plan::{Change, Plan, Step, expected};
+use super::send::without_placeholder;
 use super::upload::Failure;
+use super::whole::fill;
 use super::{GistChange, Syncer};
 use crate::api::retry::Repeatable;
 use crate::api::{ApiError, Fetched, FullGist, GistApi};
 use crate::error::Error;
-use crate::model::{BlobId, CommitId, FileName, Snapshot, Time};
+use crate::model::{BlobId, CommitId, FileName, RemoteFile, Snapshot, Time};
 use crate::store::gist::{Attempt, Gist, GistKey, LocalFile};
 use crate::store::shed::Shed;
 
@@ -30,6 +32,8 @@ impl Syncer {
                     return Ok(false);
                 }
                 self.keep_bodies(&full);
+                let seen = self.whole(gist.key, Some(base), full.snapshot.clone(), now)?;
+                let full = FullGist { snapshot: seen, ..full };
                 let changed = !full.snapshot.same_content(base);
                 if !self.take(gist, full.snapshot.clone(), now)? {
                     return Ok(true);
@@ -207,6 +211,9 @@ impl Syncer {
     /// While somebody writes to one of its files, that is not known yet: [`Error::Conflict`].
     pub(super) fn gone_on_github(&self, key: GistKey, now: Time) -> Result<(), Error> {
         let Some(gist) = self.store.get(key) else { return Ok(()) };
+        if gist.is_only_placeholder() && !gist.removed {
+            return self.was_withdrawn(key, now);
+        }
         if gist.files.values().any(|file| file.writers > 0) {
             let why = format!("{:?} was deleted on GitHub and is open here", gist.description);
             return Err(self.postpone(key, why));
@@ -265,16 +272,20 @@ impl Syncer {
         &self,
         key: GistKey,
         plan: &Plan,
-        answer: FullGist,
+        mut answer: FullGist,
         now: Time,
     ) -> Result<(), Failure> {
         let wrote = self.now();
         self.keep_bodies(&answer);
         let before = self.store.get(key);
+        if let Some(before) = &before {
+            self.see_whole_answer(before, plan, &mut answer, now);
+        }
         let remote = Arc::new(answer.snapshot.clone());
-        let texts = self.texts_ahead(key, plan, &remote, now);
+        let alone = before.as_ref().is_some_and(|before| is_next(before, &answer));
+        let texts = self.texts_ahead(key, (plan, alone), &remote, now);
         let edit = |gist: &mut Gist| {
-            let (meant, altered) = meant(gist, plan, &remote);
+            let (meant, altered) = meant(gist, (plan, alone), &remote);
             for (name, blob) in altered {
                 log::warn!("{}: GitHub stored {name:?} with other bytes than were sent", remote.id);
                 let unchanged = |file: &&mut LocalFile| file.blob() == Some(blob);
@@ -298,11 +309,48 @@ impl Syncer {
         say_merged(&merged);
         self.tell_merged(key, &merged);
         if let Some(before) = before {
-            self.tell_finished(key, &before, plan, &remote);
+            self.tell_finished(key, &before, (plan, alone), &remote);
             let ours = expected(before.base.as_ref(), &plan.step);
             self.bring_back(&before, &ours, &answer, now);
         }
         Ok(())
+    }
+
+    /// Adds to an answer what it does not show of the gist.
+    fn see_whole_answer(&self, before: &Gist, plan: &Plan, answer: &mut FullGist, now: Time) {
+        let Some(base) = &before.base else {
+            return self.see_all_that_was_meant(before, plan, answer, now);
+        };
+        // A description is no commit: GitHub may answer it before it has seen our push.
+        let only_described = matches!(&plan.step, Step::Update { files, .. } if files.is_empty());
+        let knows = |known: &String| answer.history.iter().any(|c| c.as_str() == known);
+        if only_described
+            && !answer.history.is_empty()
+            && base.revision.as_ref().is_some_and(|known| !knows(known))
+            && self.reads_may_lag(before.key, now)
+        {
+            let (description, public) =
+                (answer.snapshot.description.clone(), answer.snapshot.public);
+            answer.snapshot = Snapshot { description, public, etag: None, ..Snapshot::clone(base) };
+            return;
+        }
+        self.see_all_that_was_meant(before, plan, answer, now);
+    }
+
+    fn see_all_that_was_meant(&self, before: &Gist, plan: &Plan, answer: &mut FullGist, now: Time) {
+        if !answer.snapshot.is_partial() {
+            return;
+        }
+        let base = before.base.as_deref();
+        match self.whole(before.key, base, answer.snapshot.clone(), now) {
+            Ok(whole) if !whole.is_partial() => answer.snapshot = whole,
+            Ok(_) => fill(&mut answer.snapshot, &meant_files(before, plan)),
+            Err(failure) => {
+                let error = Error::from(failure);
+                log::warn!("{}: not all of it is known: {error}", answer.snapshot.id);
+                fill(&mut answer.snapshot, &meant_files(before, plan));
+            }
+        }
     }
 
     /// Tells whoever reads along of a state that was taken over; `seen` is the gist before.
@@ -322,19 +370,20 @@ impl Syncer {
     }
 
     /// Tells of an answer to a change: what was sent, and what somebody else changed meanwhile.
-    fn tell_finished(&self, key: GistKey, before: &Gist, plan: &Plan, remote: &Snapshot) {
+    fn tell_finished(&self, key: GistKey, before: &Gist, done: (&Plan, bool), remote: &Snapshot) {
         if !self.is_followed() {
             return;
         }
         let Some(gist) = self.store.get(key) else { return };
         let base = before.base.as_deref();
-        let (meant, _) = meant(before, plan, remote);
+        let (meant, _) = meant(before, done, remote);
         let is_ours = |name: &String| {
             meant.get(name.as_str()).copied() == remote.files.get(name.as_str()).map(|f| f.blob)
         };
         let became = if base.is_some() { Became::Changed } else { Became::Added };
         let (ours, theirs): (Vec<String>, Vec<String>) =
             different(base, Some(remote)).into_iter().partition(is_ours);
+        let ours = without_placeholder(&gist, without_placeholder(before, ours));
         self.tell_upload(&gist, became, &ours);
         if !theirs.is_empty() {
             self.tell_remote(&gist, Became::Changed, &theirs);
@@ -387,9 +436,15 @@ impl Syncer {
     }
 
     /// Lines that merging an answer will ask for, as far as they can be had now.
-    fn texts_ahead(&self, key: GistKey, plan: &Plan, remote: &Arc<Snapshot>, now: Time) -> Texts {
+    fn texts_ahead(
+        &self,
+        key: GistKey,
+        done: (&Plan, bool),
+        remote: &Arc<Snapshot>,
+        now: Time,
+    ) -> Texts {
         let Some(gist) = self.store.get(key) else { return Texts::new() };
-        let (meant, _) = meant(&gist, plan, remote);
+        let (meant, _) = meant(&gist, done, remote);
         match merge(&gist, &meant, Arc::clone(remote), &Texts::new(), now) {
             Ok(_) => Texts::new(),
             Err(unmerged) => self.put_together_what_can_be(&gist, remote, &unmerged.needs),
@@ -415,12 +470,21 @@ fn take_over(
     texts: &Texts,
     now: Time,
 ) -> Result<Merged, Unmerged> {
-    let known = gist.base.as_ref().is_some_and(|base| base.same_content(remote))
+    // Only now it is known what was there all the time.
+    let learns = gist.base.as_ref().is_some_and(|base| base.is_partial() && base.shows(remote));
+    let known = learns
+        || gist.base.as_ref().is_some_and(|base| base.same_content(remote))
         || gist.attempt.as_ref().is_some_and(|sent| sent.made(remote));
     if gist.removed && !known {
         log::warn!("{}: changed on GitHub after it was removed here; it stays", remote.id);
         let (wrote, shed) = (gist.wrote, std::mem::take(&mut gist.shed));
-        *gist = Gist { wrote, shed, ..Gist::of_remote(gist.key, Arc::clone(remote)) };
+        let mut back = Gist::of_remote(gist.key, Arc::clone(remote));
+        back.files.retain(|name, _| !gist.is_placeholder(name));
+        *gist = Gist { wrote, shed, ..back };
+        return Ok(Merged::unchanged(gist));
+    }
+    if gist.removed && learns {
+        gist.base = Some(Arc::clone(remote));
         return Ok(Merged::unchanged(gist));
     }
     let base = blobs_of(gist.base.as_deref());
@@ -440,16 +504,31 @@ fn replace(gist: &mut Gist, merged: &Merged) {
     gist.upload.by_commit = before.is_some() && after.is_some() && before != after;
 }
 
-/// What GitHub should have after `plan`, with bodies as it stored them; and the files it stored
+/// What GitHub should have after `plan`, as far as it is known where and how long it is.
+fn meant_files(gist: &Gist, plan: &Plan) -> BTreeMap<FileName, RemoteFile> {
+    let file = |(name, blob): (FileName, BlobId)| {
+        let there = gist.remote(&name).filter(|file| file.blob == blob);
+        let there = there.or_else(|| gist.source(blob)).cloned();
+        let here = || gist.files.values().find(|file| file.blob() == Some(blob));
+        let file = there.or_else(|| {
+            let (size, raw_url) = (here()?.size(), String::new());
+            Some(RemoteFile { blob, size, raw_url, language: None })
+        });
+        Some((name, file?))
+    };
+    expected(gist.base.as_ref(), &plan.step).into_iter().filter_map(file).collect()
+}
+
+/// What GitHub should have after `plan`, acted on alone or not, with bodies as it stored them; and the files it stored
 /// with other bytes than were sent, with what was sent.
 fn meant(
     gist: &Gist,
-    plan: &Plan,
+    (plan, alone): (&Plan, bool),
     remote: &Snapshot,
 ) -> (BTreeMap<FileName, BlobId>, Vec<(FileName, BlobId)>) {
     let mut meant = expected(gist.base.as_ref(), &plan.step);
     let mut altered = Vec::new();
-    for (name, blob) in sent(&plan.step) {
+    for (name, blob) in sent(gist, &plan.step, alone) {
         let stored = remote.files.get(&name).map(|file| file.blob);
         if let Some(stored) = stored.filter(|stored| *stored != blob) {
             meant.insert(name.clone(), stored);
@@ -524,18 +603,30 @@ fn blobs_of(base: Option<&Snapshot>) -> BTreeMap<FileName, BlobId> {
         .unwrap_or_default()
 }
 
-/// The bodies a step carries, by the names they have afterwards.
-fn sent(step: &Step) -> Vec<(FileName, BlobId)> {
+/// Whether GitHub's answer has no commit but one after the state we knew.
+fn is_next(before: &Gist, answer: &FullGist) -> bool {
+    let known = before.base.as_ref().and_then(|base| base.revision.as_deref());
+    known.is_some() && answer.history.get(1).map(CommitId::as_str) == known
+}
+
+/// The bodies a step carries, by the names they have afterwards. A rename carries what GitHub had:
+/// where nobody else changed that in between, another body after it is GitHub's making.
+fn sent(gist: &Gist, step: &Step, alone: bool) -> Vec<(FileName, BlobId)> {
     match step {
-        Step::Nothing | Step::Fetch(_) | Step::Delete(_) => vec![],
+        Step::Nothing | Step::Fetch(_) | Step::Complete | Step::Withdraw(_) | Step::Delete(_) => {
+            vec![]
+        }
         Step::Create { files } => {
             files.iter().map(|(name, body)| (name.clone(), body.blob)).collect()
         }
-        Step::Update { files, .. } => files
+        Step::Update { files, .. } | Step::Push { files, .. } => files
             .iter()
             .filter_map(|(name, change)| match change {
                 Change::Write(body) => Some((name.clone(), body.blob)),
-                Change::Rename(to, body) => body.map(|body| (to.clone(), body.blob)),
+                Change::Rename(to, body) => {
+                    let before = gist.remote(name).filter(|_| alone).map(|file| file.blob);
+                    Some((to.clone(), body.map(|body| body.blob).or(before)?))
+                }
                 Change::Delete => None,
             })
             .collect(),

@@ -61,7 +61,7 @@ impl Syncer {
         let Some(merged) = merge_lines(&base, &ours, &theirs) else { return Ok(Lines::Clash) };
         let merged = Bytes::from(merged);
         // What cannot be sent would hide what is on GitHub.
-        if !matches!(Class::of(&merged), Class::Text { .. }) {
+        if !self.has_git() && !matches!(Class::of(&merged), Class::Text { .. }) {
             return Ok(Lines::Clash);
         }
         let blob = BlobId::of(&merged);

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use super::bodies::Source;
 use super::due::due;
 use super::hold::not_before;
-use super::plan::{Class, Hold, Outside, Plan, Step, plan};
+use super::plan::{Class, Hold, LARGEST_BODY, Outside, Plan, Step, plan};
+use super::push::{Looked, Pushed};
 use super::report::title_of;
 use super::turn::{Barrier, Patience};
 use super::{Syncer, owed};
@@ -221,6 +222,7 @@ impl Syncer {
         asked: bool,
     ) -> Result<Left, Failure> {
         let mut looked = false;
+        let mut rejected = None;
         for _ in 0..STEPS {
             // Before the look at what there is: what the user does from now on unsettles it again.
             self.store.note(key, |gist| {
@@ -242,7 +244,15 @@ impl Syncer {
                     }
                     continue;
                 }
-                Step::Create { .. } | Step::Update { .. } | Step::Delete(_) => {
+                Step::Complete => {
+                    self.complete(&gist, now)?;
+                    continue;
+                }
+                Step::Create { .. }
+                | Step::Update { .. }
+                | Step::Push { .. }
+                | Step::Withdraw(_)
+                | Step::Delete(_) => {
                     // Before the look: that one is not free if it has to be repeated.
                     if let Some(barrier) = self.barrier(self.now(), asked) {
                         return Err(Failure::NotNow(barrier));
@@ -251,7 +261,7 @@ impl Syncer {
                 }
             }
             match &plan.step {
-                Step::Nothing | Step::Fetch(_) => {}
+                Step::Nothing | Step::Fetch(_) | Step::Complete => {}
                 Step::Create { .. } if gist.attempt.is_some() => {
                     self.look_for_lost_create(&gist, now)?;
                     continue;
@@ -262,14 +272,24 @@ impl Syncer {
                 // What has no look before it would be lost in a network that is silent.
                 Step::Create { .. } if self.api.retry_at().is_some() => self.probe()?,
                 Step::Create { .. } => {}
-                Step::Update { .. } | Step::Delete(_) if !looked => {
+                Step::Update { .. } | Step::Push { .. } | Step::Withdraw(_) | Step::Delete(_)
+                    if !looked =>
+                {
                     looked = true;
                     if self.look(&gist, now)? {
                         continue;
                     }
                 }
-                Step::Update { .. } | Step::Delete(_) => {}
+                Step::Update { .. } | Step::Push { .. } | Step::Withdraw(_) | Step::Delete(_) => {}
             }
+            let repository = if matches!(plan.step, Step::Push { .. }) {
+                match self.look_by_git(&gist, rejected.as_ref(), now)? {
+                    Looked::Ready(repository) => Some(repository),
+                    Looked::Moved => continue,
+                }
+            } else {
+                None
+            };
             if matches!(plan.step, Step::Delete(_)) {
                 // More were removed while it waited for its turn.
                 if self.holds_back(key).is_err() {
@@ -284,7 +304,15 @@ impl Syncer {
             }
             self.count_change();
             let left = self.now();
-            self.send(&gist, &plan, now)?;
+            if let Some(repository) = repository {
+                let pushed = self.send_push(&gist, &plan, &*repository, now)?;
+                if let Pushed::Rejected(commit) = pushed {
+                    rejected = Some(commit);
+                    continue;
+                }
+            } else {
+                self.send(&gist, &plan, now)?;
+            }
             self.limit_is_over(left);
             if !plan.more
                 && plan.held.is_empty()
@@ -309,8 +337,9 @@ impl Syncer {
 
     /// The plan for `gist`, with the answers it needs from the stores.
     pub(super) fn plan(&self, gist: &Gist, even_open: bool) -> Plan {
-        let class = |blob| match self.store.body(blob) {
-            Ok(body) => body.map(|body| Class::of(&body)),
+        let git = self.has_git();
+        let class = |blob, size| match self.class(blob, size) {
+            Ok(class) => class,
             Err(error) => {
                 log::warn!("{error}");
                 None
@@ -326,9 +355,17 @@ impl Syncer {
                         file.blob() == Some(blob) && (backups || !other.is_scratch(name))
                     });
             });
-            !wanted && !self.store.get(to).is_some_and(|to| owes_text(&to, class))
+            !wanted && !self.store.get(to).is_some_and(|to| owes_sendable(&to, class, git))
         };
-        plan(gist, &Outside { class: &class, arrived: &arrived, even_open })
+        plan(gist, &Outside { class: &class, arrived: &arrived, even_open, git })
+    }
+
+    /// What a stored body is. One that is too large in any case is not read.
+    fn class(&self, blob: BlobId, size: u64) -> Result<Option<Class>, Error> {
+        if size > LARGEST_BODY {
+            return Ok(self.store.blobs.contains(blob).then_some(Class::TooLarge));
+        }
+        Ok(self.store.body(blob)?.map(|body| Class::of(&body)))
     }
 
     fn fetch_for(self: &Arc<Self>, gist: &Gist, blob: BlobId) -> Result<(), Failure> {
@@ -434,12 +471,16 @@ impl Syncer {
 
 /// Whether something of the gist can go to GitHub and is not there yet. It may be a file that was
 /// moved there and edited since.
-fn owes_text(gist: &Gist, class: impl Fn(BlobId) -> Option<Class>) -> bool {
+fn owes_sendable(gist: &Gist, class: impl Fn(BlobId, u64) -> Option<Class>, git: bool) -> bool {
     gist.files.iter().any(|(name, file)| {
         let Some(blob) = file.blob() else { return false };
+        let goes = || {
+            let class = class(blob, file.size());
+            git || class.is_none_or(|class| matches!(class, Class::Text { .. }))
+        };
         !gist.is_scratch(name)
             && gist.remote(name).is_none_or(|remote| remote.blob != blob)
-            && class(blob).is_none_or(|class| matches!(class, Class::Text { .. }))
+            && goes()
     })
 }
 

@@ -5,18 +5,21 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use gistfs::api::absent::Absent;
+use gistfs::api::git::GitApi;
 use gistfs::api::social::SocialApi;
 use gistfs::api::{
     Account, Api, ApiError, Fetched, FileChange, FullGist, GistApi, NewGist, Page, PageAddress,
     PageRequest, Patch, Quota,
 };
 use gistfs::model::{BlobId, CommitId, FileName, GistId, RemoteFile, Snapshot, Time};
-use gistfs::store::scratch;
+use gistfs::store::{placeholder, scratch};
+
+mod git;
 
 /// A clock that moves only when told to; GitHub and the mount under test share it.
 #[derive(Clone)]
@@ -53,6 +56,8 @@ pub(crate) enum Sent {
     Update(GistId, Patch),
     /// `DELETE /gists/ID`.
     Delete(GistId),
+    /// `git push`: the files afterwards.
+    Push(GistId, BTreeMap<FileName, BlobId>),
 }
 
 /// How the next change fails.
@@ -83,6 +88,12 @@ pub(crate) struct Counts {
     pub(crate) updates: usize,
     /// `DELETE`s that arrived.
     pub(crate) deletes: usize,
+    /// Repositories fetched.
+    pub(crate) fetches: usize,
+    /// Bodies fetched from them.
+    pub(crate) git_bodies: usize,
+    /// Pushes that arrived.
+    pub(crate) pushes: usize,
 }
 
 /// What another machine does behind the back of the next update.
@@ -90,6 +101,7 @@ type Meddling = Box<dyn FnOnce(&FakeGitHub) + Send>;
 
 /// GitHub, as far as gistfs can tell.
 pub(crate) struct FakeGitHub {
+    itself: Weak<Self>,
     clock: Clock,
     page_size: usize,
     world: Mutex<World>,
@@ -99,8 +111,13 @@ pub(crate) struct FakeGitHub {
     meanwhile_got: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
-#[derive(Default)]
 struct World {
+    /// There is a way to the repositories.
+    git: bool,
+    /// How the next fetches of repositories fail.
+    git_faults: VecDeque<ApiError>,
+    /// More files of a gist than that the API does not show.
+    shown: usize,
     gists: BTreeMap<GistId, Remote>,
     /// Every body any gist ever had, deleted ones too.
     ever: BTreeSet<BlobId>,
@@ -153,9 +170,34 @@ struct Remote {
 impl FakeGitHub {
     /// An account without gists, whose lists come in pages of `page_size`.
     pub(crate) fn new(clock: &Clock, page_size: usize) -> Arc<Self> {
-        let (world, meanwhile) = (Mutex::default(), Mutex::default());
-        let meanwhile_got = Mutex::default();
-        Arc::new(Self { clock: clock.clone(), page_size, world, meanwhile, meanwhile_got })
+        Arc::new_cyclic(|itself| Self {
+            itself: Weak::clone(itself),
+            clock: clock.clone(),
+            page_size,
+            world: Mutex::new(World::new()),
+            meanwhile: Mutex::default(),
+            meanwhile_got: Mutex::default(),
+        })
+    }
+
+    /// Whether there is a way to the repositories; at first there is none.
+    pub(crate) fn set_git(&self, git: bool) {
+        self.world().git = git;
+    }
+
+    /// Whether there is a way to the repositories.
+    pub(crate) fn has_git(&self) -> bool {
+        self.world().git
+    }
+
+    /// How many files of a gist the API shows; at first 300.
+    pub(crate) fn set_shown(&self, shown: usize) {
+        self.world().shown = shown;
+    }
+
+    /// Makes the next fetch of a repository fail.
+    pub(crate) fn fail_next_fetch(&self, error: ApiError) {
+        self.world().git_faults.push_back(error);
     }
 
     /// Lets something happen when the next list is made and not yet answered.
@@ -214,6 +256,7 @@ impl FakeGitHub {
     pub(crate) fn heal(&self) {
         let mut world = self.world();
         world.faults.clear();
+        world.git_faults.clear();
         world.behind.clear();
         world.lag = 0;
         world.meddling = None;
@@ -369,7 +412,7 @@ impl FakeGitHub {
     /// Takes note of a change that arrives and says how it is to fail, if so.
     fn arrive(&self, sent: Sent) -> Option<Fault> {
         let meddling = match &sent {
-            Sent::Update(..) => self.world().meddling.take(),
+            Sent::Update(..) | Sent::Push(..) => self.world().meddling.take(),
             Sent::Create(_) | Sent::Delete(_) => None,
         };
         if let Some(act) = meddling {
@@ -383,6 +426,28 @@ impl FakeGitHub {
 }
 
 impl World {
+    fn new() -> Self {
+        Self {
+            git: false,
+            git_faults: VecDeque::new(),
+            shown: 300,
+            gists: BTreeMap::new(),
+            ever: BTreeSet::new(),
+            made: 0,
+            faults: VecDeque::new(),
+            meddling: None,
+            lag: 0,
+            behind: HashMap::new(),
+            excused: false,
+            bodies_unreachable: false,
+            complaints: vec![],
+            sent: vec![],
+            sent_at: vec![],
+            quota: None,
+            counts: Counts::default(),
+        }
+    }
+
     fn complain(&mut self, what: String) {
         self.complaints.push(what);
     }
@@ -487,6 +552,11 @@ impl World {
             self.check_name(name, false);
             files.insert(name.clone(), self.check_content(name, content)?);
         }
+        let placeholders = files.keys().filter(|name| name.as_str().starts_with(placeholder::NAME));
+        let placeholders = placeholders.count();
+        if placeholders > 0 && (files.len() > 1 || !self.git) {
+            self.complain("a placeholder was sent that was not needed".into());
+        }
         if files.is_empty() {
             self.complain("a gist without files was to be made".into());
             return Err(missing_files());
@@ -559,12 +629,13 @@ impl World {
     }
 
     fn full(&self, id: &GistId) -> Result<FullGist, ApiError> {
-        self.gists.get(id).map(|gist| gist.full(id)).ok_or(ApiError::NotFound)
+        self.gists.get(id).map(|gist| gist.full(id, self.shown)).ok_or(ApiError::NotFound)
     }
 }
 
 impl Remote {
-    fn snapshot(&self, id: &GistId) -> Snapshot {
+    /// The gist as lists tell it, with the first `shown` files.
+    fn snapshot(&self, id: &GistId, shown: usize) -> Snapshot {
         let file = |(name, body): (&FileName, &Bytes)| {
             let blob = BlobId::of(body);
             let file = RemoteFile {
@@ -583,20 +654,21 @@ impl Remote {
             created_at: self.created_at,
             updated_at: self.updated_at,
             html_url: String::new(),
-            git_url: String::new(),
-            truncated: false,
+            git_url: git::url_of(id),
+            truncated: self.files.len() > shown,
             completed: false,
             revision: None,
             etag: None,
-            files: self.files.iter().map(file).collect(),
+            files: self.files.iter().take(shown).map(file).collect(),
         }
     }
 
-    fn full(&self, id: &GistId) -> FullGist {
-        let mut snapshot = self.snapshot(id);
+    fn full(&self, id: &GistId, shown: usize) -> FullGist {
+        let mut snapshot = self.snapshot(id, shown);
         snapshot.revision = self.history.first().cloned();
         snapshot.etag = Some(format!("\"{}\"", self.etag));
-        let bodies = self.files.values().map(|body| (BlobId::of(body), body.clone())).collect();
+        let bodies = self.files.values().take(shown);
+        let bodies = bodies.map(|body| (BlobId::of(body), body.clone())).collect();
         FullGist {
             snapshot,
             bodies,
@@ -619,11 +691,15 @@ impl Api for FakeGitHub {
     fn social(&self) -> &dyn SocialApi {
         &Absent
     }
+
+    fn git(&self) -> &dyn GitApi {
+        self
+    }
 }
 
 impl GistApi for FakeGitHub {
     fn account(&self) -> Result<Account, ApiError> {
-        Ok(Account { login: "me".into(), scopes: Some(vec!["gist".into()]) })
+        Ok(Account { login: "me".into(), number: None, scopes: Some(vec!["gist".into()]) })
     }
 
     fn list(&self, page: &PageRequest) -> Result<Fetched<Page>, ApiError> {
@@ -668,7 +744,7 @@ impl GistApi for FakeGitHub {
             world.counts.unmodified += 1;
             return Ok(Fetched::NotModified);
         }
-        let gists = here.into_iter().map(|id| by_id[id].snapshot(id)).collect();
+        let gists = here.into_iter().map(|id| by_id[id].snapshot(id, world.shown)).collect();
         drop(world);
         let happens = self.meanwhile.lock().expect("nobody panicked").take();
         happens.into_iter().for_each(|happens| happens());
@@ -680,7 +756,8 @@ impl GistApi for FakeGitHub {
         happens.into_iter().for_each(|happens| happens());
         let mut world = self.world();
         world.counts.gets += 1;
-        let full = world.view(id, self.clock.now()).ok_or(ApiError::NotFound)?.full(id);
+        let shown = world.shown;
+        let full = world.view(id, self.clock.now()).ok_or(ApiError::NotFound)?.full(id, shown);
         if etag.is_some() && etag == full.snapshot.etag.as_deref() {
             world.counts.unmodified += 1;
             return Ok(Fetched::NotModified);
@@ -696,7 +773,7 @@ impl GistApi for FakeGitHub {
         }
         let gist = world.gists.get(id).ok_or(ApiError::NotFound)?;
         let files = gist.versions.get(commit.as_str()).cloned().ok_or(ApiError::NotFound)?;
-        Ok(Remote { files, ..gist.clone() }.full(id))
+        Ok(Remote { files, ..gist.clone() }.full(id, world.shown))
     }
 
     fn body(&self, file: &RemoteFile, _: &dyn Fn()) -> Result<Bytes, ApiError> {

@@ -65,24 +65,32 @@ fn check<S: std::fmt::Debug + Clone + 'static>(
     });
 }
 
-/// The same for steps on one machine, with all bodies read after each step or only as needed.
-fn check_one(kind: u8, runs: u32, steps: fn() -> BoxedStrategy<(Vec<steps::Step>, bool)>) {
-    check(kind, runs, steps, |(steps, reads_all)| run::run(steps, *reads_all));
+/// Steps on one machine, with all bodies read after each step or only as needed; without git, with
+/// it, and with it where the API shows two files of a gist only.
+fn in_settings(
+    steps: impl Strategy<Value = Vec<steps::Step>> + 'static,
+) -> BoxedStrategy<(Vec<steps::Step>, run::Setting)> {
+    let git = prop_oneof![3 => Just(None), 2 => Just(Some(300)), 2 => Just(Some(2))];
+    let setting = (any::<bool>(), git).prop_map(|(reads_all, git)| run::Setting { reads_all, git });
+    (steps, setting).boxed()
 }
 
 #[test]
 fn alone_on_a_quiet_day_every_step_does_what_the_reference_says() {
-    check_one(0, 1000, || (steps::alone(), any::<bool>()).boxed());
+    let run = |(steps, setting): &(Vec<_>, _)| run::run(steps, *setting);
+    check(0, 1400, || in_settings(steps::alone()), run);
 }
 
 #[test]
 fn in_bad_weather_nothing_is_lost_or_doubled() {
-    check_one(1, 1000, || (steps::in_bad_weather(), any::<bool>()).boxed());
+    let run = |(steps, setting): &(Vec<_>, _)| run::run(steps, *setting);
+    check(1, 1400, || in_settings(steps::in_bad_weather()), run);
 }
 
 #[test]
 fn in_company_no_version_is_lost() {
-    check_one(2, 1000, || (steps::in_company(), any::<bool>()).boxed());
+    let run = |(steps, setting): &(Vec<_>, _)| run::run(steps, *setting);
+    check(2, 1400, || in_settings(steps::in_company()), run);
 }
 
 #[test]

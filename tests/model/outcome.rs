@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 
 use gistfs::model::{BlobId, FileName};
 use gistfs::store::gist::{Content, Gist, LocalFile};
+use gistfs::store::placeholder;
 use gistfs::sync::plan::Class;
 
 use crate::mount::Mount;
 
-/// Whether the API carries that body as it is.
+/// Whether the API carries that body as it is, or git does.
 fn sendable(mount: &Mount, blob: BlobId) -> bool {
+    if mount.github.has_git() {
+        return true;
+    }
     let body = mount.fs().syncer().store().body(blob).expect("the store can be read");
     body.is_some_and(|body| matches!(Class::of(&body), Class::Text { .. }))
 }
@@ -20,6 +24,10 @@ pub(crate) fn same_as_github(mount: &Mount) -> Result<(), String> {
     let mut gists: Vec<Gist> = Vec::new();
     mount.fs().syncer().store().look_at_all(|gist| gists.push(gist.clone()));
     let mut ids = mount.github.ids();
+    let placeholder = |name: &FileName| name.as_str().starts_with(placeholder::NAME);
+    if let Some((_, name, _)) = mount.github.tips().iter().find(|(_, name, _)| placeholder(name)) {
+        return Err(format!("the placeholder {name:?} was left behind"));
+    }
     for gist in &gists {
         let Some(base) = &gist.base else {
             let owed: Vec<&FileName> = gist

@@ -53,10 +53,24 @@ struct Run {
     before: (Vec<(GistId, FileName, BlobId)>, BTreeSet<BlobId>),
 }
 
+/// How a sequence is run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting {
+    /// Read every file after every step; otherwise bodies stay on GitHub until they are needed.
+    pub(crate) reads_all: bool,
+    /// There is git; and if so, how many files of a gist the API shows.
+    pub(crate) git: Option<usize>,
+}
+
 /// Runs `steps`; an error names the first difference.
-pub(crate) fn run(steps: &[Step], reads_all: bool) -> Verdict {
+pub(crate) fn run(steps: &[Step], setting: Setting) -> Verdict {
+    let Setting { reads_all, git } = setting;
     let clock = Clock::new();
     let github = FakeGitHub::new(&clock, 2);
+    if let Some(shown) = git {
+        github.set_git(true);
+        github.set_shown(shown);
+    }
     github.create_elsewhere("Alpha", &[("a.txt", b"the same 0\n"), ("b.md", b"# one\n")]);
     clock.pass(Duration::from_secs(2));
     github
@@ -520,10 +534,15 @@ impl Run {
     }
 
     fn fail(&mut self, failure: Failure) {
+        if let Failure::Fetch = failure {
+            let detail = "no route".into();
+            let error = ApiError::Unreachable { host: "git.test".into(), detail };
+            return self.mount.github.fail_next_fetch(error);
+        }
         let host = || "api.test".to_owned();
         let lost = || ApiError::Lost { host: host(), detail: "cut off".into() };
         let (error, applied) = match failure {
-            Failure::Unreachable => {
+            Failure::Fetch | Failure::Unreachable => {
                 (ApiError::Unreachable { host: host(), detail: "no route".into() }, false)
             }
             Failure::Lost(applied) => (lost(), applied),

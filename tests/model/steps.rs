@@ -112,6 +112,8 @@ pub(crate) enum Failure {
     Busy,
     Limited,
     Refused,
+    /// Of a repository.
+    Fetch,
 }
 
 const TITLES: &[&str] = &["Alpha", "Beta", "Gamma"];
@@ -171,6 +173,7 @@ fn failure() -> impl Strategy<Value = Failure> {
         Just(Failure::Busy),
         Just(Failure::Limited),
         Just(Failure::Refused),
+        Just(Failure::Fetch),
     ]
 }
 

@@ -1,0 +1,208 @@
+//! What the API does not show of a gist, read from its repository: the files past the first 300, and
+//! what its newest commit holds.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Read};
+
+use super::Syncer;
+use super::upload::Failure;
+use crate::api::ApiError;
+use crate::api::git::Repository;
+use crate::api::retry::Repeatable;
+use crate::error::Error;
+use crate::model::{BlobId, CommitId, FileName, RemoteFile, Snapshot, Time};
+use crate::store::gist::{Gist, GistKey};
+
+/// More files than that the API does not show.
+pub(super) const SHOWN: usize = 300;
+
+impl Syncer {
+    /// Whether what the API cannot carry goes by git.
+    pub(super) fn has_git(&self) -> bool {
+        self.api.git().missing().is_none()
+    }
+
+    /// `seen` with the files that the API does not show: those of `base` where it is known that
+    /// nothing changed, else those of the repository. Without git they are taken for unchanged: that
+    /// a file is not shown does not say that it is gone.
+    pub(super) fn whole(
+        &self,
+        key: GistKey,
+        base: Option<&Snapshot>,
+        mut seen: Snapshot,
+        now: Time,
+    ) -> Result<Snapshot, Failure> {
+        if !seen.is_partial() {
+            return Ok(seen);
+        }
+        if let Some(base) = base.filter(|base| !base.is_partial()) {
+            let same_commit = seen.revision.is_some() && seen.revision == base.revision;
+            let same_list = seen.revision.is_none() && seen.updated_at == base.updated_at;
+            if (same_commit || same_list) && seen.shows(base) {
+                fill(&mut seen, &base.files);
+                seen.revision.clone_from(&base.revision);
+                seen.completed = true;
+                return Ok(seen);
+            }
+        }
+        if !self.has_git() {
+            if let Some(base) = base {
+                fill(&mut seen, &base.files);
+            }
+            return Ok(seen);
+        }
+        let repository = self.repository(&seen.git_url)?;
+        let commit = repository.head().commit.as_ref().map(CommitId::as_str);
+        let known = seen.revision.as_deref().or(base.and_then(|base| base.revision.as_deref()));
+        if commit != known {
+            self.check_is_newer(key, known, &*repository, now)?;
+        }
+        if seen.revision.as_deref() != commit {
+            // The answer's validator is that of another commit.
+            (seen.revision, seen.etag) = (commit.map(str::to_owned), None);
+        }
+        let likes: Vec<&Snapshot> = [Some(&seen), base].into_iter().flatten().collect();
+        let files = self.files_of_head(&likes, &*repository)?;
+        (seen.files, seen.completed) = (files, true);
+        Ok(seen)
+    }
+
+    /// Reads what is missing of a gist's base from its repository.
+    pub(super) fn complete(&self, gist: &Gist, now: Time) -> Result<(), Failure> {
+        let Some(base) = gist.base.as_deref().filter(|base| base.is_partial()) else {
+            return Ok(());
+        };
+        let whole = self.whole(gist.key, None, base.clone(), now)?;
+        self.take(gist, whole, now).map(drop)
+    }
+
+    /// Completes every gist that is known in part only. What fails is tried again by the next round.
+    pub(super) fn complete_all(&self, now: Time) {
+        if !self.has_git() {
+            return;
+        }
+        let mut partial = Vec::new();
+        self.store.look_at_all(|gist| {
+            if gist.base.as_ref().is_some_and(|base| base.is_partial()) && !gist.removed {
+                partial.push(gist.clone());
+            }
+        });
+        for gist in partial {
+            if let Err(failure) = self.complete(&gist, now) {
+                let error = Error::from(failure);
+                log::warn!("{:?}: not all files are shown: {error}", gist.description);
+            }
+        }
+    }
+
+    /// The newest commit of a gist. A repository without any says nothing of the gist.
+    pub(super) fn repository(&self, git_url: &str) -> Result<Box<dyn Repository>, Failure> {
+        let fetched = self.api.git().fetch(git_url, &|| {});
+        let repository = fetched.map_err(|error| Failure::Theirs(error, Repeatable::Yes))?;
+        let head = repository.head();
+        if head.commit.is_none() || head.files.is_empty() {
+            let detail = "the repository has no files".into();
+            let error = ApiError::Nonsense { host: "GitHub".into(), detail };
+            return Err(Failure::Theirs(error, Repeatable::Yes));
+        }
+        Ok(repository)
+    }
+
+    /// While reads may lag behind our own last change, what does not have the commit we know before
+    /// it may be older than that.
+    pub(super) fn check_is_newer(
+        &self,
+        key: GistKey,
+        known: Option<&str>,
+        repository: &dyn Repository,
+        now: Time,
+    ) -> Result<(), Failure> {
+        if !self.reads_may_lag(key, now) {
+            return Ok(());
+        }
+        if let Some(known) = known.and_then(CommitId::parse) {
+            let newer = repository.descends_from(&known, &|| {});
+            if newer.map_err(|error| Failure::Theirs(error, Repeatable::Yes))? {
+                return Ok(());
+            }
+        }
+        Err(Failure::NotKnown(Error::Conflict(
+            "what git has may be older than what GitHub has answered".into(),
+        )))
+    }
+
+    /// The files of the newest commit, with what `likes` know of them, the first one first. Bodies
+    /// whose length nobody knows are fetched into the store.
+    pub(super) fn files_of_head(
+        &self,
+        likes: &[&Snapshot],
+        repository: &dyn Repository,
+    ) -> Result<BTreeMap<FileName, RemoteFile>, Failure> {
+        let mut known: HashMap<BlobId, &RemoteFile> = HashMap::new();
+        for file in likes.iter().rev().flat_map(|like| like.files.values()) {
+            known.insert(file.blob, file);
+        }
+        let mut sizes: HashMap<BlobId, u64> = HashMap::new();
+        let mut missing = Vec::new();
+        for blob in repository.head().files.values() {
+            if known.contains_key(blob) || sizes.contains_key(blob) || missing.contains(blob) {
+                continue;
+            }
+            match self.stored_size(*blob).map_err(Failure::Ours)? {
+                Some(size) => drop(sizes.insert(*blob, size)),
+                None => missing.push(*blob),
+            }
+        }
+        if !missing.is_empty() {
+            let mut take = |blob: BlobId, _: u64, body: &mut dyn Read| -> io::Result<()> {
+                if let Some(size) = self.store_stream(blob, body).map_err(io::Error::other)? {
+                    sizes.insert(blob, size);
+                }
+                Ok(())
+            };
+            let fetched = repository.bodies(&missing, &mut take, &|| {});
+            fetched.map_err(|error| Failure::Theirs(error, Repeatable::Yes))?;
+        }
+        let mut files = BTreeMap::new();
+        for (name, blob) in &repository.head().files {
+            let named = likes.iter().find_map(|like| like.files.get(name));
+            let same = named.filter(|file| file.blob == *blob).or(known.get(blob).copied());
+            let file = match (same, sizes.get(blob)) {
+                (Some(file), _) => file.clone(),
+                // No listing has shown it yet: it is had by git.
+                (None, Some(size)) => {
+                    RemoteFile { blob: *blob, size: *size, raw_url: String::new(), language: None }
+                }
+                (None, None) => {
+                    let detail = format!("the body {blob} did not come");
+                    let error = ApiError::Nonsense { host: "git".into(), detail };
+                    return Err(Failure::Theirs(error, Repeatable::Yes));
+                }
+            };
+            files.insert(name.clone(), file);
+        }
+        Ok(files)
+    }
+
+    fn stored_size(&self, blob: BlobId) -> Result<Option<u64>, Error> {
+        let Some(file) = self.store.blobs.open_checked(blob)? else { return Ok(None) };
+        let data = file.metadata().map_err(|error| Error::local("cannot read a body", &error))?;
+        Ok(Some(data.len()))
+    }
+
+    /// Stores a body as it comes and tells its length; `None` if it is not the one it should be.
+    fn store_stream(&self, blob: BlobId, body: &mut dyn Read) -> Result<Option<u64>, Error> {
+        let mut copy = self.store.blobs.working_copy()?;
+        io::copy(body, copy.as_file_mut())
+            .map_err(|error| Error::local("cannot store a body", &error))?;
+        let adopted = self.store.blobs.adopt(copy).map_err(|(_, error)| error)?;
+        Ok((adopted.blob == blob).then_some(adopted.size))
+    }
+}
+
+/// Adds the files of `known` that `seen`, which shows the first ones only, does not have.
+pub(super) fn fill(seen: &mut Snapshot, known: &BTreeMap<FileName, RemoteFile>) {
+    for (name, file) in known {
+        seen.files.entry(name.clone()).or_insert_with(|| file.clone());
+    }
+}
