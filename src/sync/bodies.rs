@@ -26,6 +26,10 @@ mod ways;
 /// itself goes on, for the next who asks.
 const PATIENCE: Duration = Duration::from_millis(4500);
 
+/// The same where git is asked for a large body: a server that puts it together says only every 5 s
+/// that it is still there.
+const PATIENCE_WITH_GIT: Duration = Duration::from_secs(12);
+
 /// What was looked for everywhere in vain is not looked for again for so long.
 const IN_VAIN_FOR: Duration = Duration::from_secs(60);
 
@@ -257,7 +261,7 @@ impl Syncer {
             // Who comes late to a silent fetch waits no longer for it. While it waits for a place,
             // others that have one tell whether anything comes.
             let heard = state.heard.unwrap_or_else(|| self.bodies.heard().max(joined));
-            let deadline = heard + PATIENCE;
+            let deadline = heard + if state.by_git { PATIENCE_WITH_GIT } else { PATIENCE };
             let Some(left) = deadline.checked_duration_since(Instant::now()) else {
                 let late = || Error::TimedOut("nothing has come of the body yet".into());
                 let error = state.trouble.clone().unwrap_or_else(late);

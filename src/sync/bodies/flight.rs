@@ -31,6 +31,8 @@ pub(super) struct Progress {
     growing: Option<Growing>,
     /// When something of it last came, or it began; `None` while it waits for a place.
     pub(super) heard: Option<Instant>,
+    /// Git is asked for a large body, whose server may take its time to put it together.
+    pub(super) by_git: bool,
     /// What went wrong on the way that did not work.
     pub(super) trouble: Option<Error>,
 }
@@ -104,6 +106,12 @@ impl Flight {
 
     pub(super) fn hears(&self) {
         self.state().heard = Some(Instant::now());
+    }
+
+    /// Git is asked for it, or was.
+    pub(super) fn by_git(&self, asked: bool) {
+        self.state().by_git = asked;
+        self.moved.notify_all();
     }
 
     pub(super) fn meets(&self, trouble: &ApiError) {

@@ -153,7 +153,8 @@ impl Syncer {
         flight: &Flight,
         arrival: &mut Arrival,
     ) -> Result<(), NoGit> {
-        self.by_git(source, flight, &mut |body| {
+        flight.by_git(true);
+        let came = self.by_git(source, flight, &mut |body| {
             let known = arrival.arrived();
             io::copy(&mut body.take(known), &mut io::sink())?;
             each_piece(body, |piece| {
@@ -162,7 +163,9 @@ impl Syncer {
                 flight.has(arrival.arrived());
                 Ok(())
             })
-        })
+        });
+        flight.by_git(false);
+        came
     }
 
     /// GitHub's own answers have no body that large; those of other servers may.
