@@ -61,20 +61,27 @@ fn unfinished(world: &World) -> Vec<PathBuf> {
 fn the_first_bytes_of_a_large_file_need_a_fraction_of_the_time_of_all() {
     let mut world = World::open(ServerOptions::default());
     let body = body(NINE, 1);
-    seed(&world, &body);
+    // A machine that does something else just then is given another try.
+    let tries: Vec<(String, Vec<u8>)> =
+        (0..4_u8).map(|n| (format!("large-{n}"), [&body[..], &[b'0' + n]].concat())).collect();
+    world.server.seed("octo", Seed { files: tries.clone(), ..Seed::new("Notes", &[]) });
     world.mount(&[]);
     world.server.with_switches(|switches| switches.speed = Some(5_000_000));
-    let start = Instant::now();
-    let mut file = open(&world);
-    reads(&file, &body, 0, 4096);
-    let first = start.elapsed();
-    let mut all = Vec::new();
-    file.read_to_end(&mut all).expect("it reads");
-    let whole = start.elapsed();
-    println!("the first 4 KB after {first:.2?}, all after {whole:.2?}");
-    assert!(all == body && world.fetches() == 1);
-    assert!(whole.as_millis() > 1500, "it was not slow: {whole:?}");
-    assert!(first < whole / 5, "{first:?} of {whole:?}");
+    let read = |(name, body): &(String, Vec<u8>)| {
+        let start = Instant::now();
+        let mut file = File::open(world.path(&format!("Notes/{name}"))).expect("it opens");
+        reads(&file, body, 0, 4096);
+        let first = start.elapsed();
+        let mut all = Vec::new();
+        file.read_to_end(&mut all).expect("it reads");
+        let whole = start.elapsed();
+        println!("the first 4 KB after {first:.2?}, all after {whole:.2?}");
+        assert!(all == *body);
+        // It is served at that speed.
+        assert!(whole.as_millis() > 1500, "{whole:?}");
+        first < whole / 5
+    };
+    assert!(tries.iter().any(read));
 }
 
 #[test]
@@ -174,7 +181,36 @@ fn a_wrong_body_ends_with_an_error_and_nobody_goes_on_with_what_was_read_of_it()
         file.read_exact_at(&mut piece, 0).is_ok() && piece == body[..4096]
     });
     assert!(std::fs::read(world.path("Notes/large")).expect("it reads") == body);
-    assert_eq!(world.fetches(), 2);
+    assert_eq!(world.fetches(), 1, "git is asked in place of who gave a wrong body");
+}
+
+/// GitHub's answers have a megabyte of contents: what comes behind that by name is blank in them.
+#[test]
+fn a_small_file_behind_a_large_one_is_never_taken_for_empty() {
+    let mut world = World::open(ServerOptions::default());
+    let large = body(2 << 20, 10);
+    let files = [("a".to_owned(), large.clone()), ("z.txt".to_owned(), b"zeta\n".to_vec())];
+    let id = world.server.seed("octo", Seed { files: files.into(), ..Seed::new("Notes", &[]) });
+    world.mount(&[]);
+    world.write("Notes/b.txt", "beta\n");
+    world.saved();
+    world.sh("mv Notes/z.txt Notes/y.txt");
+    world.saved();
+    for _ in 0..2 {
+        assert_eq!(world.read("Notes/y.txt"), "zeta\n");
+        assert!(std::fs::read(world.path("Notes/a")).expect("it reads") == large);
+        world.same_on_both_sides(&id, "Notes");
+        world.unmount();
+        std::fs::remove_dir_all(world.state()).expect("the state");
+        world.mount(&[]);
+    }
+    world.write("Notes/y.txt", "eta\n");
+    world.saved();
+    assert!(world.server.files(&id).expect("the gist")["a"] == large);
+    assert_eq!(
+        (world.texts(&id)["y.txt"].as_str(), world.read("Notes/b.txt")),
+        ("eta\n", "beta\n".into())
+    );
 }
 
 #[test]

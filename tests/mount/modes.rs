@@ -181,7 +181,7 @@ fn a_server_that_answers_nobody_without_a_token_is_quoted() {
 fn when_the_sixty_requests_are_used_up_what_is_stored_still_reads() {
     let limits = Limits { anonymous: Some(2), ..Limits::default() };
     let (mut world, _) = anonymous(ServerOptions { limits, ..ServerOptions::default() });
-    world.mount(&["--user", "hubot"]);
+    world.mount(&["--user", "hubot", "--git", "none"]);
     // From now on bodies need the API.
     let no_raw = Fault { origin: Some(Origin::Raw), times: 1000, ..Fault::once(FaultKind::Html) };
     world.server.inject(no_raw);
