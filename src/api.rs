@@ -67,11 +67,17 @@ pub trait GistApi: Send + Sync {
     /// that whoever waits can tell slow from dead.
     fn body(&self, file: &RemoteFile, heard: &dyn Fn()) -> Result<Bytes, ApiError>;
 
-    /// The same for a body too large to be held in memory: `take` gets it piece by piece, and what it
-    /// got counts only if this returns `Ok`. An error of `take` ends it as [`ApiError::Local`].
-    fn stream(&self, file: &RemoteFile, take: TakePiece<'_>) -> Result<(), ApiError> {
+    /// The same for a body too large to be held in memory: `take` gets it piece by piece, from byte
+    /// `from` on.
+    ///
+    /// An answer that says of itself that it has another length is [`ApiError::Nonsense`] before
+    /// `take` gets anything; the blob id is for whoever has all pieces to check. An empty piece says
+    /// that something has come that is no news. An error of `take` ends it as [`ApiError::Local`].
+    /// After [`ApiError::is_network`] it can be asked to go on where it stopped.
+    fn stream(&self, file: &RemoteFile, from: u64, take: TakePiece<'_>) -> Result<(), ApiError> {
         let body = self.body(file, &|| {})?;
-        take(&body).map_err(|error| ApiError::local("cannot store a body", &error))
+        let rest = usize::try_from(from).ok().and_then(|from| body.get(from..)).unwrap_or_default();
+        take(rest).map_err(|error| ApiError::local("cannot store a body", &error))
     }
 
     /// Makes a gist of all the given files. The answer is the authoritative state afterwards.
@@ -106,6 +112,8 @@ pub trait Api: GistApi {
 pub struct Account {
     /// The login.
     pub login: String,
+    /// The account's number, which stays when the login changes; odd servers have none.
+    pub number: Option<u64>,
     /// The classic token's scopes (`X-OAuth-Scopes`); `None` for tokens that have no scopes.
     pub scopes: Option<Vec<String>>,
 }

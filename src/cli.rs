@@ -157,6 +157,12 @@ pub struct MountArgs {
     /// List .gist in gists, and .starred, .users, .public, .by-id and .gistfs at the root
     #[arg(long)]
     pub show_hidden: bool,
+    /// The git program, which carries what GitHub's API cannot; none does without
+    #[arg(long, default_value = "git", value_name = "PROGRAM")]
+    pub git: PathBuf,
+    /// The largest file; what is written past that is refused
+    #[arg(long, value_parser = file_size, default_value = "100M", value_name = "SIZE")]
+    pub max_file_size: u64,
     /// Mount over a directory that is not empty
     #[arg(long)]
     pub nonempty: bool,
@@ -288,6 +294,9 @@ pub struct ServeArgs {
     /// Delay every answer by this many milliseconds
     #[arg(long, default_value = "0", value_name = "MS")]
     pub latency: u64,
+    /// Send raw content and git's answers at this many bytes a second
+    #[arg(long, value_parser = size, value_name = "SIZE")]
+    pub speed: Option<u64>,
     /// Behave like an Enterprise Server: the API is below /api/v3 and has no rate limits
     #[arg(long)]
     pub enterprise: bool,
@@ -448,6 +457,18 @@ fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(unit).ok_or_else(|| "it is too large".into())
 }
 
+/// The largest file that GitHub takes, in bytes.
+const LARGEST_FILE: u64 = 100 << 20;
+
+/// A size that a file may have.
+fn file_size(text: &str) -> Result<u64, String> {
+    match size(text)? {
+        most @ 1..=LARGEST_FILE => Ok(most),
+        0 => Err("no file would have room for a byte".into()),
+        _ => Err("it must be at most 100M, which is all that GitHub takes".into()),
+    }
+}
+
 /// A gist by id or by the address of its page.
 fn gist(text: &str) -> Result<GistAddress, String> {
     GistAddress::parse(text).ok_or_else(|| "it must be a gist's id or address".into())
@@ -565,6 +586,10 @@ mod tests {
         assert_eq!(size("2GiB"), Ok(2 << 30));
         for wrong in ["", "M", "1.5G", "-1", "99999999999T", "1é"] {
             assert!(size(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!((file_size("100M"), file_size("4K")), (Ok(100 << 20), Ok(4 << 10)));
+        for wrong in ["0", "101M", "104857601", "1G", "x"] {
+            assert!(file_size(wrong).is_err(), "{wrong}");
         }
         assert_eq!(seconds("0.25"), Ok(Duration::from_millis(250)));
         for wrong in ["", "-1", "NaN", "inf", "1e99", "5s"] {

@@ -118,6 +118,7 @@ fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
             "name other ports with --port and --raw-port, or another directory with --data",
         )
     })?;
+    server.with_switches(|switches| switches.speed = args.speed);
     if args.samples {
         demo::fill(&server)?;
     }

@@ -48,6 +48,10 @@ pub struct Config {
     pub read_lag: Duration,
     /// Where the state of all hosts is.
     pub state_base: PathBuf,
+    /// The git program; `None` does without.
+    pub git: Option<PathBuf>,
+    /// Bytes of the largest file.
+    pub largest: u64,
     /// Bytes of bodies in memory.
     pub memory: usize,
     /// Bytes of bodies on disk.
@@ -122,6 +126,8 @@ impl Config {
             refresh: args.refresh.unwrap_or(refresh).max(Duration::from_millis(100)),
             read_lag: args.read_lag,
             state_base: state_base(args.state_dir.as_deref())?,
+            git: git(&args.git)?,
+            largest: args.max_file_size,
             memory: usize::try_from(args.memory).unwrap_or(usize::MAX),
             cache_size: args.cache_size,
             trash_keep: args.trash_keep,
@@ -133,6 +139,16 @@ impl Config {
             show_hidden: args.show_hidden,
             nonempty: args.nonempty,
         })
+    }
+}
+
+/// The git program that is meant. A path stays right when the working directory changes; a bare name is
+/// looked up on `PATH`.
+fn git(given: &Path) -> Result<Option<PathBuf>, Failure> {
+    match given.components().count() {
+        _ if given == Path::new("none") => Ok(None),
+        0 | 1 if !given.is_absolute() => Ok(Some(given.to_owned())),
+        _ => absolute(given).map(Some),
     }
 }
 
@@ -216,6 +232,7 @@ mod tests {
         let words = ["gistfs", "mount", "/m", "--state-dir", "/s"].iter().chain(options);
         let words = words.map(|word| word.replace("ID", id));
         let Command::Mount(args) = Cli::try_parse_from(words).unwrap().command else { panic!() };
+        let args = args.with_mount_options().unwrap();
         Config::resolve(&args, &Host(environment))
     }
 
@@ -236,6 +253,20 @@ mod tests {
             let options = [&["--gist", "ID"], host].concat();
             assert_eq!(resolve(environment, &options).unwrap_err().exit, Exit::Usage);
         }
+    }
+
+    #[test]
+    fn git_is_a_name_on_the_path_a_path_that_stays_right_or_nothing() {
+        let git =
+            |options: &[&str]| resolve("", &[&["--gist", "ID"], options].concat()).unwrap().git;
+        assert_eq!(git(&[]), Some("git".into()));
+        assert_eq!(git(&["--git", "git-2"]), Some("git-2".into()));
+        assert_eq!(git(&["--git", "/opt/git/bin/git"]), Some("/opt/git/bin/git".into()));
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(git(&["--git", "./git"]), Some(here.join("git")));
+        assert_eq!(git(&["--git", "bin/git"]), Some(here.join("bin/git")));
+        assert_eq!(git(&["--git", "none"]), None);
+        assert_eq!(git(&["-o", "git=none"]), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use fuser::{INodeNo, MountOption, Notifier, Session, SessionACL};
 
 use self::control::{Asker, Reply};
+use crate::api::git::{GitApi as _, GitOptions, GitProgram, Patience};
 use crate::api::github::GitHub;
 use crate::api::{Api, ApiError};
 use crate::config::Config;
@@ -26,9 +27,6 @@ pub mod account;
 pub mod background;
 pub mod control;
 pub mod point;
-
-/// The largest file, in bytes: what GitHub's git takes.
-const LARGEST_FILE: u64 = 100 << 20;
 
 /// How long the end of a mount waits for what is owed to be sent.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -56,6 +54,7 @@ pub struct Mount {
     mountpoint: std::path::PathBuf,
     events: Receiver<Event>,
     read_only: Option<&'static str>,
+    git: Arc<GitProgram>,
     _control: control::Control,
 }
 
@@ -73,6 +72,8 @@ impl Mount {
         let directory = config.state_base.join(&config.state_name).join(&mounter.name);
         let is_new = !directory.exists();
         let store = open_store(config, &directory)?;
+        let git = find_git(config, &mounter, &directory);
+        let api = api.with_git(Arc::clone(&git));
         let options = SyncOptions {
             write_back: config.write_back,
             refresh: config.refresh,
@@ -118,7 +119,7 @@ impl Mount {
         let control = control::Control::start(socket, &fs, &sender)?;
         syncer.start().map_err(|error| no_threads(&error))?;
         let mountpoint = config.mountpoint.clone();
-        Ok(Self { fs, syncer, mountpoint, events, read_only, _control: control })
+        Ok(Self { fs, syncer, mountpoint, events, read_only, git, _control: control })
     }
 
     /// Why nothing can be changed, if so.
@@ -208,11 +209,33 @@ impl Mount {
             let (name, title) = (comment.name, comment.title);
             log::warn!("{name:?} of {title:?} was not sent as a comment, and is dropped");
         }
+        // Whoever still waits for git would keep it running after our own end.
+        self.git.stop();
         if let Err(error) = self.syncer.store().sync(&[]) {
             log::warn!("{error}");
         }
         left
     }
+}
+
+/// Looks for git, and says once what a mount without it cannot do.
+fn find_git(config: &Config, mounter: &account::Mounter, directory: &Path) -> Arc<GitProgram> {
+    let git = Arc::new(GitProgram::find(GitOptions {
+        program: config.git.clone(),
+        endpoint: config.endpoint.clone(),
+        token: config.token.as_ref().map(|found| found.token.clone()),
+        login: mounter.login.clone(),
+        number: mounter.number,
+        directory: directory.join("git"),
+        patience: Patience::default(),
+    }));
+    if let Some(why) = git.missing() {
+        log::warn!(
+            "without git, because {why}: files that are not text, blank or very large stay here \
+             unsent, and bodies over 10 MB and files past the first 300 of a gist cannot be read"
+        );
+    }
+    git
 }
 
 /// Lists the gists, unless that was done before.
@@ -289,7 +312,7 @@ fn fs_options(
         public: config.public,
         names_by_id: config.names_by_id,
         of_one: matches!(config.selection, Selection::One(_)),
-        largest: LARGEST_FILE,
+        largest: config.largest,
         xattr: config.xattr,
         show_hidden: config.show_hidden,
     }

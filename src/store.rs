@@ -13,11 +13,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
+pub use self::arrival::Arrival;
 pub use self::blobs::{Adopted, Blobs};
 pub use self::db::StoredPage;
 use self::db::{Change, Db};
 use self::gist::{Gist, GistKey};
 use self::memory::Memory;
+pub use self::memory::SMALL;
 use self::owed::Owed;
 pub use self::peek::Peek;
 use self::recover::Opened;
@@ -25,11 +27,13 @@ use self::trash::Trash;
 use crate::error::Error;
 use crate::model::{BlobId, GistId};
 
+mod arrival;
 mod blobs;
 mod db;
 pub mod gist;
 mod memory;
 mod owed;
+pub mod part;
 mod peek;
 pub mod placeholder;
 mod recover;

@@ -18,7 +18,7 @@ use self::turn::Limit;
 use crate::api::Api;
 use crate::api::pace::Pace;
 use crate::error::Error;
-use crate::model::{FileName, GistId, Time};
+use crate::model::{BlobId, FileName, GistId, Time};
 use crate::store::Store;
 use crate::store::gist::{Gist, GistKey};
 
@@ -132,6 +132,10 @@ pub trait Watcher: Send + Sync {
     ///
     /// Called with no lock held; `change` takes no other lock than the store's.
     fn follow(&self, change: &mut dyn FnMut() -> Vec<GistChange>);
+
+    /// Parts of the body `blob` were served that are not proved and will not be: whoever has them is
+    /// to forget them.
+    fn unproved(&self, blob: BlobId);
 
     /// Does what is due by time alone (see `GistFs::tick`) and says when to call again.
     fn tick(&self, now: Time) -> Option<Time>;

@@ -9,6 +9,20 @@ use std::io::{self, Read};
 use super::ApiError;
 use crate::model::{BlobId, CommitId, FileName, Time};
 
+pub use self::program::{GitOptions, GitProgram};
+pub use self::watch::Patience;
+
+mod bodies;
+mod child;
+mod environment;
+mod fetch;
+mod program;
+mod push;
+mod remote;
+mod tree;
+mod watch;
+mod words;
+
 /// The way to the repositories behind gists.
 pub trait GitApi: Send + Sync {
     /// Why nothing goes this way, in words that can follow "because"; `None` if something does.

@@ -1,5 +1,7 @@
 //! The real thing: [`GistApi`] over HTTP.
 
+use std::sync::Arc;
+
 use reqwest::header::{ETAG, HeaderMap, HeaderName, LINK};
 use reqwest::{Method, StatusCode, Url};
 
@@ -7,6 +9,8 @@ use bytes::Bytes;
 
 pub use super::http::{SetupError, Timeouts};
 
+use super::absent::Absent;
+use super::git::{GitApi, GitProgram};
 use super::host::{Endpoint, authority};
 use super::http::{Answer, Call, Http};
 use super::social::SocialApi;
@@ -14,7 +18,7 @@ use super::token::Token;
 use super::wire::{self, Told};
 use super::{
     Account, Api, ApiError, Fetched, FullGist, GistApi, NewGist, Page, PageAddress, PageRequest,
-    Patch, Quota, link, status,
+    Patch, Quota, TakePiece, link, status,
 };
 use crate::model::{CommitId, GistId, RemoteFile, Time};
 
@@ -35,6 +39,7 @@ const SCOPES: HeaderName = HeaderName::from_static("x-oauth-scopes");
 #[derive(Debug)]
 pub struct GitHub {
     http: Http,
+    git: Option<Arc<GitProgram>>,
 }
 
 impl GitHub {
@@ -49,7 +54,13 @@ impl GitHub {
         token: Option<Token>,
         timeouts: Timeouts,
     ) -> Result<Self, SetupError> {
-        Ok(Self { http: Http::new(endpoint, token, timeouts)? })
+        Ok(Self { http: Http::new(endpoint, token, timeouts)?, git: None })
+    }
+
+    /// The same client with a way to the repositories behind gists.
+    #[must_use]
+    pub fn with_git(self, git: Arc<GitProgram>) -> Self {
+        Self { git: Some(git), ..self }
     }
 
     /// Whom it talks to.
@@ -196,12 +207,13 @@ impl GistApi for GitHub {
     fn account(&self) -> Result<Account, ApiError> {
         self.signed_in()?;
         let answer = self.read(self.endpoint().address(&["user"]), None, MOST_OF_A_LIST)?;
-        let login = wire::login(&answer.body).map_err(|problem| self.nonsense(problem))?;
+        let user = wire::user(&answer.body).map_err(|problem| self.nonsense(problem))?;
+        let (login, number) = user;
         let scopes = status::text(&answer.headers, &SCOPES).map(|scopes| {
             let each = scopes.split(',').map(str::trim).filter(|scope| !scope.is_empty());
             each.map(str::to_owned).collect()
         });
-        Ok(Account { login, scopes })
+        Ok(Account { login, number, scopes })
     }
 
     fn list(&self, page: &PageRequest) -> Result<Fetched<Page>, ApiError> {
@@ -251,6 +263,10 @@ impl GistApi for GitHub {
         self.http.body(file, heard)
     }
 
+    fn stream(&self, file: &RemoteFile, from: u64, take: TakePiece<'_>) -> Result<(), ApiError> {
+        self.http.stream(file, from, take)
+    }
+
     fn create(&self, gist: &NewGist) -> Result<FullGist, ApiError> {
         let url = self.endpoint().address(&["gists"]);
         let answer = self.write(Method::POST, url, Some(wire::create(gist)))?;
@@ -288,6 +304,13 @@ fn incomplete(told: Told) -> FullGist {
 impl Api for GitHub {
     fn social(&self) -> &dyn SocialApi {
         self
+    }
+
+    fn git(&self) -> &dyn GitApi {
+        match &self.git {
+            Some(git) => git,
+            None => &Absent,
+        }
     }
 }
 

@@ -23,6 +23,8 @@ use super::token::Token;
 use super::{ApiError, Quota, status};
 use crate::model::{BlobId, RemoteFile};
 
+mod stream;
+
 /// How long anything may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
@@ -219,13 +221,7 @@ impl Http {
             exchange(&host, &label, request, |_| most, heard, within)
         })?;
         if answer.status != StatusCode::OK {
-            // No token was sent, so none was refused.
-            let status = match answer.status {
-                StatusCode::UNAUTHORIZED => StatusCode::FORBIDDEN,
-                status => status,
-            };
-            let error = status::error(&host, status, &answer.headers, &answer.body);
-            return Err(self.scrubbed(error));
+            return Err(self.raw_refusal(&host, answer.status, &answer.headers, &answer.body));
         }
         if answer.body.len() as u64 != file.size {
             let problem = format!("the body of blob {} has not {} bytes", file.blob, file.size);
@@ -312,6 +308,21 @@ impl Http {
         Ok(url)
     }
 
+    fn raw_refusal(
+        &self,
+        host: &str,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> ApiError {
+        // No token was sent, so none was refused.
+        let status = match status {
+            StatusCode::UNAUTHORIZED => StatusCode::FORBIDDEN,
+            status => status,
+        };
+        self.scrubbed(status::error(host, status, headers, body))
+    }
+
     /// The same error, should the server have repeated our own token in it.
     fn scrubbed(&self, error: ApiError) -> ApiError {
         let clean = |text: String| match &self.token {
@@ -353,7 +364,7 @@ pub(super) type Heard<'a> = &'a dyn Fn();
 
 /// Asks, and once more over a new connection if one that was kept fell silent. For questions only:
 /// the first one may have been heard.
-fn twice(pool: &Pool, ask: impl Fn(&Lent) -> Result<Answer, ApiError>) -> Result<Answer, ApiError> {
+fn twice<T>(pool: &Pool, ask: impl Fn(&Lent) -> Result<T, ApiError>) -> Result<T, ApiError> {
     let lent = pool.lend();
     match ask(&lent) {
         Err(ApiError::TimedOut { .. }) if pool.fell_silent(&lent) => {
@@ -365,7 +376,7 @@ fn twice(pool: &Pool, ask: impl Fn(&Lent) -> Result<Answer, ApiError>) -> Result
 }
 
 /// Lets the pool know what came of a request.
-fn noted(pool: &Pool, lent: &Lent, result: Result<Answer, ApiError>) -> Result<Answer, ApiError> {
+fn noted<T>(pool: &Pool, lent: &Lent, result: Result<T, ApiError>) -> Result<T, ApiError> {
     match &result {
         Ok(_) => pool.answered(lent),
         Err(ApiError::TimedOut { .. }) => {

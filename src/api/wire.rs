@@ -58,13 +58,15 @@ pub(super) fn list(json: &[u8]) -> Result<(Vec<Told>, bool), Malformed> {
     Ok((told, all))
 }
 
-/// Reads whose token it is. The login must be fit to name a directory.
-pub(super) fn login(json: &[u8]) -> Result<String, Malformed> {
-    let user: User = parse(json)?;
+/// Reads whose token it is: the login, which must be fit to name a directory, and the number.
+pub(super) fn user(json: &[u8]) -> Result<(String, Option<u64>), Malformed> {
+    let user: Me = parse(json)?;
     let fit = |c: char| c.is_ascii_alphanumeric() || "-_[]".contains(c);
-    user.login
+    let login = user
+        .login
         .filter(|login| !login.is_empty() && login.len() <= 100 && login.chars().all(fit))
-        .ok_or_else(|| "the user has no usable login".into())
+        .ok_or("the user has no usable login")?;
+    Ok((login, user.id.as_ref().and_then(serde_json::Value::as_u64)))
 }
 
 /// What an error answer complains of, its list of errors included, or `None` if it is no such answer.
@@ -165,6 +167,12 @@ fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, 
 #[derive(Deserialize)]
 struct User {
     login: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Me {
+    login: Option<String>,
+    id: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]

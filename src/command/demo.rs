@@ -84,6 +84,8 @@ fn config(server: &Server, data: &Path, mountpoint: PathBuf) -> Result<Config, F
         refresh: std::time::Duration::from_secs(10),
         read_lag: std::time::Duration::from_secs(20),
         state_base: data.join("state"),
+        git: Some("git".into()),
+        largest: 100 << 20,
         memory: 64 << 20,
         cache_size: 1 << 30,
         parallel: 16,

@@ -1,6 +1,6 @@
-//! A connection that can be cut: what a broken network does, an HTTP library never offers.
+//! A connection that can be cut or slow: what a bad network does, an HTTP library never offers.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -11,14 +11,22 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::pace::Pace;
 use super::store::locked;
 
 /// Accepts connections that can be cut.
 pub(super) struct CuttableListener(pub(super) TcpListener);
 
-/// The knife for one connection.
+/// The knife for one connection, and its brake.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Knife(Arc<Mutex<Cut>>);
+pub(super) struct Knife(Arc<Mutex<Orders>>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Orders {
+    cut: Cut,
+    /// Bytes a second; `None` is as fast as it goes.
+    speed: Option<u64>,
+}
 
 #[derive(Clone, Copy, Debug, Default)]
 enum Cut {
@@ -34,17 +42,22 @@ enum Cut {
 impl Knife {
     /// Nothing more is written; the connection closes as soon as somebody tries.
     pub(super) fn cut(&self) {
-        *locked(&self.0) = Cut::Now;
+        locked(&self.0).cut = Cut::Now;
     }
 
     /// Nothing more is written; the connection is reset as soon as somebody tries.
     pub(super) fn reset(&self) {
-        *locked(&self.0) = Cut::Reset;
+        locked(&self.0).cut = Cut::Reset;
     }
 
     /// The next answer's head and `bytes` of its body are written, then nothing more.
     pub(super) fn cut_in_body(&self, bytes: usize) {
-        *locked(&self.0) = Cut::InBody(bytes);
+        locked(&self.0).cut = Cut::InBody(bytes);
+    }
+
+    /// From the next answer on so many bytes a second are written.
+    pub(super) fn slow(&self, speed: Option<u64>) {
+        locked(&self.0).speed = speed;
     }
 }
 
@@ -61,8 +74,8 @@ impl Listener for CuttableListener {
                         log::debug!("nodelay: {error}");
                     }
                     let knife = Knife::default();
-                    let connection =
-                        Connection { stream, knife: knife.clone(), head: Head::default() };
+                    let (head, pace) = (Head::default(), Pace::default());
+                    let connection = Connection { stream, knife: knife.clone(), head, pace };
                     return (connection, knife);
                 }
                 Err(error) => {
@@ -90,6 +103,7 @@ pub(super) struct Connection {
     stream: TcpStream,
     knife: Knife,
     head: Head,
+    pace: Pace,
 }
 
 /// Where the end of an answer's head is, over several writes.
@@ -137,7 +151,9 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let cut = *locked(&self.knife.0);
+        let Orders { cut, speed } = *locked(&self.knife.0);
+        std::task::ready!(self.pace.poll_due(context));
+        let bytes = &bytes[..bytes.len().min(Pace::piece(speed))];
         let allowed = match cut {
             Cut::Whole => bytes,
             Cut::Now => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
@@ -152,12 +168,31 @@ impl AsyncWrite for Connection {
         let written = std::task::ready!(Pin::new(&mut self.stream).poll_write(context, allowed))?;
         if let Cut::InBody(left) = cut {
             if self.head.over {
-                *locked(&self.knife.0) = Cut::InBody(left.saturating_sub(written));
+                locked(&self.knife.0).cut = Cut::InBody(left.saturating_sub(written));
             } else {
                 self.head.pass(&allowed[..written]);
             }
         }
+        self.pace.written(written, speed);
         Poll::Ready(Ok(written))
+    }
+
+    /// Without this, a body of 60 MB would be copied once more to be written.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let orders = *locked(&self.knife.0);
+        if let Orders { cut: Cut::Whole, speed: None } = orders {
+            return Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
+        }
+        let first = pieces.iter().find(|piece| !piece.is_empty()).map_or(&[][..], |piece| piece);
+        self.poll_write(context, first)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,7 +1,9 @@
 //! Faults on order: what goes wrong, for which requests, how often.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 use super::requests::Origin;
 use super::store::locked;
@@ -44,6 +46,10 @@ pub enum FaultKind {
     },
     /// The work and the answer take so much longer. A `PATCH` counts as under way meanwhile.
     Delay(Duration),
+    /// The work begins when the gate is opened.
+    Hold(Gate),
+    /// The work is done; the answer comes when the gate is opened.
+    HoldAnswer(Gate),
     /// No answer ever comes, until the client gives up or the server stops; nothing is done.
     Hang,
     /// The connection closes without an answer, and nothing is done.
@@ -77,6 +83,31 @@ pub enum FaultKind {
     /// The work is done, and the answer is wrong: other bytes of the same length where bodies
     /// are served, JSON of another shape in the API.
     WrongBody,
+}
+
+/// What holds requests until it is opened; whoever waits and whoever comes later passes then.
+#[derive(Clone, Debug)]
+pub struct Gate(Arc<Semaphore>);
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+}
+
+impl Gate {
+    /// Lets everybody through, for good.
+    pub fn open(&self) {
+        self.0.close();
+    }
+
+    /// Waits until it is open.
+    pub(super) async fn passed(&self) {
+        // No permit is ever given: the wait ends with the refusal that closing it brings.
+        if self.0.acquire().await.is_ok() {
+            log::error!("a gate gave a permit that it does not have");
+        }
+    }
 }
 
 /// The faults still to happen, in order.

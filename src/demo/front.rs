@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
+use bytes::Bytes;
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 
@@ -86,10 +87,14 @@ async fn handle(
         record.note(&arrival);
     }
     let under_way = site.log.arrived(logged(&arrival, started));
-    match answer(&site, &Arc::new(arrival)).await {
+    let outcome = answer(&site, &Arc::new(arrival)).await;
+    let speed = site.switches().speed.filter(|_| origin != Origin::Api);
+    knife.slow(speed);
+    match outcome {
         Outcome::Whole(reply) => {
             site.log.answered(&under_way, reply.status);
-            response(reply, origin == Origin::Git)
+            let as_it_is = origin == Origin::Git || speed.is_some() || reply.status == 206;
+            response(reply, as_it_is)
         }
         Outcome::Half(reply) => {
             site.log.answered(&under_way, reply.status);
@@ -123,7 +128,10 @@ fn logged(arrival: &Arrival, started: Instant) -> LoggedRequest {
         (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     });
     let logged = match arrival.origin {
-        Origin::Git => arrival.body.slice(..arrival.body.len().min(LOGGED_OF_GIT)),
+        // A copy, as a slice would keep the whole pack in memory.
+        Origin::Git => {
+            Bytes::copy_from_slice(&arrival.body[..arrival.body.len().min(LOGGED_OF_GIT)])
+        }
         Origin::Api | Origin::Raw => arrival.body.clone(),
     };
     LoggedRequest {
@@ -180,6 +188,15 @@ async fn answer(site: &Arc<Site>, arrival: &Arc<Arrival>) -> Outcome {
         }
         FaultKind::Delay(delay) => {
             return Outcome::Whole(work(site, arrival, latency.saturating_add(delay)).await);
+        }
+        FaultKind::Hold(gate) => {
+            gate.passed().await;
+            return Outcome::Whole(work(site, arrival, latency).await);
+        }
+        FaultKind::HoldAnswer(gate) => {
+            let reply = work(site, arrival, latency).await;
+            gate.passed().await;
+            return Outcome::Whole(reply);
         }
         FaultKind::CutShort => return Outcome::Half(work(site, arrival, latency).await),
         FaultKind::LoseAnswer => {

@@ -1,42 +1,19 @@
 //! Git over HTTP: `git http-backend` does the work, this passes requests in and answers out.
 
-use std::path::Path;
+use std::io;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fs, io};
 
+use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 use super::caller::Caller;
+use super::render::user_id;
 use super::reply::Reply;
 use super::site::{Arrival, Site};
-
-/// Gists are flat, but only the pushed tip is looked at: older commits may hold directories.
-const PRE_RECEIVE: &str = r#"#!/bin/sh
-status=0
-while read -r old new ref; do
-    case $new in *[!0]*) ;; *) continue ;; esac
-    directories=$(git ls-tree -d --name-only "$new")
-    if [ -n "$directories" ]; then
-        echo "Gist does not support directories."
-        echo "These are the directories that are causing problems:"
-        echo "$directories"
-        status=1
-    fi
-done
-exit $status
-"#;
-
-/// Puts the hook where git is told to look for it.
-pub(super) fn install_hook(hooks: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::create_dir_all(hooks)?;
-    let hook = hooks.join("pre-receive");
-    fs::write(&hook, PRE_RECEIVE)?;
-    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755))
-}
+use super::{hook, lists};
 
 /// Answers a request of git's smart protocol.
 pub(super) async fn answer(site: Arc<Site>, arrival: Arc<Arrival>) -> Reply {
@@ -91,9 +68,24 @@ async fn receive(
     };
     let reply = run(site, arrival, caller.login()).await;
     let (reloading, id) = (Arc::clone(site), id.to_owned());
-    let reloaded = tokio::task::spawn_blocking(move || reloading.store.reload(&id)).await;
-    reloaded.map_err(io::Error::other)??;
+    let reloaded = tokio::task::spawn_blocking(move || {
+        reloading.store.reload(&id, &|address| login_of(&reloading, address))
+    });
+    reloaded.await.map_err(io::Error::other)??;
     Ok(reply?)
+}
+
+/// The account an author's e-mail address names: `LOGIN@users.noreply.HOST`, or `ID+LOGIN@…` of
+/// newer accounts. Others are known to GitHub, which was told of them, but not here.
+fn login_of(site: &Site, address: &str) -> Option<String> {
+    let (name, host) = address.split_once('@')?;
+    let login = match name.split_once('+') {
+        Some((id, login)) if id == user_id(login).to_string() => login,
+        Some(_) => return None,
+        None => name,
+    };
+    let known = host.starts_with("users.noreply.") && lists::exists(site, login);
+    known.then(|| login.to_owned())
 }
 
 fn missing() -> Reply {
@@ -112,13 +104,17 @@ async fn run(site: &Site, arrival: &Arrival, login: Option<&str>) -> io::Result<
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);
     }
+    let switches = site.switches();
     let settings = [
         ("core.hooksPath", site.hooks.display().to_string()),
         ("http.receivepack", "true".to_owned()),
         ("safe.directory", "*".to_owned()),
         // Packing refs behind the index's back would make every start read all of git.
         ("receive.autogc", "false".to_owned()),
-        ("receive.denyDeletes", "true".to_owned()),
+        // As at GitHub; of branches, HEAD's alone cannot be deleted.
+        ("receive.denyNonFastForwards", "false".to_owned()),
+        ("uploadpack.allowFilter", switches.git_filters.to_string()),
+        ("uploadpack.allowAnySHA1InWant", switches.git_any_object.to_string()),
     ];
     for (number, (key, value)) in settings.iter().enumerate() {
         command.env(format!("GIT_CONFIG_KEY_{number}"), key);
@@ -136,12 +132,14 @@ async fn run(site: &Site, arrival: &Arrival, login: Option<&str>) -> io::Result<
         .env("REMOTE_ADDR", "127.0.0.1")
         .env("REMOTE_USER", login.unwrap_or_default())
         .env("CONTENT_LENGTH", arrival.body.len().to_string());
+    hook::instruct(&mut command, &switches);
     for (header, variable) in [
         ("content-type", "CONTENT_TYPE"),
         ("content-encoding", "HTTP_CONTENT_ENCODING"),
         ("git-protocol", "GIT_PROTOCOL"),
     ] {
-        if let Some(value) = arrival.header(header) {
+        let heard = header != "git-protocol" || switches.git_protocol_2;
+        if let Some(value) = arrival.header(header).filter(|_| heard) {
             command.env(variable, value);
         }
     }
@@ -164,11 +162,12 @@ async fn run(site: &Site, arrival: &Arrival, login: Option<&str>) -> io::Result<
     let ((), read) = tokio::join!(feed, stdout.read_to_end(&mut output));
     read?;
     child.wait().await?;
-    parsed(&output)
+    parsed(output)
 }
 
 /// Reads a CGI answer: headers, an empty line, the body.
-fn parsed(output: &[u8]) -> io::Result<Reply> {
+fn parsed(output: Vec<u8>) -> io::Result<Reply> {
+    let output = Bytes::from(output);
     let end = output.windows(4).position(|window| window == b"\r\n\r\n");
     let end = end.ok_or_else(|| io::Error::other("git http-backend gave no answer"))?;
     let mut reply = Reply::empty(200);
@@ -182,6 +181,6 @@ fn parsed(output: &[u8]) -> io::Result<Reply> {
             reply = reply.with(&name, value);
         }
     }
-    reply.body = output[end + 4..].to_vec().into();
+    reply.body = output.slice(end + 4..);
     Ok(reply)
 }

@@ -4,6 +4,7 @@ use axum::http::header;
 
 use super::caller::Caller;
 use super::gist::Gist;
+use super::range;
 use super::reply::Reply;
 use super::repository::File;
 use super::site::{Arrival, Site};
@@ -11,7 +12,7 @@ use super::store::Store;
 use crate::model::BlobId;
 
 /// Longer bodies are refused; git has them.
-const LONGEST: usize = 10 << 20;
+const LONGEST: u64 = 10 << 20;
 
 /// Answers a request for a raw body.
 pub(super) fn answer(site: &Site, arrival: &Arrival) -> Reply {
@@ -52,10 +53,10 @@ fn body(site: &Site, arrival: &Arrival) -> Result<Reply, Reply> {
         [name] => (newest(site, &gist, name).ok_or_else(missing)?.blob, false),
         _ => return Err(missing()),
     };
-    let bytes = site.store.body(id, blob)?.ok_or_else(missing)?;
-    if bytes.len() > LONGEST {
+    if site.store.repository(id)?.size(blob).is_some_and(|size| size > LONGEST) {
         return Err(plain(403, "403: Forbidden"));
     }
+    let bytes = site.store.body(id, blob)?.ok_or_else(missing)?;
     let text = !bytes.contains(&0) && std::str::from_utf8(&bytes).is_ok();
     let kind = if text { "text/plain; charset=utf-8" } else { "application/octet-stream" };
     let age = if pinned { "max-age=31536000, immutable" } else { "max-age=300" };
@@ -65,7 +66,8 @@ fn body(site: &Site, arrival: &Arrival) -> Result<Reply, Reply> {
     }
     let reply = Reply::bytes(200, kind, bytes.into());
     let reply = reply.with("cache-control", age).with("etag", etag);
-    Ok(reply.with("x-content-type-options", "nosniff").with("vary", "Accept-Encoding"))
+    let reply = reply.with("x-content-type-options", "nosniff").with("vary", "Accept-Encoding");
+    Ok(if site.switches().ranges { range::applied(arrival, reply) } else { reply })
 }
 
 /// What a pinned address means: a blob by its own id, or a name in a commit.

@@ -47,6 +47,9 @@ pub(super) struct Commit {
     pub(super) deletions: usize,
 }
 
+/// Whose an e-mail address is, where it is anybody's.
+pub(super) type LoginOf<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// An open bare repository.
 pub(super) struct Repository(git2::Repository);
 
@@ -81,6 +84,12 @@ impl Repository {
             Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
             Err(error) => Err(io::Error::other(error)),
         }
+    }
+
+    /// The size of the body with this id, which is not read for it.
+    pub(super) fn size(&self, blob: BlobId) -> Option<u64> {
+        let (size, _) = self.0.odb().ok()?.read_header(oid(blob).ok()?).ok()?;
+        Some(size as u64)
     }
 
     /// Commits exactly `files` on top of HEAD.
@@ -134,14 +143,15 @@ impl Repository {
     }
 
     /// HEAD's files and the history that leads there, oldest first; what `known` already
-    /// describes is taken from there.
+    /// describes is taken from there. `login` tells whose an author's e-mail address is.
     pub(super) fn read_back(
         &self,
         known: &[Commit],
+        login: LoginOf<'_>,
     ) -> io::Result<(BTreeMap<String, File>, Vec<Commit>)> {
         let Some(tip) = self.tip() else { return Ok((BTreeMap::new(), Vec::new())) };
         let files = self.files_of(tip).map_err(io::Error::other)?;
-        let history = self.history_to(tip, known).map_err(io::Error::other)?;
+        let history = self.history_to(tip, known, login).map_err(io::Error::other)?;
         Ok((files, history))
     }
 
@@ -170,7 +180,12 @@ impl Repository {
         Ok(files)
     }
 
-    fn history_to(&self, tip: Oid, known: &[Commit]) -> Result<Vec<Commit>, git2::Error> {
+    fn history_to(
+        &self,
+        tip: Oid,
+        known: &[Commit],
+        login: LoginOf<'_>,
+    ) -> Result<Vec<Commit>, git2::Error> {
         let mut walk = self.0.revwalk()?;
         walk.set_sorting(Sort::TOPOLOGICAL | Sort::REVERSE)?;
         walk.push(tip)?;
@@ -185,9 +200,9 @@ impl Repository {
             let commit = self.0.find_commit(version)?;
             let before = commit.parents().next().map(|parent| parent.tree()).transpose()?;
             let (additions, deletions) = self.count(before.as_ref(), &commit.tree()?)?;
-            // A pushed commit's author is whatever the pusher wrote, seldom a login.
+            let author = commit.author().email().ok().and_then(login);
             let at = Time::new(commit.time().seconds(), 0);
-            history.push(Commit { version: text, author: None, at, additions, deletions });
+            history.push(Commit { version: text, author, at, additions, deletions });
         }
         Ok(history)
     }
@@ -271,7 +286,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let repository = Repository::create(directory.path(), "master").unwrap();
         let made = [commit(&repository, &[("a", b"1")]), commit(&repository, &[("a", b"2")])];
-        let (files, history) = repository.read_back(&[]).unwrap();
+        let (files, history) = repository.read_back(&[], &|_| None).unwrap();
         assert_eq!(files["a"].blob, BlobId::of(b"2"));
         let versions: Vec<_> = history.iter().map(|commit| &commit.version).collect();
         assert_eq!(versions, [&made[0].version, &made[1].version]);

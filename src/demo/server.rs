@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::faults::{Fault, Faults};
 use super::front::{self, Door};
 use super::gist::Gist;
-use super::githttp;
+use super::hook;
 use super::limits::Meter;
 use super::options::ServerOptions;
 use super::record::Record;
@@ -84,7 +84,7 @@ impl Server {
         let directory = directory.canonicalize()?;
         let lock = locked_against_others(&directory)?;
         let hooks = directory.join("hooks");
-        githttp::install_hook(&hooks)?;
+        hook::install(&hooks)?;
         let record = options.record.as_deref().map(Record::open).transpose()?;
         let store = Store::open(directory.join("gists"))?;
         let api = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))?;

@@ -13,7 +13,7 @@ use std::time::Instant;
 use std::{fs, io};
 
 use super::gist::{Before, Gist, Version};
-use super::repository::{File, Repository};
+use super::repository::{File, LoginOf, Repository};
 use crate::model::{BlobId, Time};
 
 /// Locks `mutex`, also after a panic elsewhere: all that is kept under locks here is replaced
@@ -235,14 +235,15 @@ impl Store {
         self.keep(replaced(gist, tip))
     }
 
-    /// Takes over what a push left in the repository.
-    pub(super) fn reload(&self, id: &str) -> io::Result<()> {
+    /// Takes over what a push left in the repository. `login` tells whose an author's e-mail
+    /// address is.
+    pub(super) fn reload(&self, id: &str, login: LoginOf<'_>) -> io::Result<()> {
         let Some(writer) = self.get(id).map(|gist| Arc::clone(&gist.writer)) else {
             return Ok(());
         };
         let _turn = locked(&writer);
         let Some(gist) = self.get(id) else { return Ok(()) };
-        let (files, history) = self.repository(id)?.read_back(&gist.tip.history)?;
+        let (files, history) = self.repository(id)?.read_back(&gist.tip.history, login)?;
         if history == gist.tip.history {
             return Ok(());
         }
@@ -329,7 +330,8 @@ fn read_gist(path: &Path) -> io::Result<Gist> {
     let mut gist: Gist = serde_json::from_slice(&fs::read(path)?)?;
     let repository = path.with_extension("git");
     if head(&repository) != gist.tip.history.last().map(|commit| commit.version.clone()) {
-        let (files, history) = Repository::open(&repository)?.read_back(&gist.tip.history)?;
+        let (files, history) =
+            Repository::open(&repository)?.read_back(&gist.tip.history, &|_| None)?;
         let tip = Arc::make_mut(&mut gist.tip);
         tip.files = files;
         tip.history = history;

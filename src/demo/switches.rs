@@ -48,6 +48,21 @@ pub struct Switches {
     pub gateway_applies: bool,
     /// HEAD of new gists: `main`, or `master` as in older ones.
     pub default_branch: String,
+    /// Raw and git answers leave at so many bytes a second, and uncompressed.
+    pub speed: Option<u64>,
+    /// Raw addresses serve parts of a body (`Range`). On by default.
+    pub ranges: bool,
+    /// Git leaves out of a fetch what a filter names. On by default, as at GitHub.
+    pub git_filters: bool,
+    /// Git gives any object by its id. On by default. Off, it matters to protocol 0 alone: 2 never
+    /// asks.
+    pub git_any_object: bool,
+    /// Git speaks protocol 2 to who asks for it. On by default; off is an older Enterprise Server.
+    pub git_protocol_2: bool,
+    /// Every push is declined with these words.
+    pub refuse_push: Option<String>,
+    /// A push with a longer file is declined. 100 MiB by default.
+    pub push_ceiling: u64,
 }
 
 impl Default for Switches {
@@ -73,6 +88,13 @@ impl Default for Switches {
             deadline: None,
             gateway_applies: false,
             default_branch: "main".to_owned(),
+            speed: None,
+            ranges: true,
+            git_filters: true,
+            git_any_object: true,
+            git_protocol_2: true,
+            refuse_push: None,
+            push_ceiling: 100 << 20,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Bytes: open, read, write, truncate.
 
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use super::{GistFs, Stale, Wait, lock};
 use crate::error::Error;
 use crate::model::BlobId;
 use crate::store::gist::{Content, Gist};
+use crate::store::part::{self, cut};
 use crate::sync::bodies::Source;
 use crate::tree::{Ino, Place, Tree};
 
@@ -136,7 +137,7 @@ impl GistFs {
             return Err(Error::BadHandle);
         }
         let stored = match &*handle.open.body() {
-            Body::Working(copy) => return read_at(copy.as_file(), offset, size),
+            Body::Working(copy) => return part::read(copy.as_file(), offset, size),
             Body::Stored(stored) => stored.clone(),
         };
         if offset >= stored.size {
@@ -146,7 +147,7 @@ impl GistFs {
             return Ok(cut(&body, offset, size));
         }
         if let Some(file) = &stored.file {
-            return read_at(file, offset, size);
+            return part::read(file, offset, size);
         }
         if self.store.fits_memory(stored.size) {
             if let Some(body) = self.store.body(stored.blob)? {
@@ -159,22 +160,23 @@ impl GistFs {
             {
                 now.file = Some(Arc::clone(&file));
             }
-            return read_at(&file, offset, size);
+            return part::read(&file, offset, size);
         }
-        let body = self.fetch(handle.open.ino, &stored, wait)?;
-        Ok(cut(&body, offset, size))
-    }
-
-    /// The body from the network, if waiting is allowed.
-    fn fetch(&self, ino: Ino, stored: &Stored, wait: Wait) -> Result<Bytes, Error> {
-        let source = stored.source.clone().or_else(|| self.source_of(ino, stored.blob));
-        let Some(source) = source else {
-            return Err(Error::Nonsense(format!("body {} is not stored any more", stored.blob)));
-        };
+        if let Some(part) = self.syncer.part_here(stored.blob, offset, size) {
+            return part;
+        }
+        let source = self.source(handle.open.ino, &stored)?;
         match wait {
             Wait::No => Err(Error::WouldWait),
-            Wait::Yes => self.syncer.body(&source),
+            Wait::Yes => self.syncer.body_part(&source, offset, size),
         }
+    }
+
+    /// Where a body that is not stored can be had.
+    fn source(&self, ino: Ino, stored: &Stored) -> Result<Source, Error> {
+        let source = stored.source.clone().or_else(|| self.source_of(ino, stored.blob));
+        let gone = || Error::Nonsense(format!("body {} is not stored any more", stored.blob));
+        source.ok_or_else(gone)
     }
 
     /// Where a body written here can be had again, now that GitHub has it and the store may not.
@@ -203,12 +205,15 @@ impl GistFs {
                 return Ok(cut(&body, offset, size));
             }
         } else if let Some(file) = self.store.blobs.open_checked(blob)? {
-            return read_at(&file, offset, size);
+            return part::read(&file, offset, size);
+        }
+        if let Some(part) = self.syncer.part_here(blob, offset, size) {
+            return part;
         }
         let source = source.ok_or_else(|| Error::Nonsense(format!("body {blob} is not stored")))?;
         match wait {
             Wait::No => Err(Error::WouldWait),
-            Wait::Yes => Ok(cut(&self.syncer.body(source)?, offset, size)),
+            Wait::Yes => self.syncer.body_part(source, offset, size),
         }
     }
 
@@ -290,8 +295,11 @@ impl GistFs {
                 continue;
             }
             drop(body);
-            let bytes = self.fetch(open.ino, &stored, wait)?;
-            self.store.blobs.put(stored.blob, &bytes)?;
+            let source = self.source(open.ino, &stored)?;
+            match wait {
+                Wait::No => return Err(Error::WouldWait),
+                Wait::Yes => self.syncer.store_body(&source)?,
+            }
         }
     }
 
@@ -373,26 +381,4 @@ impl GistFs {
             Fallocate::Extend | Fallocate::KeepSize => Ok(()),
         }
     }
-}
-
-pub(super) fn cut(body: &Bytes, offset: u64, size: u32) -> Bytes {
-    let length = body.len() as u64;
-    let start = offset.min(length);
-    let end = start.saturating_add(u64::from(size)).min(length);
-    body.slice(start as usize..end as usize)
-}
-
-fn read_at(file: &std::fs::File, offset: u64, size: u32) -> Result<Bytes, Error> {
-    let mut buffer = vec![0; size as usize];
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Error::local("cannot read", &error)),
-        }
-    }
-    buffer.truncate(filled);
-    Ok(buffer.into())
 }

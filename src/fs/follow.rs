@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::open::{Body, OpenFile};
 use super::{GistFs, Stale, lock};
-use crate::model::{FileName, Time};
+use crate::model::{BlobId, FileName, Time};
 use crate::store::gist::{Gist, GistKey};
 use crate::sync::{GistChange, Watcher};
 use crate::tree::{Ino, Place, Tree};
@@ -27,6 +28,21 @@ impl Watcher for GistFs {
         if let Some(invalidate) = self.invalidate.get() {
             stale.into_iter().for_each(invalidate);
         }
+    }
+
+    fn unproved(&self, blob: BlobId) {
+        let opened: Vec<_> =
+            lock(&self.opened).values().map(|(open, _)| Arc::clone(open)).collect();
+        let shows = |open: &OpenFile| matches!(&*open.body(), Body::Stored(it) if it.blob == blob);
+        let mut inos: Vec<Ino> =
+            opened.iter().filter(|open| shows(open)).map(|open| open.ino).collect();
+        let tree = self.tree();
+        self.store.look_at_all(|gist| {
+            let files = gist.files.iter().filter(|(_, file)| file.blob() == Some(blob));
+            inos.extend(files.filter_map(|(name, _)| tree.file(gist.key, name)));
+        });
+        drop(tree);
+        inos.into_iter().for_each(|ino| self.tell_stale(Stale::Node(ino)));
     }
 
     fn tick(&self, now: Time) -> Option<Time> {

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::unreachable_api;
-use crate::api::GistApi;
 use crate::api::github::GitHub;
+use crate::api::{Account as Told, GistApi};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::store::Store;
@@ -24,6 +24,8 @@ pub struct Mounter {
     pub name: String,
     /// Whose token it is, where that matters.
     pub login: Option<String>,
+    /// The account's number, where GitHub told it when it was asked for the login.
+    pub number: Option<u64>,
     /// Why nothing can be changed, as far as it is known before the gists are.
     pub read_only: Option<&'static str>,
     /// The login was remembered, not told by GitHub just now.
@@ -78,11 +80,13 @@ impl Mounter {
         if let Some(account) = known.get_mut(&found.token.fingerprint()) {
             account.state.get_or_insert_with(|| account.login.clone());
             account.login.clone_from(&told.login);
+            account.number = told.number;
             if let Err(failure) = write(&file, &known) {
                 log::warn!("{}", failure.message);
             }
         }
         self.login = Some(told.login);
+        self.number = told.number;
     }
 }
 
@@ -93,6 +97,9 @@ struct Account {
     login: String,
     /// A classic token's scopes.
     scopes: Option<Vec<String>>,
+    /// The account's number; older versions did not ask for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    number: Option<u64>,
     /// What its states are called, where that was the login before the account was renamed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     state: Option<String>,
@@ -143,7 +150,9 @@ pub fn find(config: &Config, api: &GitHub) -> Result<Mounter, Failure> {
     let read_only = why
         .or(config.read_only.then_some("--read-only was given"))
         .or(scope.then_some("the token lacks the scope \"gist\""));
-    Ok(Mounter { name, login: account.map(|account| account.login), read_only, remembered })
+    let number = account.as_ref().and_then(|account| account.number);
+    let login = account.map(|account| account.login);
+    Ok(Mounter { name, login, number, read_only, remembered })
 }
 
 /// Where accounts are remembered.
@@ -168,7 +177,8 @@ fn known(config: &Config, api: &GitHub) -> Result<(Option<Account>, bool), Failu
         }
         failure
     })?;
-    let account = Account { login: told.login, scopes: told.scopes, state: None };
+    let Told { login, number, scopes } = told;
+    let account = Account { login, scopes, number, state: None };
     // A token whose scopes do not suffice is asked about again: they can be changed.
     if account.may_write() {
         known.insert(mark, account.clone());

@@ -146,10 +146,26 @@ impl Blobs {
         let write =
             copy.write_all(bytes).map_err(|error| Error::local("cannot store a body", &error));
         write?;
-        self.place(id, copy)
-            .map_err(|failed| Error::local("cannot store a body", &failed.error))?;
-        self.note(id, bytes.len() as u64);
-        Ok(())
+        self.take_over(id, bytes.len() as u64, copy).map(drop)
+    }
+
+    /// Makes a body of `copy`, whose bytes the caller knows to be `size` and to have the id `id`.
+    pub(super) fn take_over(
+        &self,
+        id: BlobId,
+        size: u64,
+        copy: NamedTempFile,
+    ) -> Result<File, Error> {
+        let placed = self.place(id, copy);
+        let file = placed.map_err(|failed| Error::local("cannot store a body", &failed.error))?;
+        self.note(id, size);
+        Ok(file)
+    }
+
+    /// How long the stored body is, which is not read; `None` if it is not there.
+    pub fn length(&self, id: BlobId) -> Option<u64> {
+        let data = fs::metadata(self.path(id)).ok();
+        data.map(|data| data.len()).or_else(|| (id == BlobId::EMPTY).then_some(0))
     }
 
     fn place(&self, id: BlobId, copy: NamedTempFile) -> Result<File, tempfile::PersistError> {

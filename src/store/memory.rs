@@ -5,6 +5,9 @@ use lru::LruCache;
 
 use crate::model::BlobId;
 
+/// The most bytes of a small body. A larger one never passes through memory as a whole.
+pub const SMALL: u64 = 1 << 20;
+
 /// The list.
 pub(super) struct Memory {
     bodies: LruCache<BlobId, Bytes>,
@@ -25,7 +28,7 @@ impl Memory {
 
     /// Whether a body of `size` bytes is worth keeping: one must not push out all others.
     pub(super) fn takes(&self, size: u64) -> bool {
-        size <= self.limit as u64 / 4
+        size <= SMALL.min(self.limit as u64 / 4)
     }
 
     /// Keeps a body, dropping the least recently used where the bound asks for it.
@@ -64,5 +67,15 @@ mod tests {
         assert!(memory.get(id(1)).is_none());
         memory.put(BlobId::of(&[9; 26]), Bytes::from(vec![9; 26]));
         assert_eq!(memory.held, 100);
+    }
+
+    #[test]
+    fn a_large_body_is_not_kept_whatever_the_bound() {
+        let mut memory = Memory::new(1 << 30);
+        let small = Bytes::from(vec![1; SMALL as usize]);
+        let large = Bytes::from(vec![1; SMALL as usize + 1]);
+        memory.put(BlobId::of(&small), small);
+        memory.put(BlobId::of(&large), large);
+        assert_eq!(memory.held as u64, SMALL);
     }
 }

@@ -7,12 +7,18 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::Syncer;
-use crate::api::{ApiError, GistApi};
 use crate::error::Error;
 use crate::model::{BlobId, GistId, RemoteFile, Snapshot};
 use crate::store::gist::Gist;
 
+use self::flight::{Flight, Landed, Progress};
+
+mod flight;
 mod inline;
+mod large;
+#[cfg(test)]
+mod tests;
+mod ways;
 
 /// How long one read waits while nothing comes: 5 s with all that goes before and after. The fetch
 /// itself goes on, for the next who asks.
@@ -55,33 +61,8 @@ pub(super) struct Bodies {
     heard: Mutex<Instant>,
     /// Bodies that no answer of the API had, and when they were looked for. A leaf.
     in_vain: Mutex<HashMap<BlobId, Instant>>,
-}
-
-/// A fetch under way.
-#[derive(Default)]
-pub(super) struct Flight {
-    state: Mutex<Progress>,
-    landed: Condvar,
-}
-
-/// How far a fetch is.
-#[derive(Default)]
-struct Progress {
-    result: Option<Result<Bytes, Error>>,
-    /// When something of it last came, or it began; `None` while it waits for a place.
-    heard: Option<Instant>,
-    /// What went wrong on the way that did not work.
-    trouble: Option<Error>,
-}
-
-impl Flight {
-    fn hears(&self) {
-        lock(&self.state).heard = Some(Instant::now());
-    }
-
-    fn meets(&self, trouble: &ApiError) {
-        lock(&self.state).trouble = Some(trouble.clone().into());
-    }
+    /// Bodies that came from their raw address as others than they are, and when. A leaf.
+    mistrusted: Mutex<HashMap<BlobId, Instant>>,
 }
 
 impl Bodies {
@@ -92,18 +73,24 @@ impl Bodies {
             freed: Condvar::new(),
             heard: Mutex::new(Instant::now()),
             in_vain: Mutex::default(),
+            mistrusted: Mutex::default(),
         }
     }
 
     fn is_in_vain(&self, blob: BlobId) -> bool {
-        lock(&self.in_vain).get(&blob).is_some_and(|then| then.elapsed() < IN_VAIN_FOR)
+        is_noted(&self.in_vain, blob)
     }
 
     fn note_in_vain(&self, blobs: &[BlobId]) {
-        let now = Instant::now();
-        let mut in_vain = lock(&self.in_vain);
-        in_vain.retain(|_, then| now.duration_since(*then) < IN_VAIN_FOR);
-        in_vain.extend(blobs.iter().map(|blob| (*blob, now)));
+        note(&self.in_vain, blobs);
+    }
+
+    fn is_mistrusted(&self, blob: BlobId) -> bool {
+        is_noted(&self.mistrusted, blob)
+    }
+
+    fn mistrust(&self, blob: BlobId) {
+        note(&self.mistrusted, &[blob]);
     }
 
     fn heard(&self) -> Instant {
@@ -129,28 +116,108 @@ impl Bodies {
     }
 }
 
+fn is_noted(notes: &Mutex<HashMap<BlobId, Instant>>, blob: BlobId) -> bool {
+    lock(notes).get(&blob).is_some_and(|then| then.elapsed() < IN_VAIN_FOR)
+}
+
+fn note(notes: &Mutex<HashMap<BlobId, Instant>>, blobs: &[BlobId]) {
+    let now = Instant::now();
+    let mut notes = lock(notes);
+    notes.retain(|_, then| now.duration_since(*then) < IN_VAIN_FOR);
+    notes.extend(blobs.iter().map(|blob| (*blob, now)));
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Syncer {
-    /// The body `source` names, from the store or the network; stored from then on.
+    /// Up to `size` bytes at `offset` of the body `source` names; fewer only at its end. All of it is
+    /// stored from then on, or soon.
     ///
-    /// Blocks as long as it comes, and for 5 s while nothing does: then [`Error::Unreachable`] or
-    /// [`Error::TimedOut`]. Everybody who waits for the same body waits for the same request.
-    pub fn body(self: &Arc<Self>, source: &Source) -> Result<Bytes, Error> {
-        if let Some(body) = self.store.body(source.file.blob)? {
-            return Ok(body);
+    /// A small body is served when it is here and proved. Of a large one every part is served as soon
+    /// as it is here, but the last when all of it is proved; one that turns out to be another is an
+    /// error then. Blocks as long as it comes, and for 5 s while nothing does: then
+    /// [`Error::Unreachable`] or [`Error::TimedOut`]. Everybody who waits for the same body waits for
+    /// the same request.
+    pub fn body_part(
+        self: &Arc<Self>,
+        source: &Source,
+        offset: u64,
+        size: u32,
+    ) -> Result<Bytes, Error> {
+        if let Some(stored) = self.stored(source)? {
+            return stored.part(offset, size);
         }
+        if let Some(part) = self.part_here(source.file.blob, offset, size) {
+            return part;
+        }
+        let end = offset.saturating_add(u64::from(size));
+        self.wait_for(source, |progress| progress.here(end))?.part(offset, size)
+    }
+
+    /// The same of a body that is on its way, if that part of it is here.
+    pub fn part_here(&self, blob: BlobId, offset: u64, size: u32) -> Option<Result<Bytes, Error>> {
+        let flight = lock(&self.bodies.flights).get(&blob).cloned()?;
+        let here = flight.state().here(offset.saturating_add(u64::from(size)))?;
+        Some(here.and_then(|here| here.part(offset, size)))
+    }
+
+    /// The body `source` names, on disk afterwards: a small one is served also where it cannot be
+    /// stored, and memory may have what the disk has lost.
+    pub fn store_body(self: &Arc<Self>, source: &Source) -> Result<(), Error> {
+        let body = match self.stored(source)? {
+            Some(body) => body,
+            None => self.wait_for(source, Progress::landed)?,
+        };
+        self.on_disk(source, &body)
+    }
+
+    /// The same for somebody who waits in any case.
+    pub(super) fn store_now(&self, source: &Source) -> Result<(), Error> {
+        let flight = lock(&self.bodies.flights).get(&source.file.blob).cloned();
+        let body = match flight {
+            Some(flight) => flight.landed(),
+            None => self.fetch(source, &Flight::default()),
+        };
+        self.on_disk(source, &body?)
+    }
+
+    fn on_disk(&self, source: &Source, body: &Landed) -> Result<(), Error> {
+        match body {
+            Landed::Small(body) => self.store.blobs.put(source.file.blob, body),
+            Landed::Large(_) => Ok(()),
+        }
+    }
+
+    /// A small body for somebody who waits in any case.
+    pub(super) fn fetch_now(&self, source: &Source) -> Result<Bytes, Error> {
+        self.fetch_small(source, &Flight::default())
+    }
+
+    fn stored(&self, source: &Source) -> Result<Option<Landed>, Error> {
+        let blob = source.file.blob;
+        Ok(match source.is_large() {
+            true => self.store.blobs.open_checked(blob)?.map(|file| Landed::Large(Arc::new(file))),
+            false => self.store.body(blob)?.map(Landed::Small),
+        })
+    }
+
+    /// Lets the body be fetched and waits until there is what `ready` looks for.
+    fn wait_for(
+        self: &Arc<Self>,
+        source: &Source,
+        ready: impl Fn(&Progress) -> Option<Result<Landed, Error>>,
+    ) -> Result<Landed, Error> {
         if let Some(error) = self.api.hush() {
             return Err(error);
         }
         let joined = Instant::now();
         let flight = self.join_flight(source)?;
-        let mut state = lock(&flight.state);
+        let mut state = flight.state();
         loop {
-            if let Some(result) = &state.result {
-                return result.clone();
+            if let Some(result) = ready(&state) {
+                return result;
             }
             // Who comes late to a silent fetch waits no longer for it. While it waits for a place,
             // others that have one tell whether anything comes.
@@ -162,18 +229,11 @@ impl Syncer {
                 self.waited_in_vain(joined, &error);
                 return Err(error);
             };
-            state = match flight.landed.wait_timeout(state, left) {
+            state = match flight.moved.wait_timeout(state, left) {
                 Ok((state, _)) => state,
                 Err(poisoned) => poisoned.into_inner().0,
             };
         }
-    }
-
-    /// The body `source` names, on disk afterwards: a fetched one is served also where it cannot be
-    /// stored, and memory may have what the disk has lost.
-    pub fn store_body(self: &Arc<Self>, source: &Source) -> Result<(), Error> {
-        let body = self.body(source)?;
-        self.store.blobs.put(source.file.blob, &body)
     }
 
     /// Lets the body `source` names be fetched; who asks for it next finds it under way.
@@ -214,72 +274,23 @@ impl Syncer {
                 syncer.bodies.free_place();
                 // Stored before the flight is forgotten: who comes now finds it.
                 lock(&syncer.bodies.flights).remove(&blob);
-                lock(&landing.state).result = Some(result);
-                landing.landed.notify_all();
+                if landing.lands(result)
+                    && let Some(watcher) = syncer.watcher()
+                {
+                    watcher.unproved(blob);
+                }
             })
             .map_err(|error| Error::local("cannot start a thread", &error))?;
         flights.insert(blob, Arc::clone(&flight));
         Ok(flight)
     }
 
-    fn fetch_and_note(&self, source: &Source, flight: &Flight) -> Result<Bytes, Error> {
+    fn fetch_and_note(&self, source: &Source, flight: &Flight) -> Result<Landed, Error> {
         let began = Instant::now();
         let result = self.fetch(source, flight);
         if let Err(error) = &result {
             self.waited_in_vain(began, error);
         }
         result
-    }
-
-    /// The body for somebody who waits in any case.
-    pub(super) fn fetch_now(&self, source: &Source) -> Result<Bytes, Error> {
-        self.fetch(source, &Flight::default())
-    }
-
-    /// Raw first: it costs no quota. The API's inline content is the way round a raw host that
-    /// is out of reach or wants a login.
-    fn fetch(&self, source: &Source, flight: &Flight) -> Result<Bytes, Error> {
-        let blob = source.file.blob;
-        if let Some(body) = self.store.body(blob)? {
-            return Ok(body);
-        }
-        flight.hears();
-        let detour = self.api.raw_trouble();
-        let raw = match &detour {
-            Some(error) => {
-                flight.meets(error);
-                Err(error.clone())
-            }
-            None => self.raw(source, flight),
-        };
-        let body = match raw {
-            Ok(body) => body,
-            Err(raw) => match self.inline(source, raw, flight) {
-                // Not inline either: the way that was spared is the only one there is.
-                Err(Error::Unreachable(_) | Error::TimedOut(_))
-                    if detour.is_some() && self.api.trouble().is_none() =>
-                {
-                    self.raw(source, flight)?
-                }
-                inline => inline?,
-            },
-        };
-        if let Err(error) = self.store.keep(blob, &body) {
-            log::warn!("{error}; the body is served but not stored");
-        }
-        Ok(body)
-    }
-
-    fn raw(&self, source: &Source, flight: &Flight) -> Result<Bytes, ApiError> {
-        let answer = self.api.body(&source.file, &|| self.bodies.hears(flight));
-        if let Err(error) = &answer {
-            log::debug!("no body by raw address: {error}");
-            if error.is_network() {
-                flight.meets(error);
-            } else {
-                self.bodies.hears(flight);
-            }
-        }
-        answer
     }
 }

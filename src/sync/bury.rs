@@ -70,9 +70,7 @@ impl Syncer {
         let source = Source::in_gist(gist, file.clone());
         match self.store_body(&source) {
             Ok(()) => Ok(true),
-            Err(Error::Denied(_))
-                if self.api.body(&source.file, &|| {}) == Err(ApiError::NotFound) =>
-            {
+            Err(Error::Denied(_)) if self.leads_nowhere(&source) => {
                 let name = name.as_str();
                 log::warn!("{id}: {name:?} is gone from GitHub; the trash has it by name only");
                 Ok(false)
@@ -94,6 +92,13 @@ impl Syncer {
                 }))
             }
         }
+    }
+
+    /// Whether the raw address of a body leads nowhere any more.
+    fn leads_nowhere(&self, source: &Source) -> bool {
+        // Nothing of it is wanted, should it be there.
+        let mut refuse = |_: &[u8]| Err(std::io::ErrorKind::Interrupted.into());
+        self.api.stream(&source.file, 0, &mut refuse) == Err(ApiError::NotFound)
     }
 
     /// Puts what is stored of a gist that GitHub has no more into the trash. An entry it has already,

@@ -108,7 +108,7 @@ impl Syncer {
         foreign: &Snapshot,
     ) -> Result<Lines, Error> {
         let known = Gist::of_remote(GistKey(0), Arc::clone(base));
-        self.fetch_now(&super::bodies::Source::in_gist(base, theirs.clone()))?;
+        self.store_now(&super::bodies::Source::in_gist(base, theirs.clone()))?;
         let (Some(base), Some(ours)) = (before, sent) else { return Ok(Lines::Clash) };
         self.lines(&known, foreign, Triple { base, ours, theirs: theirs.blob })
     }

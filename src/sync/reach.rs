@@ -10,6 +10,7 @@ use super::Clock;
 use crate::api::git::GitApi;
 use crate::api::{
     Account, Api, ApiError, Fetched, FullGist, GistApi, NewGist, Page, PageRequest, Patch, Quota,
+    TakePiece,
 };
 use crate::error::Error;
 use crate::model::{CommitId, GistId, RemoteFile, Time};
@@ -146,6 +147,22 @@ impl Reach {
         result
     }
 
+    /// Notes what came of a request to the host of bodies.
+    fn note_raw<T>(&self, result: Result<T, ApiError>) -> Result<T, ApiError> {
+        match &result {
+            Err(error) if error.is_network() => {
+                self.state().raw = Some(((self.clock)(), error.clone()));
+            }
+            // It says nothing of the network that there is no room here.
+            Err(ApiError::Local { .. }) => {}
+            Ok(_) | Err(_) => {
+                let mut state = self.state();
+                (state.raw, state.hush) = (None, None);
+            }
+        }
+        result
+    }
+
     fn failed(&self, asks: Asks, error: &ApiError) {
         let unreachable = matches!(error, ApiError::Unreachable { .. });
         if asks == Asks::Changes && !unreachable {
@@ -226,17 +243,15 @@ impl GistApi for Reach {
             self.heard();
             heard();
         };
-        let result = self.api.body(file, &all_heard);
-        match &result {
-            Err(error) if error.is_network() => {
-                self.state().raw = Some(((self.clock)(), error.clone()));
-            }
-            Ok(_) | Err(_) => {
-                let mut state = self.state();
-                (state.raw, state.hush) = (None, None);
-            }
-        }
-        result
+        self.note_raw(self.api.body(file, &all_heard))
+    }
+
+    fn stream(&self, file: &RemoteFile, from: u64, take: TakePiece<'_>) -> Result<(), ApiError> {
+        let mut heard_and_taken = |piece: &[u8]| {
+            self.heard();
+            take(piece)
+        };
+        self.note_raw(self.api.stream(file, from, &mut heard_and_taken))
     }
 
     fn create(&self, gist: &NewGist) -> Result<FullGist, ApiError> {
@@ -282,7 +297,7 @@ mod tests {
 
     impl GistApi for Canned {
         fn account(&self) -> Result<Account, ApiError> {
-            self.next(Some(Account { login: "me".into(), scopes: None }))
+            self.next(Some(Account { login: "me".into(), number: None, scopes: None }))
         }
 
         fn list(&self, _: &PageRequest) -> Result<Fetched<Page>, ApiError> {

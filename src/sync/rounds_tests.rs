@@ -48,7 +48,7 @@ impl GistApi for Canned {
     fn account(&self) -> Result<Account, ApiError> {
         match self.account.lock().unwrap().clone() {
             Some(error) => Err(error),
-            None => Ok(Account { login: "me".into(), scopes: None }),
+            None => Ok(Account { login: "me".into(), number: None, scopes: None }),
         }
     }
 

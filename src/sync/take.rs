@@ -197,8 +197,8 @@ impl Syncer {
             if unchanged || as_there(remote) || self.store.blobs.holds(blob) {
                 continue;
             }
-            match self.fetch_now(&source) {
-                Ok(body) => self.store.blobs.put(blob, &body).map_err(Failure::Ours)?,
+            match self.store_now(&source) {
+                Ok(()) => {}
                 Err(Error::Denied(_)) => lost.push((name.clone(), blob)),
                 Err(error) => return Err(Failure::Ours(error)),
             }

@@ -79,6 +79,10 @@ impl Syncer {
         remote: &Snapshot,
         blob: BlobId,
     ) -> Result<Option<Bytes>, Error> {
+        let is_large = self.store.blobs.length(blob).is_some_and(|size| size > MOST_BYTES as u64);
+        if is_large {
+            return Ok(None);
+        }
         if let Some(body) = self.store.body(blob)? {
             return Ok(Some(body));
         }

@@ -374,7 +374,7 @@ impl Syncer {
                 "body {blob} is neither stored here nor on GitHub"
             ))));
         };
-        self.body(&source).map(drop).map_err(Failure::Ours)
+        self.store_body(&source).map_err(Failure::Ours)
     }
 
     /// Notes a failed push with the gist and tells the error to raise.

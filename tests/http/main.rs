@@ -7,4 +7,5 @@ mod odd;
 mod scripted;
 mod secrets;
 mod social;
+mod streams;
 mod support;

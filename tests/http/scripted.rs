@@ -37,7 +37,8 @@ impl Scripted {
     }
 }
 
-fn request(connection: &mut TcpStream) -> String {
+/// Reads one request, its head in lower case.
+pub(crate) fn request(connection: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
     loop {

@@ -699,7 +699,7 @@ impl Api for FakeGitHub {
 
 impl GistApi for FakeGitHub {
     fn account(&self) -> Result<Account, ApiError> {
-        Ok(Account { login: "me".into(), scopes: Some(vec!["gist".into()]) })
+        Ok(Account { login: "me".into(), number: None, scopes: Some(vec!["gist".into()]) })
     }
 
     fn list(&self, page: &PageRequest) -> Result<Fetched<Page>, ApiError> {

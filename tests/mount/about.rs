@@ -78,7 +78,7 @@ fn what_is_read_there_is_what_the_command_prints() {
     let mut world = World::empty();
     world.seed("Notes", &[("a.txt", "alpha\n")]);
     world.seed("Other", &[("b.txt", "beta\n")]);
-    world.mount(&["--write-back", "600"]);
+    world.mount(&["--write-back", "600", "--git", "none"]);
     world.sh("echo omega > Notes/a.txt; printf ' ' > Notes/blank; echo x > 'Other/b.txt'");
     assert_eq!(world.read(".gistfs/status"), printed(&world, &["status"]));
     assert_eq!(world.read(".gistfs/pending"), printed(&world, &["status", "--only", "pending"]));

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
-use crate::world::{World, wait_until};
+use crate::world::{WITHOUT_GIT, World, wait_until};
 
 /// Text that differs everywhere, in whole lines.
 fn text(bytes: usize, seed: usize) -> String {
@@ -41,7 +41,7 @@ END");
 
 #[test]
 fn writes_at_random_places_and_holes_read_back_and_arrive() {
-    let (mut world, id) = World::notes(&[("a.txt", "alpha\n")]);
+    let (mut world, id) = World::notes_without_git(&[("a.txt", "alpha\n")]);
     let mut expected = b"alpha\n".to_vec();
     let file = open(&world, "Notes/a.txt");
     let mut place = 7_usize;
@@ -243,15 +243,20 @@ fn archives_go_in_and_out_with_the_same_bytes() {
 }
 
 #[test]
-fn a_database_in_a_gist_works_and_stays_here() {
-    let (mut world, _) = World::notes(&[("a.txt", "alpha\n")]);
+fn a_database_in_a_gist_works_and_stays_here_without_git() {
+    let (mut world, id) = World::notes_without_git(&[("a.txt", "alpha\n")]);
     let made =
         "sqlite3 Notes/t.db 'create table t(x); insert into t values(1); insert into t values(2)'";
     world.sh(made);
     assert_eq!(world.sh("sqlite3 Notes/t.db 'select sum(x) from t'"), "3\n");
     world.canary();
     assert_eq!(world.changes().len(), 0, "it is binary: REST cannot carry it");
-    world.unmount();
-    world.mount(&[]);
+    world.mount_again(&WITHOUT_GIT);
     assert_eq!(world.sh("sqlite3 Notes/t.db 'select sum(x) from t'"), "3\n");
+    world.mount_again(&[]);
+    world.saved();
+    let database = world.work().join("t.db");
+    let files = world.server.files(&id).expect("the gist");
+    std::fs::write(&database, &files["t.db"]).expect("it is written");
+    assert_eq!(world.sh("sqlite3 $W/t.db 'select sum(x) from t'"), "3\n");
 }

@@ -138,7 +138,7 @@ fn status_tells_people_and_programs_how_things_stand() {
     let id = world.seed("Notes", &[("a.txt", "alpha\n"), ("b.txt", "beta\n")]);
     let out = world.gistfs(&["status"]).output().expect("gistfs runs");
     assert_eq!(String::from_utf8_lossy(&out.stdout), "Nothing is mounted.\n");
-    world.mount(&["--write-back", "600"]);
+    world.mount(&["--write-back", "600", "--git", "none"]);
     let words = |world: &World| said(&world.gistfs(&["status"]).output().expect("gistfs runs"));
     assert!(words(&world).contains("everything is on GitHub"), "{}", words(&world));
     assert!(words(&world).contains("1 gists of octo"), "{}", words(&world));
@@ -162,7 +162,7 @@ fn status_tells_people_and_programs_how_things_stand() {
 fn sync_sends_now_and_ends_with_a_list_of_what_cannot_go() {
     let mut world = World::empty();
     let id = world.seed("Notes", &[("a.txt", "alpha\n")]);
-    world.mount(&["--write-back", "600"]);
+    world.mount(&["--write-back", "600", "--git", "none"]);
     let sync = |world: &World| {
         told(&world.gistfs(&["sync"]).arg(world.point()).output().expect("gistfs runs"))
     };

@@ -475,7 +475,7 @@ fn every_fork_is_a_line_whatever_page_it_is_on_and_pages_are_asked_for_by_their_
 
 #[test]
 fn sync_says_what_status_says_and_a_line_for_each_file_that_is_owed() {
-    let (mut world, _) = notes();
+    let (mut world, _) = World::notes_without_git(&[("a.txt", "a\n"), ("b.txt", "b\n")]);
     world.sh("printf 'a\\0b' > Notes/nul.txt; mv Notes/b.txt Notes/c.txt; rm Notes/a.txt");
     wait_until("the rest is sent", || {
         world.read("Notes/.gist/sync").starts_with("local: ")

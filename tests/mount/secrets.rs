@@ -32,7 +32,7 @@ fn expect_no_secret(what: &str, text: &str) {
 
 /// No file below `directory` holds the token.
 #[track_caller]
-fn expect_no_secret_below(directory: &Path) {
+pub(crate) fn expect_no_secret_below(directory: &Path) {
     for entry in std::fs::read_dir(directory).expect("it lists") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {

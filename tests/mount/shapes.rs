@@ -3,7 +3,7 @@
 use gistfs::demo::{Origin, Seed, ServerOptions};
 
 use crate::shape::Shape;
-use crate::world::{World, wait_until};
+use crate::world::{WITHOUT_GIT, World, wait_until};
 
 const BYTES: &[u8] = b"\x89PNG\r\n\x1a\n\0\xff\xfe not text \x80";
 
@@ -98,16 +98,22 @@ fn what_a_private_server_tells_of_a_gist_is_asked_for_once() {
 /// Of more than a megabyte an answer has the beginning, by name.
 #[test]
 fn what_a_private_server_cuts_off_comes_from_another_revision_or_is_known_to_come_from_none() {
-    for shape in [Shape::Private, Shape::Old] {
+    for (shape, git) in [(Shape::Private, false), (Shape::Old, false), (Shape::Old, true)] {
+        let options: &[&str] = if git { &[] } else { &WITHOUT_GIT };
         let mut world = World::shaped(ServerOptions::default(), shape);
         let files = vec![("y".to_owned(), BYTES.to_vec()), ("z".to_owned(), b"omega\n".to_vec())];
         let notes = Seed { description: Some("Notes".into()), files, ..Seed::default() };
         let id = world.server.seed("octo", notes);
         let large = vec![b'x'; 1_500_000];
         world.server.commit(&id, &[("a", Some(&large)), ("w", Some(b"made with it\n"))]);
-        world.mount(&[]);
+        world.mount(options);
         assert_eq!(std::fs::read(world.path("Notes/y")).expect("it reads"), BYTES, "{shape:?}");
         assert_eq!(world.read("Notes/z"), "omega\n", "{shape:?}");
+        if git {
+            assert_eq!(world.read("Notes/w"), "made with it\n");
+            assert!(std::fs::read(world.path("Notes/a")).expect("it reads") == large);
+            continue;
+        }
         let fails =
             || world.fails("cat Notes/a; cat Notes/w").matches("Input/output error").count();
         assert_eq!(fails(), 2, "{shape:?}");
@@ -118,8 +124,7 @@ fn what_a_private_server_cuts_off_comes_from_another_revision_or_is_known_to_com
         assert!(!requests.iter().any(|r| r.path.contains(&id) && r.origin == Origin::Api));
         // A revision without the large file has all of it.
         world.server.commit(&id, &[("a", None), ("new", Some(b"new\n"))]);
-        world.unmount();
-        world.mount(&[]);
+        world.mount_again(options);
         wait_until("it is told of", || world.path("Notes/new").exists());
         assert_eq!(world.read("Notes/new") + &world.read("Notes/w"), "new\nmade with it\n");
     }
@@ -132,7 +137,8 @@ fn a_file_out_of_reach_that_is_changed_on_both_sides_is_kept_twice() {
     let files = vec![("a".to_owned(), vec![b'x'; 1_500_000]), ("z".to_owned(), b"omega\n".into())];
     let notes = Seed { description: Some("Notes".into()), files, ..Seed::default() };
     let id = world.server.seed("octo", notes);
-    world.mount(&["--write-back", "600", "--refresh", "600", "--read-lag", "0"]);
+    let options = ["--write-back", "600", "--refresh", "600", "--read-lag", "0"];
+    world.mount(&[&options[..], &WITHOUT_GIT].concat());
     world.sh("echo ours > Notes/z");
     world.server.commit(&id, &[("z", Some(b"theirs\n"))]);
     assert!(world.gistfs(&["sync"]).arg(world.point()).status().expect("it runs").success());
@@ -147,9 +153,11 @@ fn a_body_over_ten_megabytes_is_git_s_alone() {
     let mut world = World::open(ServerOptions::default());
     let files = vec![("large".to_owned(), vec![b'x'; (10 << 20) + 1])];
     world.server.seed("octo", Seed { description: Some("Notes".into()), files, ..Seed::default() });
-    world.mount(&[]);
+    world.mount(&WITHOUT_GIT);
     assert!(world.fails("cat Notes/large").contains("Input/output error"));
     assert!(world.log().contains("out of reach"), "{}", world.log());
+    world.mount_again(&[]);
+    assert_eq!(world.sh("tr -d x < Notes/large | wc -c; wc -c < Notes/large"), "0\n10485761\n");
 }
 
 /// A request that names a version of the API costs one more, once.

@@ -108,8 +108,14 @@ fn a_shell_sees_the_refusal_and_what_was_refused_goes_with_sync() {
 
 #[test]
 fn what_github_cannot_hold_is_said_at_close() {
-    let (world, _) = notes();
-    let complaint = world.fails("printf '\\377\\376' > $W/binary; cp $W/binary Notes/a.bin");
+    let (mut world, id) = notes();
+    world.sh("printf '\\377\\376' > $W/binary; cp $W/binary Notes/a.bin");
+    assert_eq!(world.server.files(&id).expect("the gist")["a.bin"], b"\xff\xfe", "git took it");
+    world.server.with_switches(|switches| switches.refuse_push = Some("no".to_owned()));
+    world.fails("printf '\\377' > $W/binary; cp $W/binary Notes/b.bin");
+    world.server.with_switches(|switches| switches.refuse_push = None);
+    world.mount_again(&["--write", "through", "--git", "none"]);
+    let complaint = world.fails("printf '\\377\\376' > $W/binary; cp $W/binary Notes/c.bin");
     assert!(complaint.contains("not supported"), "{complaint}");
     assert!(world.log().contains("stays local"), "{}", world.log());
 }

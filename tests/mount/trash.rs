@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::outcome::shown;
 use crate::shape::Shape;
-use crate::world::{World, said, wait_until};
+use crate::world::{WITHOUT_GIT, World, said, wait_until};
 
 /// The files of a gist by name.
 type Files = BTreeMap<String, Vec<u8>>;
@@ -426,14 +426,14 @@ fn a_removed_file_comes_back_by_its_path_and_costs_one_patch_each_way() {
 
 #[test]
 fn what_github_never_had_is_kept_when_it_is_removed() {
-    let (mut world, id) = World::notes(&[("a.txt", "alpha\n")]);
+    let (mut world, id) = World::notes_without_git(&[("a.txt", "alpha\n")]);
     world.sh("printf '\\377\\376' > Notes/binary; echo x > Notes/.a.txt.swp; > Notes/empty");
     world.sh("rm Notes/* Notes/.a.txt.swp; mkdir New; echo new > New/new.txt; rm -rf New");
     let mut states = world.states();
     states.sort();
     assert_eq!(states, ["deleted", "file", "unsent"], "{:#?}", world.items());
     world.crash();
-    world.mount(&[]);
+    world.mount(&WITHOUT_GIT);
     world.trashed(&["restore", "Notes", "New"]);
     assert_eq!(world.list("Notes"), ["a.txt", "binary"]);
     assert_eq!(world.sh("cat Notes/binary | od -An -tx1"), " ff fe\n");

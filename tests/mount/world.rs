@@ -15,6 +15,9 @@ use crate::shape::Shape;
 /// Patience enough for a busy machine.
 pub(crate) const AMPLE: Duration = Duration::from_secs(40);
 
+/// The option of a mount that has REST alone: what that cannot carry stays.
+pub(crate) const WITHOUT_GIT: [&str; 2] = ["--git", "none"];
+
 /// How long the mounts of most tests wait before they send a change.
 const WRITE_BACK: &str = "0.5";
 
@@ -109,6 +112,14 @@ impl World {
         (world, id)
     }
 
+    /// The same without git.
+    #[track_caller]
+    pub(crate) fn notes_without_git(files: &[(&str, &str)]) -> (Self, String) {
+        let (mut world, id) = Self::notes(files);
+        world.mount_again(&WITHOUT_GIT);
+        (world, id)
+    }
+
     pub(crate) fn seed(&self, description: &str, files: &[(&str, &str)]) -> String {
         self.server.seed("octo", Seed::new(description, files))
     }
@@ -118,10 +129,16 @@ impl World {
     /// Mounts, with these options besides the usual ones.
     #[track_caller]
     pub(crate) fn mount(&mut self, options: &[&str]) {
-        assert!(self.mount.is_none(), "it is mounted");
         let mut command = self.mount_command(options);
+        self.mount_with(&mut command);
+    }
+
+    /// Mounts by a command that is more than [`World::mount_command`].
+    #[track_caller]
+    pub(crate) fn mount_with(&mut self, command: &mut Command) {
+        assert!(self.mount.is_none(), "it is mounted");
         let log = self.next_log();
-        self.mount = Some(Mount::start(&mut command, &self.point(), log));
+        self.mount = Some(Mount::start(command, &self.point(), log));
     }
 
     /// Unmounts and mounts with these options.

@@ -7,9 +7,13 @@ use serde_json::json;
 use crate::world::{World, wait_until};
 
 fn notes() -> (World, String) {
+    notes_with(&["--xattr"])
+}
+
+fn notes_with(options: &[&str]) -> (World, String) {
     let mut world = World::empty();
     let id = world.seed("Notes", &[("a.py", "a\n"), ("b.txt", "b\n")]);
-    world.mount(&["--xattr"]);
+    world.mount(options);
     world.server.forget_requests();
     (world, id)
 }
@@ -48,7 +52,7 @@ fn attributes_tell_what_the_files_in_gist_do_and_only_the_star_is_asked_for() {
 
 #[test]
 fn attributes_of_a_file_tell_its_blob_language_address_and_how_it_stands() {
-    let (mut world, id) = notes();
+    let (mut world, id) = notes_with(&["--xattr", "--git", "none"]);
     let blob = BlobId::of(b"a\n").to_string();
     assert_eq!(get(&world, "blob", "Notes/a.py"), blob);
     assert_eq!(get(&world, "language", "Notes/a.py"), "Python");

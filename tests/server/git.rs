@@ -1,76 +1,13 @@
 //! The real git program against the server.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
 
 use gistfs::demo::{Origin, Seed, ServerOptions};
 use serde_json::json;
-use tempfile::TempDir;
 
+use crate::desk::Desk;
 use crate::world::{OCTO, World, texts};
-
-/// A directory to clone into.
-struct Desk(TempDir);
-
-impl Desk {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a directory"))
-    }
-
-    fn path(&self) -> PathBuf {
-        self.0.path().join("clone")
-    }
-
-    /// Runs git in the clone, or beside it while there is none.
-    fn git(&self, arguments: &[&str]) -> Output {
-        let directory = if self.path().exists() { self.path() } else { self.0.path().to_owned() };
-        Command::new("git")
-            .args(arguments)
-            .current_dir(directory)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").expect("a PATH"))
-            .env("HOME", self.0.path())
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_TERMINAL_PROMPT", "0")
-            .envs([("GIT_AUTHOR_NAME", "Octo"), ("GIT_AUTHOR_EMAIL", "octo@example.com")])
-            .envs([("GIT_COMMITTER_NAME", "Octo"), ("GIT_COMMITTER_EMAIL", "octo@example.com")])
-            .output()
-            .expect("git")
-    }
-
-    #[track_caller]
-    fn must(&self, arguments: &[&str]) -> String {
-        let output = self.git(arguments);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("text").trim().to_owned()
-    }
-
-    #[track_caller]
-    fn clone_of(world: &World, id: &str, token: &str) -> Self {
-        let desk = Self::new();
-        desk.must(&["clone", "-q", &remote(world, id, token), "clone"]);
-        desk
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) {
-        let path = self.path().join(name);
-        fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
-        fs::write(path, bytes).expect("a file");
-    }
-
-    #[track_caller]
-    fn commit_all(&self) {
-        self.must(&["add", "-A"]);
-        self.must(&["commit", "-qm", "change"]);
-    }
-}
-
-/// The address to clone from, with a token as the password.
-fn remote(world: &World, id: &str, token: &str) -> String {
-    let raw = world.server.raw_url();
-    format!("{}/{id}.git", raw.replace("http://", &format!("http://x:{token}@")))
-}
 
 fn read(path: &Path, name: &str) -> Vec<u8> {
     fs::read(path.join(name)).expect("a file")

@@ -5,8 +5,11 @@
 
 mod access;
 mod creating;
+mod desk;
 mod faults;
 mod git;
+mod git_faults;
+mod git_rules;
 mod graphql;
 mod lists;
 mod persistence;
@@ -14,5 +17,6 @@ mod raw;
 mod reading;
 mod record;
 mod social;
+mod speed;
 mod updating;
 mod world;

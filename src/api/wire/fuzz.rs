@@ -291,7 +291,7 @@ fn read(text: &[u8], headers: &HeaderMap, code: StatusCode) {
         let text = std::str::from_utf8(text).expect("text").trim();
         assert!(text.starts_with('{') && text.ends_with('}'), "it is not an object");
     }
-    let login = super::login(text).unwrap_or_default();
+    let (login, _) = super::user(text).unwrap_or_default();
     assert!(!login.contains(['/', '\0']) && login != "..", "{login:?} names no directory");
     let words = status::error("h", code, headers, text).to_string();
     assert!(!words.contains('\n'), "{words:?} is more than a line");

@@ -234,14 +234,29 @@ fn an_unreadable_answer_says_why_without_quoting_it() {
 
 #[test]
 fn a_login_must_be_fit_to_name_a_directory() {
-    let login = |text: &str| super::login(json!({ "login": text }).to_string().as_bytes());
+    let user = |text: &str| super::user(json!({ "login": text }).to_string().as_bytes());
     for good in ["octocat", "a-b", "emu_corp", "dependabot[bot]"] {
-        assert_eq!(login(good).as_deref(), Ok(good));
+        assert_eq!(user(good), Ok((good.to_owned(), None)));
     }
     for bad in ["", "..", "a/b", "a\0", "a b"] {
-        assert!(login(bad).is_err(), "{bad:?}");
+        assert!(user(bad).is_err(), "{bad:?}");
     }
-    assert!(super::login(b"{}").is_err());
+    assert!(super::user(b"{}").is_err());
+}
+
+#[test]
+fn a_user_s_number_is_told_if_it_is_one() {
+    for (id, number) in [
+        (json!(583_231), Some(583_231)),
+        (json!(0), Some(0)),
+        (json!(null), None),
+        (json!(-1), None),
+        (json!("7"), None),
+        (json!({}), None),
+    ] {
+        let answer = json!({ "login": "octo", "id": id }).to_string();
+        assert_eq!(super::user(answer.as_bytes()), Ok(("octo".to_owned(), number)), "{answer}");
+    }
 }
 
 #[test]
@@ -351,7 +366,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 fn read_every_way(json: &[u8]) {
     let _whole = super::gist(json);
     let _list = super::list(json);
-    let _login = super::login(json);
+    let _user = super::user(json);
     let _words = complaint(json);
 }
 

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use super::stream::Stream;
 use super::{Content, Face, READ_ONLY, room};
 use crate::error::Error;
-use crate::fs::content::{Fh, cut};
+use crate::fs::content::Fh;
 use crate::fs::{Attr, GistFs, OpenMode, SetAttr, Stale, Wait, lock};
 use crate::model::Time;
+use crate::store::part::cut;
 use crate::tree::Ino;
 use crate::tree::hidden::Hidden;
 

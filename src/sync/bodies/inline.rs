@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::{Flight, Source};
+use super::Source;
+use super::flight::Flight;
 use crate::api::{ApiError, Fetched, FullGist, GistApi};
 use crate::error::Error;
 use crate::model::{CommitId, GistId, RemoteFile};
@@ -128,7 +129,7 @@ impl Syncer {
 
 /// Why there is no body that could neither be had by its raw address, for reason `raw`, nor from the
 /// API.
-fn out_of_reach(raw: ApiError) -> Error {
+pub(super) fn out_of_reach(raw: ApiError) -> Error {
     let is_final = matches!(
         raw,
         ApiError::Nonsense { .. } | ApiError::Forbidden(_) | ApiError::Refused { .. }

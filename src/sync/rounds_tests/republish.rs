@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::exit::{Exit, Failure as Said};
-use crate::model::BlobId;
 use crate::store::gist::{Content, LocalFile};
 
 /// A world with a secret gist that GitHub has, all of it stored here.

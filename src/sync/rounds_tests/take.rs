@@ -1,7 +1,7 @@
 //! What was read before a change of ours is not taken over after it.
 
 use super::*;
-use crate::model::{BlobId, Snapshot};
+use crate::model::Snapshot;
 use crate::store::gist::{Attempt, LocalFile};
 
 fn text(gist: &Gist) -> Option<BlobId> {

@@ -1,0 +1,156 @@
+//! A fetched commit: its tree, its bodies on demand, its past, and the commit that follows it.
+
+use std::fs;
+use std::io;
+
+use super::program::Place;
+use super::tree::Tree;
+use super::{Head, NewCommit, Repository, TakeBody, bodies, push};
+use crate::api::ApiError;
+use crate::model::{BlobId, CommitId};
+
+/// A repository that holds no more than this was told, and of its remote nothing: what is missing must
+/// be missing, and not be fetched by the way.
+const CONFIGURATION: &str = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n";
+
+/// So many commits more are looked at, step by step, to find out what a commit descends from.
+const DEEPER: [&str; 4] = ["16", "128", "1024", "8192"];
+
+/// [`Repository`] in a directory.
+pub(super) struct Fetched {
+    place: Place,
+    head: Head,
+    tree: Tree,
+}
+
+impl Fetched {
+    /// Fetches the newest commit of the default branch.
+    ///
+    /// A clone, because it asks for the branch and the commit over one connection.
+    pub(super) fn fetch(place: Place, heard: &dyn Fn()) -> Result<Self, ApiError> {
+        let words = [
+            "clone",
+            "--bare",
+            "--progress",
+            "--depth=1",
+            "--single-branch",
+            "--no-tags",
+            "--filter=blob:none",
+            "--template=",
+            "--",
+            place.remote.url(),
+            "repo",
+        ];
+        let ended = place.there(&words, None, b"", heard)?;
+        if ended.code != Some(0) {
+            return Err(place.failed(&ended.words));
+        }
+        let configure = |configuration: &str| {
+            let file = place.repository().join("config");
+            match fs::metadata(&file)?.is_file() {
+                true => fs::write(file, configuration),
+                false => Err(io::ErrorKind::NotFound.into()),
+            }
+        };
+        configure(CONFIGURATION).map_err(|_| place.nonsense("it fetched nothing"))?;
+        let branch = place.here(&["symbolic-ref", "HEAD"], b"", heard).ok();
+        let branch = branch.as_deref().and_then(|name| line(name)?.strip_prefix("refs/heads/"));
+        let branch = branch.ok_or_else(|| place.nonsense("its HEAD is no branch"))?.to_owned();
+        let name = format!("refs/heads/{branch}");
+        let found = place.here(&["for-each-ref", "--format=%(objectname)", &name], b"", heard)?;
+        let commit = match found.is_empty() {
+            true => None,
+            false => {
+                Some(commit_id(&found).ok_or_else(|| place.nonsense("its HEAD is no commit"))?)
+            }
+        };
+        let tree = match &commit {
+            Some(commit) => tree(&place, commit.as_str(), heard)?,
+            None => Tree::default(),
+        };
+        let head = Head { branch, commit, files: tree.files() };
+        Ok(Self { place, head, tree })
+    }
+
+    /// Whether `commit` is among the commits that are here.
+    fn knows(
+        &self,
+        commit: &CommitId,
+        head: &CommitId,
+        heard: &dyn Fn(),
+    ) -> Result<bool, ApiError> {
+        let listed = self.place.here(&["rev-list", head.as_str()], b"", heard)?;
+        Ok(String::from_utf8_lossy(&listed).lines().any(|line| line == commit.as_str()))
+    }
+}
+
+impl Repository for Fetched {
+    fn head(&self) -> &Head {
+        &self.head
+    }
+
+    fn descends_from(&self, commit: &CommitId, heard: &dyn Fn()) -> Result<bool, ApiError> {
+        let Some(head) = &self.head.commit else { return Ok(false) };
+        if commit == head {
+            return Ok(true);
+        }
+        for more in DEEPER {
+            if !self.place.repository().join("shallow").exists() {
+                return Ok(false);
+            }
+            let deepen = format!("--deepen={more}");
+            let words = [
+                "fetch",
+                "--progress",
+                &deepen,
+                "--filter=tree:0",
+                "--no-tags",
+                "--no-write-fetch-head",
+                "origin",
+                head.as_str(),
+            ];
+            let ended = self.place.there(&words, Some("tree:0"), b"", heard)?;
+            if ended.code != Some(0) {
+                return match self.place.failed(&ended.words) {
+                    // It shows no more than its branches, and this one moved meanwhile.
+                    ApiError::NotFound => Ok(false),
+                    error => Err(error),
+                };
+            }
+            if self.knows(commit, head, heard)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn bodies(
+        &self,
+        wanted: &[BlobId],
+        take: TakeBody<'_>,
+        heard: &dyn Fn(),
+    ) -> Result<(), ApiError> {
+        bodies::bring(&self.place, wanted, take, heard)
+    }
+
+    fn push(&self, commit: &NewCommit<'_>, heard: &dyn Fn()) -> Result<CommitId, ApiError> {
+        push::push(&self.place, &self.head, &self.tree, commit, heard)
+    }
+}
+
+/// The top of the tree of a commit or of a tree.
+pub(super) fn tree(place: &Place, id: &str, heard: &dyn Fn()) -> Result<Tree, ApiError> {
+    let listing = place.here(&["ls-tree", "-z", "--full-tree", id], b"", heard)?;
+    Tree::parse(&listing).ok_or_else(|| place.nonsense("its tree is no listing"))
+}
+
+/// The only line that a command printed.
+pub(super) fn line(output: &[u8]) -> Option<&str> {
+    let line = std::str::from_utf8(output).ok()?.strip_suffix('\n')?;
+    (!line.contains('\n')).then_some(line)
+}
+
+/// The whole id that a command printed.
+pub(super) fn commit_id(output: &[u8]) -> Option<CommitId> {
+    line(output).filter(|id| id.len() == 40).and_then(CommitId::parse)
+}

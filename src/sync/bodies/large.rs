@@ -1,0 +1,169 @@
+//! Bodies too large for memory: from wherever they come into a file, which is read while it grows.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Source;
+use super::flight::Flight;
+use super::ways::{NoGit, of_raw};
+use crate::api::{ApiError, GistApi};
+use crate::error::Error;
+use crate::store::Arrival;
+use crate::sync::Syncer;
+
+/// Raw hosts give out no body of more bytes.
+const MOST_RAW: u64 = 10 << 20;
+
+/// The pauses before an answer that was cut off is asked to go on. One that has brought
+/// [`ENOUGH`] begins with the first again.
+const PAUSES: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+
+/// So many bytes are worth another try.
+const ENOUGH: u64 = 1 << 20;
+
+/// Bytes of git's that are taken at a time.
+const PIECE: usize = 64 << 10;
+
+impl Syncer {
+    pub(super) fn fetch_large(&self, source: &Source, flight: &Flight) -> Result<Arc<File>, Error> {
+        let file = &source.file;
+        if let Some(stored) = self.store.blobs.open_checked(file.blob)? {
+            return Ok(Arc::new(stored));
+        }
+        let mut arrival = self.store.blobs.arrival(file.blob, file.size)?;
+        flight.grows_in(arrival.reader()?, file.size);
+        flight.hears();
+        self.large(source, flight, &mut arrival)?;
+        let stored = arrival.finish().inspect_err(|_| self.bodies.mistrust(file.blob))?;
+        Ok(Arc::new(stored))
+    }
+
+    /// Raw first, as for small ones, unless the raw host would refuse it or gave another body the
+    /// last time. What one way has brought the next one need not bring again.
+    fn large(
+        &self,
+        source: &Source,
+        flight: &Flight,
+        arrival: &mut Arrival<'_>,
+    ) -> Result<(), Error> {
+        let file = &source.file;
+        let mut no_git = None;
+        let mistrusted = self.bodies.is_mistrusted(file.blob);
+        // A host out of reach is not waited for where there is another way.
+        let detour = self.api.raw_trouble().filter(|_| self.api.git().missing().is_none());
+        if let Some(error) = &detour {
+            flight.meets(error);
+        }
+        if file.size > MOST_RAW || source.is_unlisted() || mistrusted || detour.is_some() {
+            match self.large_by_git(source, flight, arrival) {
+                Ok(()) => return Ok(()),
+                Err(why) => no_git = Some(why),
+            }
+        }
+        let raw = match self.large_by_raw(source, flight, arrival) {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        let wrong = arrival.arrived() > 0 && !raw.is_network();
+        if wrong {
+            self.bodies.mistrust(file.blob);
+        }
+        if wrong || matches!(raw, ApiError::Local { .. }) {
+            return Err(raw.into());
+        }
+        let no_git = match no_git {
+            Some(no_git) => no_git,
+            None => match self.large_by_git(source, flight, arrival) {
+                Ok(()) => return Ok(()),
+                Err(no_git) => no_git,
+            },
+        };
+        match no_git {
+            NoGit::Missing(_) => self.large_inline(source, raw, flight, arrival, no_git),
+            NoGit::Failed(_) => Err(of_raw(raw, no_git)),
+        }
+    }
+
+    fn large_by_raw(
+        &self,
+        source: &Source,
+        flight: &Flight,
+        arrival: &mut Arrival<'_>,
+    ) -> Result<(), ApiError> {
+        let mut pauses = PAUSES.iter();
+        loop {
+            let from = arrival.arrived();
+            let mut take = |piece: &[u8]| {
+                self.bodies.hears(flight);
+                arrival.push(piece)?;
+                flight.has(arrival.arrived());
+                Ok(())
+            };
+            let Err(error) = self.api.stream(&source.file, from, &mut take) else { return Ok(()) };
+            self.note_raw(&error, flight);
+            let arrived = arrival.arrived();
+            if arrived - from >= ENOUGH {
+                pauses = PAUSES.iter();
+            }
+            let Some(pause) = pauses.next().filter(|_| error.is_network() && arrived > 0) else {
+                return Err(error);
+            };
+            (self.sleep)(*pause);
+        }
+    }
+
+    fn large_by_git(
+        &self,
+        source: &Source,
+        flight: &Flight,
+        arrival: &mut Arrival<'_>,
+    ) -> Result<(), NoGit> {
+        self.by_git(source, flight, &mut |body| {
+            let known = arrival.arrived();
+            io::copy(&mut body.take(known), &mut io::sink())?;
+            each_piece(body, |piece| {
+                self.bodies.hears(flight);
+                arrival.push(piece)?;
+                flight.has(arrival.arrived());
+                Ok(())
+            })
+        })
+    }
+
+    /// GitHub's own answers have no body that large; those of other servers may.
+    fn large_inline(
+        &self,
+        source: &Source,
+        raw: ApiError,
+        flight: &Flight,
+        arrival: &mut Arrival<'_>,
+        no_git: NoGit,
+    ) -> Result<(), Error> {
+        let inline = self.inline(source, raw, flight);
+        let body = inline.map_err(|error| super::ways::of_both(error, no_git))?;
+        let known = usize::try_from(arrival.arrived()).unwrap_or(body.len());
+        let rest = body.get(known..).unwrap_or_default();
+        arrival.push(rest).map_err(|error| Error::local("cannot store a body", &error))?;
+        flight.has(arrival.arrived());
+        Ok(())
+    }
+}
+
+/// Reads `body` to its end.
+pub(super) fn each_piece(
+    body: &mut dyn Read,
+    mut take: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut piece = vec![0; PIECE];
+    loop {
+        match body.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(count) => take(piece.get(..count).unwrap_or_default())?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
