@@ -222,6 +222,8 @@ impl Draft {
         } else {
             match (outside.class)(blob, size) {
                 Some(Class::Text { wire }) => return want(wire, !altered, false),
+                // Made or emptied just now by whoever is about to write it.
+                Some(Class::Blank) if outside.git && file.is_being_written() => Hold::Open,
                 Some(_) if outside.git => return want(0, false, false),
                 None if gist.source(blob).is_some() => {
                     // So large, it is not even looked at.

@@ -166,6 +166,21 @@ fn an_open_file_counts_as_github_has_it() {
 }
 
 #[test]
+fn what_is_emptied_to_be_written_is_not_sent_empty_to_whoever_waits_for_its_close() {
+    let mut gist = gist(&[("x", "a\n")]);
+    write(&mut gist, "x", "");
+    let even = |gist: &Gist| {
+        let class = |id, _| Some(known(id));
+        plan(gist, &Outside { class: &class, arrived: &|_, _| false, even_open: true, git: true })
+    };
+    assert!(matches!(even(&gist).step, Step::Push { .. }));
+    let file = gist.files.get_mut("x").unwrap();
+    (file.writers, file.writing_since) = (1, Some(NOW));
+    assert_eq!(even(&gist).step, Step::Nothing);
+    assert_eq!(even(&gist).held, BTreeMap::from([(name("x"), Hold::Open)]));
+}
+
+#[test]
 fn a_moved_file_stays_until_it_has_arrived() {
     let mut gist = gist(&[("x", "a\n"), ("y", "b\n")]);
     gist.files.remove("x");
