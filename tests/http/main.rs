@@ -2,6 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot help fails its test")]
 
+mod git_failing;
+mod git_property;
+mod git_pushing;
+mod git_reading;
+mod git_secrets;
+mod git_world;
 mod github;
 mod odd;
 mod scripted;

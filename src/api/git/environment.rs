@@ -46,7 +46,6 @@ const SETTINGS: &[(&str, &str)] = &[
     ("http.followRedirects", "false"),
     // An empty one clears the list.
     ("credential.helper", ""),
-    ("credential.interactive", "false"),
     ("safe.bareRepository", "all"),
     ("advice.pushUpdateRejected", "false"),
 ];

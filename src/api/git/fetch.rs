@@ -13,6 +13,9 @@ use crate::model::{BlobId, CommitId};
 /// be missing, and not be fetched by the way.
 const CONFIGURATION: &str = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n";
 
+/// The id of the tree that holds nothing.
+const EMPTY: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+
 /// So many commits more are looked at, step by step, to find out what a commit descends from.
 const DEEPER: [&str; 4] = ["16", "128", "1024", "8192"];
 
@@ -59,8 +62,8 @@ impl Fetched {
         let name = format!("refs/heads/{branch}");
         let found = place.here(&["for-each-ref", "--format=%(objectname)", &name], b"", heard)?;
         let commit = match found.is_empty() {
-            true => None,
-            false => {
+            true if is_empty(&place, heard)? => None,
+            true | false => {
                 Some(commit_id(&found).ok_or_else(|| place.nonsense("its HEAD is no commit"))?)
             }
         };
@@ -91,10 +94,10 @@ impl Repository for Fetched {
 
     fn descends_from(&self, commit: &CommitId, heard: &dyn Fn()) -> Result<bool, ApiError> {
         let Some(head) = &self.head.commit else { return Ok(false) };
-        if commit == head {
-            return Ok(true);
-        }
         for more in DEEPER {
+            if self.knows(commit, head, heard)? {
+                return Ok(true);
+            }
             if !self.place.repository().join("shallow").exists() {
                 return Ok(false);
             }
@@ -117,11 +120,8 @@ impl Repository for Fetched {
                     error => Err(error),
                 };
             }
-            if self.knows(commit, head, heard)? {
-                return Ok(true);
-            }
         }
-        Ok(false)
+        self.knows(commit, head, heard)
     }
 
     fn bodies(
@@ -138,10 +138,26 @@ impl Repository for Fetched {
     }
 }
 
+/// Whether the repository has nothing at all: that a branch without a commit is no misunderstanding.
+fn is_empty(place: &Place, heard: &dyn Fn()) -> Result<bool, ApiError> {
+    let counted = place.here(&["count-objects", "-v"], b"", heard)?;
+    let counted = String::from_utf8_lossy(&counted).into_owned();
+    Ok(["count: 0", "in-pack: 0"].iter().all(|none| counted.lines().any(|line| line == *none)))
+}
+
 /// The top of the tree of a commit or of a tree.
 pub(super) fn tree(place: &Place, id: &str, heard: &dyn Fn()) -> Result<Tree, ApiError> {
     let listing = place.here(&["ls-tree", "-z", "--full-tree", id], b"", heard)?;
-    Tree::parse(&listing).ok_or_else(|| place.nonsense("its tree is no listing"))
+    let tree = Tree::parse(&listing).filter(|tree| *tree != Tree::default());
+    if let Some(tree) = tree {
+        return Ok(tree);
+    }
+    // Who takes nothing for a tree removes every file. That there is none is so by its id alone.
+    let named = place.here(&["rev-parse", "--verify", &format!("{id}^{{tree}}")], b"", heard)?;
+    match line(&named) {
+        Some(EMPTY) if listing.is_empty() => Ok(Tree::default()),
+        Some(_) | None => Err(place.nonsense("its tree is no listing")),
+    }
 }
 
 /// The only line that a command printed.

@@ -18,7 +18,12 @@ pub(super) struct With<'a> {
 const SIGNS: &[(&[&str], Sign)] = &[
     (&["no space left on device", "disk quota exceeded", "read-only file system"], Sign::Disk),
     (
-        &["authentication failed", "could not read username", "could not read password"],
+        &[
+            "authentication failed",
+            "could not read username",
+            "could not read password",
+            "unable to get password",
+        ],
         Sign::Status(401),
     ),
     (&["not our ref", "unadvertised object", "couldn't find remote ref"], Sign::Status(404)),
