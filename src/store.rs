@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-pub use self::arrival::Arrival;
+pub use self::arrival::{Arrival, Fate};
 pub use self::blobs::{Adopted, Blobs};
 pub use self::db::StoredPage;
 use self::db::{Change, Db};

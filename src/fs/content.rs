@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::model::BlobId;
 use crate::store::gist::{Content, Gist};
 use crate::store::part::{self, cut};
-use crate::sync::bodies::Source;
+use crate::sync::bodies::{Source, Trust};
 use crate::tree::{Ino, Place, Tree};
 
 /// Names one `open` of one file, until its `release`. Given by [`GistFs::open`] and
@@ -102,7 +102,10 @@ impl GistFs {
             match file.content {
                 Content::Bytes { blob, size } => {
                     let source = Source::of(gist, blob);
-                    Some((Stored { blob, size, source, file: None }, file.meta))
+                    Some((
+                        Stored { blob, size, source, file: None, trust: Arc::default() },
+                        file.meta,
+                    ))
                 }
                 Content::Link(_) => None,
             }
@@ -143,6 +146,10 @@ impl GistFs {
         if offset >= stored.size {
             return Ok(Bytes::new());
         }
+        let trust = &*stored.trust;
+        if let Some(error) = trust.broken() {
+            return Err(error);
+        }
         if let Some(body) = self.store.hot_body(stored.blob) {
             return Ok(cut(&body, offset, size));
         }
@@ -162,13 +169,13 @@ impl GistFs {
             }
             return part::read(&file, offset, size);
         }
-        if let Some(part) = self.syncer.part_here(stored.blob, offset, size) {
+        if let Some(part) = self.syncer.part_here(stored.blob, offset, size, trust) {
             return part;
         }
         let source = self.source(handle.open.ino, &stored)?;
         match wait {
             Wait::No => Err(Error::WouldWait),
-            Wait::Yes => self.syncer.body_part(&source, offset, size),
+            Wait::Yes => self.syncer.body_part(&source, offset, size, trust),
         }
     }
 
@@ -192,11 +199,13 @@ impl GistFs {
     pub(super) fn body_part(
         &self,
         (blob, whole): (BlobId, u64),
-        source: Option<&Source>,
-        offset: u64,
-        size: u32,
+        (source, trust): (Option<&Source>, &Trust),
+        (offset, size): (u64, u32),
         wait: Wait,
     ) -> Result<Bytes, Error> {
+        if let Some(error) = trust.broken() {
+            return Err(error);
+        }
         if offset >= whole {
             return Ok(Bytes::new());
         }
@@ -207,13 +216,13 @@ impl GistFs {
         } else if let Some(file) = self.store.blobs.open_checked(blob)? {
             return part::read(&file, offset, size);
         }
-        if let Some(part) = self.syncer.part_here(blob, offset, size) {
+        if let Some(part) = self.syncer.part_here(blob, offset, size, trust) {
             return part;
         }
         let source = source.ok_or_else(|| Error::Nonsense(format!("body {blob} is not stored")))?;
         match wait {
             Wait::No => Err(Error::WouldWait),
-            Wait::Yes => self.syncer.body_part(source, offset, size),
+            Wait::Yes => self.syncer.body_part(source, offset, size, trust),
         }
     }
 
@@ -345,7 +354,13 @@ impl GistFs {
         };
         if size == 0 {
             let mut body = open.body();
-            *body = Body::Stored(Stored { blob: BlobId::EMPTY, size: 0, source: None, file: None });
+            *body = Body::Stored(Stored {
+                blob: BlobId::EMPTY,
+                size: 0,
+                source: None,
+                file: None,
+                trust: Arc::default(),
+            });
             open.change_live(note);
             return Ok(());
         }

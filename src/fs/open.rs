@@ -9,7 +9,7 @@ use super::lock;
 use crate::error::Error;
 use crate::model::BlobId;
 use crate::store::gist::Meta;
-use crate::sync::bodies::Source;
+use crate::sync::bodies::{Source, Trust};
 use crate::tree::Ino;
 
 /// A file that somebody has open; shared by all its handles.
@@ -49,6 +49,8 @@ pub(super) struct Stored {
     pub(super) source: Option<Source>,
     /// The proved file, for bodies too large for memory.
     pub(super) file: Option<Arc<File>>,
+    /// What was read of it before all of it was proved.
+    pub(super) trust: Arc<Trust>,
 }
 
 impl OpenFile {

@@ -75,7 +75,13 @@ impl GistFs {
         let (blob, size) = match &*body {
             Body::Stored(stored) => (stored.blob, stored.size),
             Body::Working(_) => {
-                let empty = Stored { blob: BlobId::EMPTY, size: 0, source: None, file: None };
+                let empty = Stored {
+                    blob: BlobId::EMPTY,
+                    size: 0,
+                    source: None,
+                    file: None,
+                    trust: Arc::default(),
+                };
                 let Body::Working(copy) = std::mem::replace(&mut *body, Body::Stored(empty)) else {
                     return Err(Error::Nonsense("an open file changed under its lock".into()));
                 };
@@ -83,7 +89,13 @@ impl GistFs {
                     Ok(Adopted { blob, size, file }) => {
                         // Held open: should the file lose its name, this is all there is of it.
                         let file = Some(Arc::new(file));
-                        *body = Body::Stored(Stored { blob, size, source: None, file });
+                        *body = Body::Stored(Stored {
+                            blob,
+                            size,
+                            source: None,
+                            file,
+                            trust: Arc::default(),
+                        });
                         (blob, size)
                     }
                     Err((copy, error)) => {

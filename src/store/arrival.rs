@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::sync::{Arc, OnceLock};
 
 use tempfile::NamedTempFile;
 
@@ -11,27 +12,91 @@ use crate::error::Error;
 use crate::model::{BlobHasher, BlobId};
 
 /// A body of which some bytes are here. Dropped unfinished, it leaves nothing behind.
-pub struct Arrival<'a> {
-    blobs: &'a Blobs,
+pub struct Arrival {
     blob: BlobId,
     size: u64,
     file: NamedTempFile,
     hasher: BlobHasher,
     arrived: u64,
+    fate: Decided,
+}
+
+/// What becomes of an [`Arrival`]: for whoever was given parts of it before it was proved.
+#[derive(Clone, Debug, Default)]
+pub struct Fate(Arc<OnceLock<Result<(), Error>>>);
+
+/// Decides a [`Fate`] at the latest when it is dropped.
+struct Decided(Fate);
+
+impl Fate {
+    /// Why the parts are not those of the body, or will never be known to be; `None` as long as they
+    /// may be, and when they are.
+    pub fn broken(&self) -> Option<Error> {
+        self.0.get().and_then(|fate| fate.as_ref().err()).cloned()
+    }
+}
+
+impl Decided {
+    fn decide(&self, fate: Result<(), Error>) {
+        // Nothing decides twice but the drop, which comes too late then.
+        self.0.0.get_or_init(|| fate);
+    }
+}
+
+impl Drop for Decided {
+    fn drop(&mut self) {
+        self.decide(Err(Error::Nonsense("the rest of the body never came".into())));
+    }
 }
 
 impl Blobs {
     /// Begins to take in the body `blob` of `size` bytes.
-    pub fn arrival(&self, blob: BlobId, size: u64) -> Result<Arrival<'_>, Error> {
+    pub fn arrival(&self, blob: BlobId, size: u64) -> Result<Arrival, Error> {
         let (file, hasher) = (self.working_copy()?, BlobHasher::new(size));
-        Ok(Arrival { blobs: self, blob, size, file, hasher, arrived: 0 })
+        Ok(Arrival { blob, size, file, hasher, arrived: 0, fate: Decided(Fate::default()) })
+    }
+
+    /// Proves length and id and puts the body where others find it; the file comes along, open.
+    ///
+    /// [`Error::Nonsense`] if it is another one than was told.
+    pub fn complete(&self, arrival: Arrival) -> Result<File, Error> {
+        let Arrival { blob, size, file, hasher, arrived, fate } = arrival;
+        let problem = if arrived != size {
+            Some(format!("{arrived} of {size} bytes of blob {blob}"))
+        } else if hasher.finish() != blob {
+            Some(format!("{size} bytes that are not blob {blob}"))
+        } else {
+            None
+        };
+        if let Some(problem) = problem {
+            let error = Error::Nonsense(problem);
+            fate.decide(Err(error.clone()));
+            return Err(error);
+        }
+        fate.decide(Ok(()));
+        self.take_over(blob, size, file)
     }
 }
 
-impl Arrival<'_> {
+impl Arrival {
+    /// Which body comes.
+    pub fn blob(&self) -> BlobId {
+        self.blob
+    }
+
+    /// How long it is to become.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
     /// How many bytes are here.
     pub fn arrived(&self) -> u64 {
         self.arrived
+    }
+
+    /// What will become of it.
+    pub fn fate(&self) -> Fate {
+        self.fate.0.clone()
     }
 
     /// The growing file, to be read by position. It has the body whatever becomes of this.
@@ -50,20 +115,6 @@ impl Arrival<'_> {
         self.hasher.update(piece);
         self.arrived = arrived;
         Ok(())
-    }
-
-    /// Proves length and id and puts the body where others find it; the file comes along, open.
-    ///
-    /// [`Error::Nonsense`] if it is another one than was told.
-    pub fn finish(self) -> Result<File, Error> {
-        let Self { blobs, blob, size, file, hasher, arrived } = self;
-        if arrived != size {
-            return Err(Error::Nonsense(format!("{arrived} of {size} bytes of blob {blob}")));
-        }
-        if hasher.finish() != blob {
-            return Err(Error::Nonsense(format!("{size} bytes that are not blob {blob}")));
-        }
-        blobs.take_over(blob, size, file)
     }
 }
 
@@ -88,7 +139,9 @@ mod tests {
         assert!(!blobs.contains(blob));
         arrival.push(b"two").unwrap();
         assert_eq!(arrival.arrived(), 7);
-        let file = arrival.finish().unwrap();
+        let fate = arrival.fate();
+        let file = blobs.complete(arrival).unwrap();
+        assert!(fate.broken().is_none());
         assert_eq!(part::read(&file, 4, 9).unwrap(), "two");
         assert_eq!(blobs.read(blob).unwrap().unwrap(), "one two");
         assert_eq!(work(directory.path()), 0);
@@ -101,17 +154,23 @@ mod tests {
         let blob = BlobId::of(b"abc");
         let mut short = blobs.arrival(blob, 3).unwrap();
         short.push(b"ab").unwrap();
-        assert!(matches!(short.finish(), Err(Error::Nonsense(_))));
+        assert!(matches!(blobs.complete(short), Err(Error::Nonsense(_))));
         let mut other = blobs.arrival(blob, 3).unwrap();
         other.push(b"abd").unwrap();
-        assert!(matches!(other.finish(), Err(Error::Nonsense(_))));
+        let fate = other.fate();
+        assert!(fate.broken().is_none());
+        assert!(matches!(blobs.complete(other), Err(Error::Nonsense(_))));
+        assert!(fate.broken().is_some_and(|error| error.to_string().contains("are not blob")));
         let mut long = blobs.arrival(blob, 3).unwrap();
         long.push(b"ab").unwrap();
         assert!(long.push(b"cd").is_err());
         // A piece that is refused has not been taken in.
         long.push(b"c").unwrap();
         assert_eq!(work(directory.path()), 1);
+        let fate = long.fate();
+        assert!(fate.broken().is_none());
         drop(long);
+        assert!(fate.broken().is_some());
         assert_eq!(work(directory.path()), 0);
         assert!(!blobs.contains(blob));
     }

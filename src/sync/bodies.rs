@@ -1,6 +1,6 @@
 //! Bodies that are not stored yet: fetched once however many wait, and waited for with a bound.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,8 +9,10 @@ use bytes::Bytes;
 use super::Syncer;
 use crate::error::Error;
 use crate::model::{BlobId, GistId, RemoteFile, Snapshot};
+use crate::store::Arrival;
 use crate::store::gist::Gist;
 
+pub use self::flight::Trust;
 use self::flight::{Flight, Landed, Progress};
 
 mod flight;
@@ -26,6 +28,9 @@ const PATIENCE: Duration = Duration::from_millis(4500);
 
 /// What was looked for everywhere in vain is not looked for again for so long.
 const IN_VAIN_FOR: Duration = Duration::from_secs(60);
+
+/// So many large bodies that did not come whole are kept as far as they came.
+const MOST_ASIDE: usize = 4;
 
 /// Where a body can be had.
 #[derive(Clone, Debug)]
@@ -63,6 +68,8 @@ pub(super) struct Bodies {
     in_vain: Mutex<HashMap<BlobId, Instant>>,
     /// Bodies that came from their raw address as others than they are, and when. A leaf.
     mistrusted: Mutex<HashMap<BlobId, Instant>>,
+    /// Large bodies whose rest could not be had for now, the oldest first. A leaf.
+    aside: Mutex<VecDeque<Arrival>>,
 }
 
 impl Bodies {
@@ -74,6 +81,7 @@ impl Bodies {
             heard: Mutex::new(Instant::now()),
             in_vain: Mutex::default(),
             mistrusted: Mutex::default(),
+            aside: Mutex::default(),
         }
     }
 
@@ -91,6 +99,20 @@ impl Bodies {
 
     fn mistrust(&self, blob: BlobId) {
         note(&self.mistrusted, &[blob]);
+    }
+
+    /// What is here of a body that somebody else began to fetch.
+    fn taken_up(&self, blob: BlobId, size: u64) -> Option<Arrival> {
+        let mut aside = lock(&self.aside);
+        let at = aside.iter().position(|it| it.blob() == blob && it.size() == size)?;
+        aside.remove(at)
+    }
+
+    /// Keeps what is here of a body for the next who wants it; what has to go for that comes back.
+    fn put_aside(&self, arrival: Arrival) -> Option<Arrival> {
+        let mut aside = lock(&self.aside);
+        aside.push_back(arrival);
+        if aside.len() > MOST_ASIDE { aside.pop_front() } else { None }
     }
 
     fn heard(&self) -> Instant {
@@ -136,31 +158,44 @@ impl Syncer {
     /// stored from then on, or soon.
     ///
     /// A small body is served when it is here and proved. Of a large one every part is served as soon
-    /// as it is here, but the last when all of it is proved; one that turns out to be another is an
-    /// error then. Blocks as long as it comes, and for 5 s while nothing does: then
-    /// [`Error::Unreachable`] or [`Error::TimedOut`]. Everybody who waits for the same body waits for
-    /// the same request.
+    /// as it is here, but the last when all of it is proved; should it be another, that is an error
+    /// then, and from then on for whoever was given a part of it (`trust`). Blocks as long as it
+    /// comes, and for 5 s while nothing does: then [`Error::Unreachable`] or [`Error::TimedOut`].
+    /// Everybody who waits for the same body waits for the same request.
     pub fn body_part(
         self: &Arc<Self>,
         source: &Source,
         offset: u64,
         size: u32,
+        trust: &Trust,
     ) -> Result<Bytes, Error> {
-        if let Some(stored) = self.stored(source)? {
-            return stored.part(offset, size);
-        }
-        if let Some(part) = self.part_here(source.file.blob, offset, size) {
+        if let Some(part) = self.part_here(source.file.blob, offset, size, trust) {
             return part;
         }
+        if let Some(stored) = self.stored(source)? {
+            return stored.part(offset, size, trust);
+        }
         let end = offset.saturating_add(u64::from(size));
-        self.wait_for(source, |progress| progress.here(end))?.part(offset, size)
+        let here = self.wait_for(source, |progress| progress.here(end))?;
+        // It may have broken meanwhile, and this may come of another fetch.
+        trust.broken().map_or(Ok(()), Err)?;
+        here.part(offset, size, trust)
     }
 
     /// The same of a body that is on its way, if that part of it is here.
-    pub fn part_here(&self, blob: BlobId, offset: u64, size: u32) -> Option<Result<Bytes, Error>> {
+    pub fn part_here(
+        &self,
+        blob: BlobId,
+        offset: u64,
+        size: u32,
+        trust: &Trust,
+    ) -> Option<Result<Bytes, Error>> {
+        if let Some(error) = trust.broken() {
+            return Some(Err(error));
+        }
         let flight = lock(&self.bodies.flights).get(&blob).cloned()?;
         let here = flight.state().here(offset.saturating_add(u64::from(size)))?;
-        Some(here.and_then(|here| here.part(offset, size)))
+        Some(here.and_then(|here| here.part(offset, size, trust)))
     }
 
     /// The body `source` names, on disk afterwards: a small one is served also where it cannot be
@@ -186,7 +221,7 @@ impl Syncer {
     fn on_disk(&self, source: &Source, body: &Landed) -> Result<(), Error> {
         match body {
             Landed::Small(body) => self.store.blobs.put(source.file.blob, body),
-            Landed::Large(_) => Ok(()),
+            Landed::Large(_) | Landed::Part(..) => Ok(()),
         }
     }
 
@@ -274,11 +309,7 @@ impl Syncer {
                 syncer.bodies.free_place();
                 // Stored before the flight is forgotten: who comes now finds it.
                 lock(&syncer.bodies.flights).remove(&blob);
-                if landing.lands(result)
-                    && let Some(watcher) = syncer.watcher()
-                {
-                    watcher.unproved(blob);
-                }
+                landing.lands(result);
             })
             .map_err(|error| Error::local("cannot start a thread", &error))?;
         flights.insert(blob, Arc::clone(&flight));

@@ -27,6 +27,7 @@ mod git_crash;
 mod git_faults;
 mod history;
 mod hostile;
+mod large;
 mod lost;
 mod matrix;
 mod matrix_social;

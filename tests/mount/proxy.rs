@@ -39,6 +39,8 @@ pub(crate) struct Proxy {
 struct Shared {
     to: Mutex<Option<SocketAddr>>,
     weather: Mutex<Weather>,
+    /// The most bytes that each connection brings; the others wait.
+    most: Mutex<Option<usize>>,
     /// Connections of an earlier age are dead.
     age: AtomicU64,
 }
@@ -55,6 +57,7 @@ impl Proxy {
         let shared = Arc::new(Shared {
             to: Mutex::default(),
             weather: Mutex::new(Weather::Fine),
+            most: Mutex::default(),
             age: AtomicU64::new(0),
         });
         let listener = serve(listener, &shared);
@@ -73,6 +76,11 @@ impl Proxy {
     /// All that is connected falls silent for ever, unnoticed by either side; new connections work.
     pub(crate) fn forget_connections(&self) {
         self.shared.age.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Lets so many bytes of each connection pass and holds the others, until it is told `None`.
+    pub(crate) fn holds(&self, most: Option<usize>) {
+        *self.shared.most.lock().expect("a lock") = most;
     }
 
     /// Changes the weather.
@@ -154,10 +162,17 @@ impl Shared {
     fn pass(&self, mut from: TcpStream, mut to: TcpStream, age: u64) {
         from.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
         let mut buffer = vec![0; 64 << 10];
+        let mut passed = 0;
         loop {
+            let most = *self.most.lock().expect("a lock");
+            let left = most.map_or(buffer.len(), |most| most.saturating_sub(passed));
+            if left == 0 {
+                thread::park_timeout(Duration::from_millis(3));
+                continue;
+            }
             let weather = *self.weather.lock().expect("a lock");
             let slow = if let Weather::Slow(bytes) = weather { Some(bytes) } else { None };
-            let room = slow.unwrap_or(buffer.len());
+            let room = slow.unwrap_or(buffer.len()).min(left);
             match from.read(&mut buffer[..room]) {
                 // What is dead says nothing, not even that it ends.
                 Ok(length) if self.is_dead(age) => {
@@ -165,7 +180,9 @@ impl Shared {
                         return;
                     }
                 }
-                Ok(length) if length > 0 && to.write_all(&buffer[..length]).is_ok() => {}
+                Ok(length) if length > 0 && to.write_all(&buffer[..length]).is_ok() => {
+                    passed += length;
+                }
                 Err(error) if is_timeout(&error) => {}
                 Ok(_) | Err(_) => {
                     to.shutdown(Shutdown::Both).ok();

@@ -11,6 +11,7 @@ use crate::fs::content::Fh;
 use crate::fs::{Attr, GistFs, OpenMode, SetAttr, Stale, Wait, lock};
 use crate::model::Time;
 use crate::store::part::cut;
+use crate::sync::bodies::Trust;
 use crate::tree::Ino;
 use crate::tree::hidden::Hidden;
 
@@ -25,6 +26,8 @@ pub(in crate::fs) struct HiddenHandle {
     mode: OpenMode,
     /// What was known of the file when it was opened.
     known: Option<(Bytes, Time)>,
+    /// What was read before all of it was proved.
+    trust: Trust,
     /// What goes on: read in order, wherever the reader believes to be.
     pub(super) stream: Option<Box<dyn Stream>>,
     /// Held across the network by whoever fills or saves it; nobody else waits for this handle.
@@ -73,7 +76,8 @@ impl GistFs {
         let fh = self.new_handle().hidden();
         let stream = if mode.reads { room(place).follow(self) } else { None };
         let (known, state) = (room(place).known(self), Mutex::default());
-        let handle = HiddenHandle { ino, place: place.clone(), mode, known, stream, state };
+        let trust = Trust::default();
+        let handle = HiddenHandle { ino, place: place.clone(), mode, known, trust, stream, state };
         lock(&self.hidden_handles).insert(fh, Arc::new(handle));
         Ok(fh)
     }
@@ -105,8 +109,9 @@ impl GistFs {
                 room(place).may_write(self)?;
                 let mode = OpenMode { reads: false, writes: true };
                 let (known, stream, state) = (None, None, Mutex::default());
+                let trust = Trust::default();
                 let place = place.clone();
-                let handle = HiddenHandle { ino, place, mode, known, stream, state };
+                let handle = HiddenHandle { ino, place, mode, known, trust, stream, state };
                 handle.cut(self, size, wait)?;
                 handle.save(self, true, wait)?;
             }
@@ -267,7 +272,7 @@ impl HiddenHandle {
         match content {
             Content::Bytes(bytes) => Ok(cut(&bytes, offset, size)),
             Content::Body { blob, size: whole, source } => {
-                fs.body_part((blob, whole), source.as_ref(), offset, size, wait)
+                fs.body_part((blob, whole), (source.as_ref(), &self.trust), (offset, size), wait)
             }
         }
     }

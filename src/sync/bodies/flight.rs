@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::lock;
 use crate::api::ApiError;
 use crate::error::Error;
-use crate::store::part;
+use crate::store::{Arrival, Fate, part};
 
 /// So many bytes at the end of a large body are served only when all of it is proved, so that nobody
 /// comes to the end of a wrong one without an error.
@@ -39,6 +39,7 @@ struct Growing {
     file: Arc<File>,
     size: u64,
     arrived: u64,
+    fate: Fate,
 }
 
 /// A body, or as much of it as somebody waits for.
@@ -48,13 +49,34 @@ pub(super) enum Landed {
     Small(Bytes),
     /// A large one, in its file.
     Large(Arc<File>),
+    /// One of which there is a part, not proved yet.
+    Part(Arc<File>, Fate),
+}
+
+/// What one reader was given of a body before it was proved.
+#[derive(Debug, Default)]
+pub struct Trust(Mutex<Option<Fate>>);
+
+impl Trust {
+    /// Why whoever reads must not go on: what was read before is not what it should be. For good,
+    /// because another fetch would give the rest of another body.
+    pub fn broken(&self) -> Option<Error> {
+        lock(&self.0).as_ref()?.broken()
+    }
 }
 
 impl Landed {
-    pub(super) fn part(&self, offset: u64, size: u32) -> Result<Bytes, Error> {
+    /// Up to `size` bytes at `offset`, for a reader with this trust.
+    pub(super) fn part(&self, offset: u64, size: u32, trust: &Trust) -> Result<Bytes, Error> {
         match self {
             Self::Small(body) => Ok(part::cut(body, offset, size)),
             Self::Large(file) => part::read(file, offset, size),
+            Self::Part(file, fate) => {
+                *lock(&trust.0) = Some(fate.clone());
+                let bytes = part::read(file, offset, size)?;
+                // What is given while it breaks is forgotten by those who are told then.
+                trust.broken().map_or(Ok(bytes), Err)
+            }
         }
     }
 }
@@ -70,8 +92,8 @@ impl Progress {
         let growing = self.growing.as_ref().filter(|growing| {
             end.min(growing.size) <= growing.arrived.min(growing.size.saturating_sub(LAST))
         });
-        self.landed()
-            .or_else(|| growing.map(|growing| Ok(Landed::Large(Arc::clone(&growing.file)))))
+        let part = |it: &Growing| Ok(Landed::Part(Arc::clone(&it.file), it.fate.clone()));
+        self.landed().or_else(|| growing.map(part))
     }
 }
 
@@ -88,9 +110,13 @@ impl Flight {
         self.state().trouble = Some(trouble.clone().into());
     }
 
-    /// A large body of `size` bytes comes into `file`.
-    pub(super) fn grows_in(&self, file: File, size: u64) {
-        self.state().growing = Some(Growing { file: Arc::new(file), size, arrived: 0 });
+    /// A large body comes that way.
+    pub(super) fn grows(&self, arrival: &Arrival) -> Result<(), Error> {
+        let (size, arrived, fate) = (arrival.size(), arrival.arrived(), arrival.fate());
+        let file = Arc::new(arrival.reader()?);
+        self.state().growing = Some(Growing { file, size, arrived, fate });
+        self.moved.notify_all();
+        Ok(())
     }
 
     /// So many bytes of the large body are here.
@@ -112,13 +138,9 @@ impl Flight {
         }
     }
 
-    /// It has ended. Tells whether bytes were served that are not proved and never will be.
-    pub(super) fn lands(&self, result: Result<Landed, Error>) -> bool {
-        let mut state = self.state();
-        let unproved = result.is_err() && state.growing.as_ref().is_some_and(|it| it.arrived > 0);
-        state.result = Some(result);
-        drop(state);
+    /// It has ended.
+    pub(super) fn lands(&self, result: Result<Landed, Error>) {
+        self.state().result = Some(result);
         self.moved.notify_all();
-        unproved
     }
 }

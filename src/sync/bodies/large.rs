@@ -10,6 +10,7 @@ use super::flight::Flight;
 use super::ways::{NoGit, of_raw};
 use crate::api::{ApiError, GistApi};
 use crate::error::Error;
+use crate::model::BlobId;
 use crate::store::Arrival;
 use crate::sync::Syncer;
 
@@ -33,22 +34,54 @@ impl Syncer {
         if let Some(stored) = self.store.blobs.open_checked(file.blob)? {
             return Ok(Arc::new(stored));
         }
-        let mut arrival = self.store.blobs.arrival(file.blob, file.size)?;
-        flight.grows_in(arrival.reader()?, file.size);
+        let mut arrival = match self.bodies.taken_up(file.blob, file.size) {
+            Some(arrival) => arrival,
+            None => self.store.blobs.arrival(file.blob, file.size)?,
+        };
+        flight.grows(&arrival)?;
         flight.hears();
-        self.large(source, flight, &mut arrival)?;
-        let stored = arrival.finish().inspect_err(|_| self.bodies.mistrust(file.blob))?;
-        Ok(Arc::new(stored))
+        match self.large(source, flight, &mut arrival) {
+            Ok(()) => {
+                let stored = self.store.blobs.complete(arrival).inspect_err(|error| {
+                    if matches!(error, Error::Nonsense(_)) {
+                        self.bodies.mistrust(file.blob);
+                        self.forget_parts(file.blob);
+                    }
+                });
+                stored.map(Arc::new)
+            }
+            Err(error) => {
+                self.leave_off(arrival, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Keeps what came of a body for the next who wants it, if `error` passes; else drops it.
+    fn leave_off(&self, arrival: Arrival, error: &Error) {
+        if arrival.arrived() == 0 {
+            return;
+        }
+        let passes =
+            matches!(error, Error::Unreachable(_) | Error::TimedOut(_) | Error::Limited(_));
+        let dropped = if passes { self.bodies.put_aside(arrival) } else { Some(arrival) };
+        if let Some(arrival) = dropped {
+            let blob = arrival.blob();
+            drop(arrival);
+            self.forget_parts(blob);
+        }
+    }
+
+    /// Lets go of what somebody may have of the body `blob`: it is not proved and never will be.
+    fn forget_parts(&self, blob: BlobId) {
+        if let Some(watcher) = self.watcher() {
+            watcher.unproved(blob);
+        }
     }
 
     /// Raw first, as for small ones, unless the raw host would refuse it or gave another body the
     /// last time. What one way has brought the next one need not bring again.
-    fn large(
-        &self,
-        source: &Source,
-        flight: &Flight,
-        arrival: &mut Arrival<'_>,
-    ) -> Result<(), Error> {
+    fn large(&self, source: &Source, flight: &Flight, arrival: &mut Arrival) -> Result<(), Error> {
         let file = &source.file;
         let mut no_git = None;
         let mistrusted = self.bodies.is_mistrusted(file.blob);
@@ -63,17 +96,7 @@ impl Syncer {
                 Err(why) => no_git = Some(why),
             }
         }
-        let raw = match self.large_by_raw(source, flight, arrival) {
-            Ok(()) => return Ok(()),
-            Err(error) => error,
-        };
-        let wrong = arrival.arrived() > 0 && !raw.is_network();
-        if wrong {
-            self.bodies.mistrust(file.blob);
-        }
-        if wrong || matches!(raw, ApiError::Local { .. }) {
-            return Err(raw.into());
-        }
+        let Some(raw) = self.large_by_raw(source, flight, arrival)? else { return Ok(()) };
         let no_git = match no_git {
             Some(no_git) => no_git,
             None => match self.large_by_git(source, flight, arrival) {
@@ -87,12 +110,13 @@ impl Syncer {
         }
     }
 
+    /// Why it did not come, or not all of it, if another way may bring the rest.
     fn large_by_raw(
         &self,
         source: &Source,
         flight: &Flight,
-        arrival: &mut Arrival<'_>,
-    ) -> Result<(), ApiError> {
+        arrival: &mut Arrival,
+    ) -> Result<Option<ApiError>, Error> {
         let mut pauses = PAUSES.iter();
         loop {
             let from = arrival.arrived();
@@ -102,14 +126,22 @@ impl Syncer {
                 flight.has(arrival.arrived());
                 Ok(())
             };
-            let Err(error) = self.api.stream(&source.file, from, &mut take) else { return Ok(()) };
+            let answer = self.api.stream(&source.file, from, &mut take);
+            let Err(error) = answer else { return Ok(None) };
             self.note_raw(&error, flight);
             let arrived = arrival.arrived();
+            let wrong = arrived > from && matches!(error, ApiError::Nonsense { .. });
+            if wrong {
+                self.bodies.mistrust(source.file.blob);
+            }
+            if wrong || matches!(error, ApiError::Local { .. }) {
+                return Err(error.into());
+            }
             if arrived - from >= ENOUGH {
                 pauses = PAUSES.iter();
             }
             let Some(pause) = pauses.next().filter(|_| error.is_network() && arrived > 0) else {
-                return Err(error);
+                return Ok(Some(error));
             };
             (self.sleep)(*pause);
         }
@@ -119,7 +151,7 @@ impl Syncer {
         &self,
         source: &Source,
         flight: &Flight,
-        arrival: &mut Arrival<'_>,
+        arrival: &mut Arrival,
     ) -> Result<(), NoGit> {
         self.by_git(source, flight, &mut |body| {
             let known = arrival.arrived();
@@ -139,7 +171,7 @@ impl Syncer {
         source: &Source,
         raw: ApiError,
         flight: &Flight,
-        arrival: &mut Arrival<'_>,
+        arrival: &mut Arrival,
         no_git: NoGit,
     ) -> Result<(), Error> {
         let inline = self.inline(source, raw, flight);

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use tempfile::TempDir;
@@ -25,6 +25,8 @@ enum Raw {
     Cut(usize),
     /// Gives another body of the same length.
     Wrong,
+    /// Gives the bytes before this one, and others than the others when it is told to.
+    Spoilt(usize, Receiver<()>),
     /// Gives nothing.
     Fails(ApiError),
 }
@@ -93,6 +95,11 @@ impl GistApi for Fake {
                 give(&self.body[at..])
             }
             Some(Raw::Cut(at)) => give(&self.body[from..at]).and(Err(Self::lost())),
+            Some(Raw::Spoilt(at, released)) => {
+                give(&self.body[from..at])?;
+                released.recv().unwrap();
+                give(&vec![0; self.body.len() - at])
+            }
             Some(Raw::Wrong) => give(&self.body[from..self.body.len() - 1]).and(give(b"?")),
             Some(Raw::Fails(error)) => Err(error),
         }
@@ -214,7 +221,7 @@ impl World {
     }
 
     fn read(&self, offset: usize, size: u32) -> Result<Bytes, Error> {
-        self.syncer.body_part(&self.source, offset as u64, size)
+        self.syncer.body_part(&self.source, offset as u64, size, &Trust::default())
     }
 
     #[track_caller]
@@ -265,7 +272,7 @@ fn the_first_bytes_are_read_before_the_rest_has_come_and_the_last_when_all_is_pr
     world.reads(TWO - (129 << 10), 1 << 10);
     assert_eq!(world.works(), 1);
     let (blob, here) = (world.source.file.blob, |offset: usize, size| {
-        world.syncer.part_here(world.source.file.blob, offset as u64, size)
+        world.syncer.part_here(world.source.file.blob, offset as u64, size, &Trust::default())
     });
     assert!(here(4096, 4096).is_some_and(|part| part.unwrap() == world.fake.body[4096..8192]));
     // Here, but for one byte; and part of what is served last.
@@ -328,13 +335,38 @@ fn a_body_that_is_cut_off_again_and_again_goes_on_where_it_stopped() {
 }
 
 #[test]
-fn a_body_that_gets_no_further_is_given_up_and_what_was_served_forgotten() {
-    let world = World::new(TWO, (0..9).map(|_| Raw::Cut(1 << 20)));
+fn a_body_that_gets_no_further_is_left_off_and_the_next_who_wants_it_goes_on_there() {
+    let world = World::new(TWO, (0..5).map(|_| Raw::Cut(1 << 20)));
+    let trust = Trust::default();
+    world.syncer.body_part(&world.source, 0, 4096, &trust).unwrap();
     let error = world.syncer.store_body(&world.source).unwrap_err();
     assert!(matches!(error, Error::Unreachable(_)), "{error}");
     assert_eq!(world.asked().len(), 5, "four more tries after the one that brought something");
-    assert_eq!((world.works(), world.is_stored()), (0, false));
+    assert_eq!((world.works(), world.is_stored()), (1, false));
+    let wanted = world.syncer.body_part(&world.source, TWO as u64 - 10, 10, &trust);
+    assert!(wanted.unwrap() == world.fake.body[TWO - 10..]);
+    assert_eq!((world.asked()[5], world.works(), world.is_stored()), (1 << 20, 0, true));
+    world.reads_all();
+    assert!(trust.broken().is_none() && lock(&world.unproved).try_recv().is_err());
+}
+
+#[test]
+fn whoever_was_given_a_part_of_a_wrong_body_gets_no_other_part_of_any() {
+    let (release, released) = channel();
+    let world = World::new(TWO, [Raw::Spoilt(TWO / 2, released)]);
+    let (trust, other) = (Trust::default(), Trust::default());
+    let read = |at: usize, trust| world.syncer.body_part(&world.source, at as u64, 4096, trust);
+    read(0, &trust).unwrap();
+    release.send(()).unwrap();
+    assert!(matches!(read(TWO - 4096, &other), Err(Error::Nonsense(_))));
     world.is_forgotten();
+    // Meanwhile it has come as it is, for everybody else.
+    world.reads_all();
+    read(0, &other).unwrap();
+    for at in [0, 4096, TWO - 4096] {
+        let error = read(at, &trust).unwrap_err();
+        assert!(error.to_string().contains("that are not blob"), "{error}");
+    }
 }
 
 #[test]

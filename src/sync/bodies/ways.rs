@@ -178,7 +178,7 @@ impl Syncer {
         let other = |error: Error| io::Error::other(error.to_string());
         let mut arrival = self.store.blobs.arrival(blob, length).map_err(other)?;
         super::large::each_piece(body, |piece| arrival.push(piece))?;
-        arrival.finish().map(drop).map_err(other)
+        self.store.blobs.complete(arrival).map(drop).map_err(other)
     }
 }
 
