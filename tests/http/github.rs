@@ -193,7 +193,11 @@ fn a_cut_off_file_comes_whole_from_the_raw_host_which_sees_no_token() {
     let api = octo(&server);
     let full = get(&api, &gist);
     assert!(full.bodies.contains_key(&BlobId::of(b"short")));
-    assert_eq!(full.bodies.len(), 1, "what is cut off counts as little as what is blanked behind it");
+    assert_eq!(
+        full.bodies.len(),
+        1,
+        "what is cut off counts as little as what is blanked behind it"
+    );
     for (file, body) in files {
         assert_eq!(api.body(&full.snapshot.files[&name(file)], &|| {}).unwrap(), body.as_bytes());
     }
