@@ -242,16 +242,18 @@ impl Syncer {
         };
         let lags = self.reads_may_lag(key, now);
         if seen.is_partial() && !base.is_partial() && self.has_git() {
+            // Its repository is another one's than the list's: what fails there ends no round.
+            let later = |failure| {
+                let error = Error::from(failure);
+                log::warn!("{}: what is new of it is not all known: {error}", base.id);
+                Ok(false)
+            };
             if (lags || gist.attempt.is_some()) && !seen.shows(&base) {
-                return taken(self.look(&gist, now));
+                return self.look(&gist, now).or_else(later);
             }
             seen = match self.whole(key, Some(&base), seen, now) {
                 Ok(whole) => whole,
-                Err(failure) => {
-                    let error = Error::from(failure);
-                    log::warn!("{}: what is new of it is not all known: {error}", base.id);
-                    return Ok(false);
-                }
+                Err(failure) => return later(failure),
             };
         } else if seen.is_partial() {
             fill(&mut seen, &base.files);

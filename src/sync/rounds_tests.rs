@@ -8,6 +8,7 @@ use super::bodies::Source;
 use super::upload::Failure;
 use super::*;
 use crate::api::absent::Absent;
+use crate::api::git::GitApi;
 use crate::api::retry::Repeatable;
 use crate::api::social::SocialApi;
 use crate::api::{
@@ -16,6 +17,7 @@ use crate::api::{
 };
 use crate::model::{CommitId, RemoteFile};
 
+mod git;
 mod others;
 mod republish;
 mod social;
@@ -38,6 +40,7 @@ struct Canned {
     creates: AtomicI64,
     /// What becomes of a gist that is to be made.
     create: Mutex<Option<ApiError>>,
+    repositories: git::Repositories,
     quota: Mutex<Option<Quota>>,
 }
 
@@ -98,6 +101,10 @@ impl GistApi for Canned {
 impl Api for Canned {
     fn social(&self) -> &dyn SocialApi {
         &Absent
+    }
+
+    fn git(&self) -> &dyn GitApi {
+        &self.repositories
     }
 }
 

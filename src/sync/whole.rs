@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read};
+use std::time::Duration;
 
 use super::Syncer;
 use super::upload::Failure;
@@ -15,6 +16,9 @@ use crate::store::gist::{Gist, GistKey};
 
 /// More files than that the API does not show.
 pub(super) const SHOWN: usize = 300;
+
+/// What changed so lately may have changed again without a list telling it.
+const RECENT: Duration = Duration::from_secs(60);
 
 impl Syncer {
     /// Whether what the API cannot carry goes by git.
@@ -37,12 +41,12 @@ impl Syncer {
         }
         if let Some(base) = base.filter(|base| !base.is_partial()) {
             let same_commit = seen.revision.is_some() && seen.revision == base.revision;
-            let same_list = seen.revision.is_none() && seen.updated_at == base.updated_at;
-            if (same_commit || same_list) && seen.shows(base) {
+            let same_list =
+                seen.revision.is_none() && seen.updated_at == base.updated_at && base.completed;
+            if (same_commit || same_list) && begins(base, &seen) {
                 fill(&mut seen, &base.files);
                 seen.revision.clone_from(&base.revision);
-                seen.completed = true;
-                return Ok(seen);
+                return Ok(completed(seen, now));
             }
         }
         if !self.has_git() {
@@ -63,8 +67,8 @@ impl Syncer {
         }
         let likes: Vec<&Snapshot> = [Some(&seen), base].into_iter().flatten().collect();
         let files = self.files_of_head(&likes, &*repository)?;
-        (seen.files, seen.completed) = (files, true);
-        Ok(seen)
+        seen.files = files;
+        Ok(completed(seen, now))
     }
 
     /// Reads what is missing of a gist's base from its repository.
@@ -198,6 +202,28 @@ impl Syncer {
         let adopted = self.store.blobs.adopt(copy).map_err(|(_, error)| error)?;
         Ok((adopted.blob == blob).then_some(adopted.size))
     }
+}
+
+/// A state with all files. Within one second a list cannot tell before from after: one that may
+/// have changed again gets a time that no list shows, so that the next list is not believed.
+fn completed(mut seen: Snapshot, now: Time) -> Snapshot {
+    seen.completed = true;
+    if now.since(seen.updated_at) < RECENT {
+        seen.updated_at = seen.updated_at.before(Duration::from_nanos(1));
+    }
+    seen
+}
+
+/// Whether `seen` shows the first files of `whole`, in whichever order GitHub has them.
+fn begins(whole: &Snapshot, seen: &Snapshot) -> bool {
+    let firsts = |mut names: Vec<&FileName>| {
+        names.truncate(seen.files.len());
+        names.iter().all(|name| seen.files.contains_key(*name))
+    };
+    let names: Vec<&FileName> = whole.files.keys().collect();
+    let mut folded = names.clone();
+    folded.sort_by_key(|name| name.as_str().to_lowercase());
+    seen.shows(whole) && (firsts(names) || firsts(folded))
 }
 
 /// Adds the files of `known` that `seen`, which shows the first ones only, does not have.

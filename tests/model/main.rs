@@ -6,6 +6,7 @@
 //! `GISTFS_MODEL_RUNS=N` more or fewer of them. A failing sequence is shrunk before it is shown.
 
 mod conflicts;
+mod git;
 mod github;
 mod mount;
 mod outcome;

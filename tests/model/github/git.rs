@@ -173,7 +173,7 @@ impl World {
                 match Class::of(body) {
                     Class::Text { wire: more } => wire += more,
                     Class::Blank | Class::Binary | Class::CarriageReturns | Class::TooLarge => {
-                        text = false
+                        text = false;
                     }
                 }
             }
