@@ -237,16 +237,12 @@ fn what_a_server_answers_is_told_as_the_api_tells_it() {
                 true => Wanted::of(&[("b", "b")]).push(&*repository).unwrap_err(),
             };
             world.server.clear_faults();
-            let expected = match &fault.kind {
+            let page = matches!(fault.kind, FaultKind::Html);
+            let expected = match push {
                 // By then git has promised itself an answer of its own kind.
-                FaultKind::Html if path == "/git-receive-pack" => "Lost",
-                _ => {
-                    if push {
-                        pushing
-                    } else {
-                        reading
-                    }
-                }
+                true if page && path == "/git-receive-pack" => "Lost",
+                true => pushing,
+                false => reading,
             };
             assert_eq!(kind(&error), expected, "{path} {push} {:?}: {error}", fault.kind);
         }

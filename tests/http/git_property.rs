@@ -108,7 +108,8 @@ fn nothing_is_ever_pushed_that_differs_from_local_truth() {
         let after = after(&before);
         (Just(before), after)
     });
-    let config = Config { cases: 40, max_shrink_iters: 200, ..Config::default() };
+    let config =
+        Config { cases: 40, max_shrink_iters: 200, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new(config).run(&cases, |(before, after)| {
         let entries: Vec<(&[u8], &str, &[u8])> =
             before.iter().map(|(name, (mode, body))| (&name[..], *mode, &body[..])).collect();

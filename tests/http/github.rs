@@ -53,6 +53,7 @@ fn an_account_tells_its_login_and_its_scopes() {
     let account = octo(&server).account().unwrap();
     assert_eq!(account.login, "octo");
     assert_eq!(account.scopes, Some(vec!["gist".into(), "repo".into()]));
+    assert!(account.number.is_some_and(|number| number > 0), "{account:?}");
     let weak = client(&server.api_url(), Some("noscope-token"), AMPLE);
     assert_eq!(weak.account().unwrap().scopes, Some(vec![]));
 }

@@ -25,6 +25,7 @@ mod gists;
 mod git;
 mod git_crash;
 mod git_faults;
+mod gitless;
 mod history;
 mod hostile;
 mod large;

@@ -109,6 +109,7 @@ impl<'a> Running<'a> {
 
     /// Feeds it all of `bytes`. What it does not listen to is dropped: its end tells why.
     pub(super) fn say(&mut self, bytes: &[u8]) -> Result<(), Broken> {
+        self.watch.attend();
         let mut rest = bytes;
         while let (Some(input), false) = (&mut self.input, rest.is_empty()) {
             match input.write(rest) {
@@ -127,6 +128,7 @@ impl<'a> Running<'a> {
 
     /// Reads what it prints; 0 where it prints no more.
     pub(super) fn hear(&mut self, into: &mut [u8]) -> Result<usize, Broken> {
+        self.watch.attend();
         while self.ahead.is_empty() && self.output.is_some() {
             self.wait(false)?;
         }
@@ -141,6 +143,7 @@ impl<'a> Running<'a> {
     /// Feeds it no more and waits for its end.
     pub(super) fn end(mut self) -> Result<Ended, Broken> {
         self.input = None;
+        self.watch.attend();
         while self.output.is_some() || self.errors.is_some() {
             self.wait(false)?;
         }
@@ -370,6 +373,22 @@ mod tests {
         assert!(matches!(running.end(), Err(Broken::TimedOut)));
         assert!(started.elapsed() < Duration::from_secs(20));
         assert!(are_gone(&file));
+    }
+
+    #[test]
+    fn what_its_reader_takes_for_himself_is_not_its_silence() {
+        let stop = Stop::default();
+        let watch = Watch::new(patience(Duration::from_millis(300)), &stop, &|| {});
+        let mut running = Running::start(&mut shell("echo a; read x; echo b"), watch).unwrap();
+        let mut letter = [0; 2];
+        assert_eq!((running.hear(&mut letter).unwrap(), &letter), (2, b"a\n"));
+        let until = Instant::now() + Duration::from_millis(600);
+        while Instant::now() < until {
+            std::thread::yield_now();
+        }
+        running.say(b"go on\n").unwrap();
+        assert_eq!((running.hear(&mut letter).unwrap(), &letter), (2, b"b\n"));
+        assert_eq!(running.end().unwrap().code, Some(0));
     }
 
     #[test]

@@ -114,11 +114,9 @@ impl Repository for Fetched {
             ];
             let ended = self.place.there(&words, Some("tree:0"), b"", heard)?;
             if ended.code != Some(0) {
-                return match self.place.failed(&ended.words) {
-                    // It shows no more than its branches, and this one moved meanwhile.
-                    ApiError::NotFound => Ok(false),
-                    error => Err(error),
-                };
+                let error = self.place.failed(&ended.words);
+                // It shows no more than its branches, and this one moved meanwhile.
+                return if error == ApiError::NotFound { Ok(false) } else { Err(error) };
             }
         }
         self.knows(commit, head, heard)

@@ -110,6 +110,11 @@ impl<'a> Watch<'a> {
         (self.heard)();
     }
 
+    /// Somebody begins to wait. What was before is no silence: nobody listened.
+    pub(super) fn attend(&self) {
+        self.last.set(Instant::now());
+    }
+
     /// Whether to go on waiting.
     pub(super) fn go_on(&self) -> Result<(), Broken> {
         if self.is_stopped() {
