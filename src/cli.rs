@@ -411,6 +411,8 @@ impl MountArgs {
             "allow_other" => self.allow_other = other.allow_other,
             "xattr" => self.xattr = other.xattr,
             "show_hidden" => self.show_hidden = other.show_hidden,
+            "git" => self.git.clone_from(&other.git),
+            "max_file_size" => self.max_file_size = other.max_file_size,
             "nonempty" => self.nonempty = other.nonempty,
             "log_file" => self.log_file = other.log_file,
             "verbose" => self.verbose = other.verbose,

@@ -150,6 +150,15 @@ fn a_branch_without_a_commit_is_no_error_and_takes_the_first_one() {
 }
 
 #[test]
+fn a_head_that_leads_nowhere_is_no_gist_without_files() {
+    let world = World::new();
+    let id = world.seed(&[("a", b"a")]);
+    world.there(&id, &["symbolic-ref", "HEAD", "refs/heads/elsewhere"], b"");
+    let error = world.git.fetch(&world.url(&id), &|| {}).err();
+    assert!(matches!(error, Some(ApiError::Nonsense { .. })), "{error:?}");
+}
+
+#[test]
 fn a_commit_without_files_is_one_too() {
     let world = World::new();
     let id = world.seed(&[("a", b"a")]);

@@ -136,11 +136,20 @@ impl Repository for Fetched {
     }
 }
 
-/// Whether the repository has nothing at all: that a branch without a commit is no misunderstanding.
+/// Whether the remote has no commit at all: who takes a `HEAD` that leads nowhere for that removes every
+/// file.
 fn is_empty(place: &Place, heard: &dyn Fn()) -> Result<bool, ApiError> {
     let counted = place.here(&["count-objects", "-v"], b"", heard)?;
-    let counted = String::from_utf8_lossy(&counted).into_owned();
-    Ok(["count: 0", "in-pack: 0"].iter().all(|none| counted.lines().any(|line| line == *none)))
+    let counted = String::from_utf8_lossy(&counted);
+    let here = ["count: 0", "in-pack: 0"].iter().any(|none| !counted.lines().any(|l| l == *none));
+    if here {
+        return Ok(false);
+    }
+    let listed = place.there(&["ls-remote", "--", place.remote.url()], None, b"", heard)?;
+    match listed.code {
+        Some(0) => Ok(listed.output.is_empty()),
+        Some(_) | None => Err(place.failed(&listed.words)),
+    }
 }
 
 /// The top of the tree of a commit or of a tree.
