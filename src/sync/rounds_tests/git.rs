@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::api::git::{Head, NewCommit, Repository, TakeBody};
-use crate::model::{BlobId, Snapshot};
+use crate::model::Snapshot;
 use crate::store::gist::{Content, LocalFile};
 
 /// Repositories that all hold the same: none unless a head is put there.
