@@ -9,6 +9,7 @@
 //! `githttp`; what they say comes from `store`, in the shape that `render` gives it.
 
 mod caller;
+mod cgi;
 mod connection;
 mod faults;
 mod front;

@@ -35,6 +35,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("indicatif", &["command/progress"]),
     ("signal_hook", &["mount", "command"]),
     ("axum", &["demo"]),
+    ("http_body", &["demo"]),
     ("git2", &["demo"]),
     ("graphql_parser", &["demo/graphql"]),
     ("tokio", &["demo"]),

@@ -13,6 +13,7 @@ use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 
 use super::caller::Caller;
+use super::cgi::Pieces;
 use super::connection::{CuttableListener, Knife};
 use super::faults::FaultKind;
 use super::limits::secondary_refusal;
@@ -96,6 +97,10 @@ async fn handle(
             let as_it_is = origin == Origin::Git || speed.is_some() || reply.status == 206;
             response(reply, as_it_is)
         }
+        Outcome::Flowing(reply, pieces) => {
+            site.log.answered(&under_way, reply.status);
+            response(reply, true).map(|_| Body::new(pieces))
+        }
         Outcome::Half(reply) => {
             site.log.answered(&under_way, reply.status);
             knife.cut_in_body(reply.body.len() / 2);
@@ -150,6 +155,8 @@ fn logged(arrival: &Arrival, started: Instant) -> LoggedRequest {
 /// How a request ends.
 enum Outcome {
     Whole(Reply),
+    /// The head, and a body that is still being made.
+    Flowing(Reply, Pieces),
     /// The head and half of the body, then the connection closes.
     Half(Reply),
     /// The connection closes.
@@ -162,7 +169,13 @@ async fn answer(site: &Arc<Site>, arrival: &Arc<Arrival>) -> Outcome {
     let target = format!("{}?{}", arrival.path, arrival.query);
     let latency = site.options.latency;
     let Some(fault) = site.faults.take(arrival.origin, &arrival.method, &target) else {
-        return Outcome::Whole(work(site, arrival, latency).await);
+        return if arrival.origin == Origin::Git && githttp::flows(arrival) {
+            pause(latency).await;
+            let flowing = githttp::flowing(site, arrival).await;
+            flowing.map_or_else(Outcome::Whole, |(reply, body)| Outcome::Flowing(reply, body))
+        } else {
+            Outcome::Whole(work(site, arrival, latency).await)
+        };
     };
     let refusal = match fault {
         FaultKind::Hang => std::future::pending().await,

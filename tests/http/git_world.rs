@@ -144,7 +144,7 @@ pub(crate) fn program(
 }
 
 pub(crate) fn patience(silence: Duration) -> Patience {
-    Patience { silence, whole: AMPLE, slowest: 10_000 }
+    Patience { silence, answer: silence, whole: AMPLE, slowest: 10_000 }
 }
 
 /// An executable script in the place of git.

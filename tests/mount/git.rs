@@ -234,8 +234,9 @@ fn an_executable_stays_one_and_master_stays_master() {
     let clone = world.clone_of(&id);
     let script = clone.path().join("run.sh");
     std::fs::write(&script, "#!/bin/sh\n").expect("it is written");
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&script, executable).expect("it is made executable");
     world.git(clone.path(), &["add", "-A"]);
-    world.git(clone.path(), &["update-index", "--chmod=+x", "run.sh"]);
     world.git(clone.path(), &["commit", "-qm", "x"]);
     world.git(clone.path(), &["push", "-q"]);
     world.mount(WHEN_ASKED);

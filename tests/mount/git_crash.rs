@@ -9,7 +9,7 @@ use crate::matrix::in_parallel;
 use crate::pushed::{Files, expect_same, files_in, noise};
 use crate::world::{World, wait_until};
 
-const WHEN_ASKED: &[&str] = &["--write-back", "600", "--refresh", "3600"];
+const WHEN_ASKED: &[&str] = &["--write-back", "600", "--refresh", "3600", "--read-lag", "1"];
 
 /// A request on the way, and when it is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -111,7 +111,11 @@ fn killed_at(step: &str, change: Change, when: When) {
     world.mount(WHEN_ASKED);
     let (directory, files) = (change.directory(), change.files());
     expect_same("the next mount", &files_in(&world.path(directory)), &files);
-    world.synced();
+    // Whether a gist was made is not known for as long as lists may lag.
+    wait_until("all is sent", || {
+        let out = world.gistfs(&["sync"]).arg(world.point()).output();
+        out.expect("gistfs runs").status.success()
+    });
     expect_same("the next mount, synced", &files_in(&world.path(directory)), &files);
     world.expect_tidy();
     let mut ids = world.server.gist_ids("octo");

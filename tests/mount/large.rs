@@ -9,7 +9,7 @@ use std::time::Instant;
 use gistfs::demo::{Fault, FaultKind, Origin, Seed, ServerOptions};
 
 use crate::proxy::Network;
-use crate::world::{World, wait_until};
+use crate::world::{WITHOUT_GIT, World, wait_until};
 
 /// Below the 10 MiB to which raw addresses serve bodies.
 const NINE: usize = 9 << 20;
@@ -166,7 +166,8 @@ fn a_wrong_body_ends_with_an_error_and_nobody_goes_on_with_what_was_read_of_it()
     let mut world = World::open(ServerOptions::default());
     let body = body(NINE, 6);
     seed(&world, &body);
-    world.mount(&[]);
+    // Else git would bring the right one at once.
+    world.mount(&WITHOUT_GIT);
     let wrong = Fault { origin: Some(Origin::Raw), ..Fault::once(FaultKind::WrongBody) };
     world.server.inject(wrong);
     let complaint = world.fails("cat Notes/large > $W/got");

@@ -174,5 +174,8 @@ fn a_token_without_the_scope_mounts_read_only_and_says_so() {
     std::fs::write(&token, "noscope-token\n").expect("a file");
     world.mount(&["--token-file", token.to_str().expect("a path")]);
     assert!(world.log().contains("lacks the scope \"gist\""), "{}", world.log());
-    assert!(world.fails("echo x > Notes/a.txt").contains("Read-only file system"));
+    for script in ["echo x > Notes/a.txt", "printf '\\377' > Notes/b.bin"] {
+        assert!(world.fails(script).contains("Read-only file system"), "{script}");
+    }
+    assert_eq!(world.asked_of_git(), [""; 0]);
 }

@@ -316,7 +316,7 @@ mod tests {
     }
 
     fn patience(silence: Duration) -> Patience {
-        Patience { silence, whole: Duration::from_secs(60), slowest: 1000 }
+        Patience { silence, answer: silence, whole: Duration::from_secs(60), slowest: 1000 }
     }
 
     const LONG: Duration = Duration::from_secs(60);
@@ -389,6 +389,20 @@ mod tests {
         running.say(b"go on\n").unwrap();
         assert_eq!((running.hear(&mut letter).unwrap(), &letter), (2, b"b\n"));
         assert_eq!(running.end().unwrap().code, Some(0));
+    }
+
+    #[test]
+    fn a_server_is_waited_for_longer_once_it_is_being_given_something() {
+        let stop = Stop::default();
+        let short = Duration::from_millis(200);
+        let run = |script: &str, gives: bool| {
+            let patience = Patience { answer: short, ..patience(LONG) };
+            let watch = Watch::new(patience, &stop, &|| {}).of_talk(gives);
+            Running::start(&mut shell(script), watch).unwrap().end()
+        };
+        assert!(matches!(run("sleep 600", true), Err(Broken::TimedOut)));
+        assert!(matches!(run("echo asking >&2; sleep 600", false), Err(Broken::TimedOut)));
+        assert!(run("echo giving >&2; sleep 1", true).is_ok());
     }
 
     #[test]

@@ -28,6 +28,7 @@ const OLDEST: (u32, u32) = (2, 31);
 /// How long the program may take to tell its version.
 const GREETING: Patience = Patience {
     silence: Duration::from_secs(10),
+    answer: Duration::from_secs(10),
     whole: Duration::from_secs(10),
     slowest: u64::MAX,
 };
@@ -283,7 +284,7 @@ impl Place {
         command.args(words).envs(more.iter().copied());
         let mut watch = Watch::new(self.options().patience, &self.git.stop, heard);
         if talk.is_some() {
-            watch = watch.of_growth(self.home.path());
+            watch = watch.of_growth(self.home.path()).of_talk(words.first() == Some(&"push"));
         }
         Running::start(&mut command, watch)
     }

@@ -15,6 +15,9 @@ const LOOK: Duration = Duration::from_millis(500);
 pub struct Patience {
     /// Without a word, and without a byte coming or going.
     pub silence: Duration,
+    /// The same while a server is asked that has been given nothing yet: one that is there answers
+    /// soon, and whoever has other gists to send waits meanwhile.
+    pub answer: Duration,
     /// In all…
     pub whole: Duration,
     /// …and longer for what came and went, at so many bytes a second.
@@ -26,6 +29,7 @@ impl Default for Patience {
         Self {
             // A server that has got 100 MB looks at them before it says anything.
             silence: Duration::from_secs(45),
+            answer: Duration::from_secs(15),
             whole: Duration::from_secs(300),
             slowest: 10_000,
         }
@@ -73,6 +77,10 @@ pub(super) struct Watch<'a> {
     /// Bytes that went through pipes.
     passed: Cell<u64>,
     growth: Option<Growth>,
+    /// The longest silence now.
+    limit: Cell<Duration>,
+    /// It gives something, of which the first word tells that it is on its way.
+    gives: bool,
 }
 
 /// What arrives in a directory without going through a pipe of ours.
@@ -88,7 +96,9 @@ impl<'a> Watch<'a> {
         stop.state().running += 1;
         let now = Instant::now();
         let (last, passed) = (Cell::new(now), Cell::new(0));
-        Self { patience, stop, heard, started: now, last, passed, growth: None }
+        let limit = Cell::new(patience.silence);
+        let growth = None;
+        Self { patience, stop, heard, started: now, last, passed, growth, limit, gives: false }
     }
 
     /// Looks also at what arrives below `directory`.
@@ -96,6 +106,13 @@ impl<'a> Watch<'a> {
         let directory = directory.to_owned();
         let bytes = Cell::new(size_of(&directory));
         self.growth = Some(Growth { directory, looked: Cell::new(self.started), bytes });
+        self
+    }
+
+    /// It asks a server, and `gives` it something.
+    pub(super) fn of_talk(mut self, gives: bool) -> Self {
+        self.limit.set(self.patience.answer);
+        self.gives = gives;
         self
     }
 
@@ -107,6 +124,9 @@ impl<'a> Watch<'a> {
     pub(super) fn heard(&self, bytes: usize) {
         self.passed.set(self.passed.get().saturating_add(bytes as u64));
         self.last.set(Instant::now());
+        if self.gives {
+            self.limit.set(self.patience.silence);
+        }
         (self.heard)();
     }
 
@@ -123,7 +143,7 @@ impl<'a> Watch<'a> {
         self.look();
         let extra = self.passed.get() / self.patience.slowest.max(1);
         let within = self.patience.whole.saturating_add(Duration::from_secs(extra));
-        if self.last.get().elapsed() > self.patience.silence || self.started.elapsed() > within {
+        if self.last.get().elapsed() > self.limit.get() || self.started.elapsed() > within {
             return Err(Broken::TimedOut);
         }
         Ok(())

@@ -195,7 +195,10 @@ fn detail(line: &str) -> String {
         None => text,
     };
     let words = text.split(' ').filter(|word| !word.contains("://"));
-    shown(words.collect::<Vec<_>>().join(" ").trim())
+    let words = words.collect::<Vec<_>>().join(" ");
+    let words = words.trim();
+    // "Authentication failed for", and then the address.
+    shown(words.strip_suffix(" for").unwrap_or(words))
 }
 
 /// What the server says for people: its `remote:` lines without progress.
@@ -350,6 +353,8 @@ mod tests {
         let text = "fatal: unable to access 'http://h/x.git/': Could not resolve host: h";
         let told = error(&lines(text), SIGNED_IN).to_string();
         assert_eq!(told, "cannot reach h: Could not resolve host: h");
+        let text = "fatal: Authentication failed for 'http://h/x.git/'";
+        assert!(error(&lines(text), SIGNED_IN).to_string().ends_with("Authentication failed"));
     }
 
     #[test]
