@@ -35,6 +35,8 @@ pub mod error;
 pub mod exit;
 pub mod fs;
 pub mod kernel;
+#[cfg(test)]
+mod measured;
 pub mod model;
 pub mod mount;
 pub mod store;

@@ -15,7 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["tree", "sync"],
     &["store", "api", "demo"],
     &["cli", "exit", "error"],
-    &["model"],
+    &["model", "measured"],
 ];
 
 /// Crates that only the named files, or files below the named modules, may use.

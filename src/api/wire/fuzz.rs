@@ -11,11 +11,12 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::api::{link, status};
+use crate::measured;
 
 /// Inputs that are tried if nobody says how many.
 const INPUTS: u64 = 100_000;
-/// The most memory the process may ever need, in KiB.
-const MEMORY: u64 = 200 << 10;
+/// The most memory the process may ever need, in bytes.
+const MEMORY: u64 = 200 << 20;
 /// The longest that one input may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -314,10 +315,16 @@ impl Drop for Input {
 
 #[test]
 fn no_damaged_answer_makes_the_reader_panic_hang_or_take_much_memory() {
+    let name = concat!(
+        module_path!(),
+        "::no_damaged_answer_makes_the_reader_panic_hang_or_take_much_memory"
+    );
+    measured::alone(name, read_damaged_answers);
+}
+
+fn read_damaged_answers() {
     let inputs = std::env::var("GISTFS_FUZZ_INPUTS").ok();
     let inputs = inputs.map_or(INPUTS, |inputs| inputs.parse().expect("a number"));
-    // Starts the peak anew, where the system lets us.
-    let _reset = std::fs::write("/proc/self/clear_refs", "5");
     let (started, answers) = (Instant::now(), answers());
     let mut slowest = Duration::ZERO;
     for number in 0..inputs {
@@ -335,21 +342,13 @@ fn no_damaged_answer_makes_the_reader_panic_hang_or_take_much_memory() {
         assert!(took < PATIENCE, "{took:?}");
         slowest = slowest.max(took);
     }
-    let peak = peak();
+    let peak = measured::peak_memory();
     println!(
         "{inputs} inputs in {:.1?}, the slowest {slowest:.1?}, peak memory {} MiB",
         started.elapsed(),
-        peak >> 10
+        peak >> 20
     );
-    assert!(peak < MEMORY, "{peak} KiB");
-}
-
-/// The most memory this process ever had, in KiB.
-fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    number.and_then(|number| number.trim().parse().ok()).expect("Linux tells")
+    assert!(peak < MEMORY, "{peak} bytes");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use rusqlite::MAIN_DB;
 use rusqlite::types::Value;
 
 use super::*;
+use crate::measured;
 use crate::model::{BlobId, Time};
 use crate::store::gist::{Attempt, Content, GistKey};
 use crate::store::owed;
@@ -264,14 +265,14 @@ fn odd_copy(dice: &mut Dice, copy: &str) -> bool {
     })
 }
 
-fn peak_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
-}
-
 #[test]
 fn odd_state_is_read_or_refused_in_good_time_without_a_panic() {
+    let name =
+        concat!(module_path!(), "::odd_state_is_read_or_refused_in_good_time_without_a_panic");
+    measured::alone(name, read_odd_state);
+}
+
+fn read_odd_state() {
     let setting = |name: &str, default: u64| {
         std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
     };
@@ -311,7 +312,7 @@ fn odd_state_is_read_or_refused_in_good_time_without_a_panic() {
         (run(0), two.join().unwrap())
     });
     let slowest = one.1.max(two.1);
-    let memory = peak_memory();
+    let memory = measured::peak_memory();
     println!(
         "{inputs} inputs in {:?}; still readable: {:?} rows, bytes, copies; slowest {slowest:?}; peak memory {} MB",
         start.elapsed(),

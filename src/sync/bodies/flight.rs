@@ -95,7 +95,15 @@ impl Progress {
             end.min(growing.size) <= growing.arrived.min(growing.size.saturating_sub(LAST))
         });
         let part = |it: &Growing| Ok(Landed::Part(Arc::clone(&it.file), it.fate.clone()));
-        self.landed().or_else(|| growing.map(part))
+        match self.landed() {
+            // What came before it was cut off is as good as it was then.
+            Some(Err(error)) => growing
+                .filter(|growing| growing.fate.broken().is_none())
+                .map(part)
+                .or(Some(Err(error))),
+            Some(Ok(landed)) => Some(Ok(landed)),
+            None => growing.map(part),
+        }
     }
 }
 
