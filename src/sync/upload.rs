@@ -365,7 +365,14 @@ impl Syncer {
         if size > LARGEST_BODY {
             return Ok(self.store.blobs.contains(blob).then_some(Class::TooLarge));
         }
-        Ok(self.store.body(blob)?.map(|body| Class::of(&body)))
+        if let Some(class) = self.classes.get(blob).filter(|_| self.store.blobs.contains(blob)) {
+            return Ok(Some(class));
+        }
+        let class = self.store.body(blob)?.map(|body| Class::of(&body));
+        if let Some(class) = class {
+            self.classes.note(blob, class);
+        }
+        Ok(class)
     }
 
     fn fetch_for(self: &Arc<Self>, gist: &Gist, blob: BlobId) -> Result<(), Failure> {
