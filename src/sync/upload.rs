@@ -164,12 +164,14 @@ impl Syncer {
         patience: Option<&Patience<'_>>,
     ) -> Result<Left, Error> {
         loop {
-            let failure = match self.push_alone(key, even_open, patience.is_some()) {
-                Ok(left) => return Ok(left),
-                Err(failure) => failure,
+            let (later, error) = {
+                let _alone = self.mutation.enter();
+                match self.push_alone(key, even_open, patience.is_some()) {
+                    Ok(left) => return Ok(left),
+                    // Whoever has the next turn must know of it.
+                    Err(failure) => (failure.is_not_now(), self.record_failure(key, failure)),
+                }
             };
-            let later = failure.is_not_now();
-            let error = self.record_failure(key, failure);
             // Waited for without the lock: others may have something that can go at once.
             if !(later && patience.is_some_and(|patience| self.wait_for_turn(patience))) {
                 return Err(error);
@@ -183,7 +185,12 @@ impl Syncer {
         even_open: bool,
         asked: bool,
     ) -> Result<Left, Failure> {
-        let _alone = self.mutation.enter();
+        // Whoever was first may have sent it meanwhile, or found out that it has to wait.
+        let still =
+            |gist: &Gist| due(gist, self.options.write_back).is_some_and(|due| due <= self.now());
+        if !asked && self.store.look(key, still) == Some(false) {
+            return Ok(Left::new());
+        }
         let done = self.push_steps(key, self.now(), even_open, asked);
         self.shared().uploading = None;
         let left = done?;
