@@ -2,8 +2,8 @@
 
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use fuser::{INodeNo, MountOption, Notifier, Session, SessionACL};
@@ -74,6 +74,9 @@ impl Mount {
         let store = open_store(config, &directory)?;
         let git = find_git(config, &mounter, &directory);
         let api = api.with_git(Arc::clone(&git));
+        let (sender, events) = mpsc::channel();
+        let starting = Arc::new(Mutex::new(true));
+        watch_signals(&sender, &git, &starting)?;
         let options = SyncOptions {
             write_back: config.write_back,
             refresh: config.refresh,
@@ -109,13 +112,14 @@ impl Mount {
             api: config.endpoint.api().to_string(),
             account: mounter.name,
         });
-        let (sender, events) = mpsc::channel();
+        // From here on a signal ends it in order. One that has come before ends it here: nothing is
+        // mounted that nobody would unmount.
+        *starting.lock().unwrap_or_else(PoisonError::into_inner) = false;
         // From here on nothing may look at the mount point: killed while it waits for an answer of
         // its own, the process would never end, and its lock on the state neither.
         let socket = control::Socket::of(&config.mountpoint)?;
         let notifier = run_session(config, read_only.is_some(), &fs, &sender)?;
         tell_kernel(&fs, notifier)?;
-        watch_signals(&sender)?;
         let control = control::Control::start(socket, &fs, &sender)?;
         syncer.start().map_err(|error| no_threads(&error))?;
         let mountpoint = config.mountpoint.clone();
@@ -380,15 +384,29 @@ fn tell_kernel(fs: &Arc<GistFs>, notifier: Notifier) -> Result<(), Failure> {
     Ok(())
 }
 
-fn watch_signals(events: &Sender<Event>) -> Result<(), Failure> {
+/// Tells of signals. As long as the mount is only `starting` they end the process as they would by
+/// themselves, but git first: it has a process group of its own and would run on.
+fn watch_signals(
+    events: &Sender<Event>,
+    git: &Arc<GitProgram>,
+    starting: &Arc<Mutex<bool>>,
+) -> Result<(), Failure> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM]);
     let mut signals = signals.map_err(|error| no_threads(&error))?;
-    let events = events.clone();
+    let (events, git, starting) = (events.clone(), Arc::clone(git), Arc::clone(starting));
     std::thread::Builder::new()
         .name("gistfs-signals".into())
         .spawn(move || {
             for signal in signals.forever() {
+                let starting = starting.lock().unwrap_or_else(PoisonError::into_inner);
+                if *starting {
+                    git.stop();
+                    if let Err(error) = signal_hook::low_level::emulate_default_handler(signal) {
+                        log::warn!("signal {signal}: {error}");
+                    }
+                }
+                drop(starting);
                 if events.send(Event::Signal(signal)).is_err() {
                     return;
                 }

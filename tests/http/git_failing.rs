@@ -135,6 +135,28 @@ fn what_takes_long_and_goes_on_is_waited_for() {
 }
 
 #[test]
+fn a_git_that_nobody_watches_gives_up_a_server_that_hangs_by_itself() {
+    let world = World::new();
+    let id = world.seed(&[("a", b"a")]);
+    // As ours, but sooner.
+    let text = git_like("exec git -c http.lowSpeedTime=1 \"$@\"");
+    let git = script(world.state.path(), &text);
+    let git = world.another(|options| options.program = Some(git));
+    let repository = git.fetch(&world.url(&id), &|| {}).unwrap();
+    for path in ["/info/refs", "/git-upload-pack"] {
+        world.server.inject(Fault { path: path.into(), ..Fault::once(FaultKind::Hang) });
+        let error = git.fetch(&world.url(&id), &|| {}).err();
+        assert!(matches!(error, Some(ApiError::TimedOut { .. })), "{path} {error:?}");
+    }
+    let fault = Fault { path: "/git-receive-pack".into(), ..Fault::once(FaultKind::Hang) };
+    world.server.inject(fault);
+    let started = Instant::now();
+    let error = Wanted::of(&[("b", "b")]).push(&*repository).unwrap_err();
+    assert!(matches!(error, ApiError::TimedOut { .. }), "{error}");
+    assert!(started.elapsed() < AMPLE, "{:?}", started.elapsed());
+}
+
+#[test]
 fn who_ends_the_mount_ends_git_at_once_and_for_good() {
     let world = World::new();
     let id = world.seed(&[("a", b"a")]);
@@ -253,6 +275,21 @@ fn what_a_server_answers_is_told_as_the_api_tells_it() {
     let closed = program("http://127.0.0.1:1", nobody.state.path(), |_| {});
     let error = closed.fetch("http://127.0.0.1:1/0a.git", &|| {}).err();
     assert!(matches!(error, Some(ApiError::Unreachable { .. })), "{error:?}");
+}
+
+#[test]
+fn what_is_in_use_at_the_end_of_the_mount_is_removed_then() {
+    let world = World::new();
+    let id = world.seed(&[("a", b"a")]);
+    let repository = world.fetch(&id);
+    assert_eq!(world.left_behind().len(), 1);
+    world.git.stop();
+    assert_eq!(world.left_behind(), Vec::<std::path::PathBuf>::new());
+    // Nothing comes after it.
+    let error = world.git.fetch(&world.url(&id), &|| {}).err();
+    assert!(matches!(error, Some(ApiError::Lost { .. })), "{error:?}");
+    assert!(Wanted::of(&[("b", "b")]).push(&*repository).is_err());
+    assert_eq!(world.left_behind(), Vec::<std::path::PathBuf>::new());
 }
 
 #[test]

@@ -153,6 +153,7 @@ fn a_branch_without_a_commit_is_no_error_and_takes_the_first_one() {
 fn a_head_that_leads_nowhere_is_no_gist_without_files() {
     let world = World::new();
     let id = world.seed(&[("a", b"a")]);
+    world.there(&id, &["branch", "-m", "main", "aside"], b"");
     world.there(&id, &["symbolic-ref", "HEAD", "refs/heads/elsewhere"], b"");
     let error = world.git.fetch(&world.url(&id), &|| {}).err();
     assert!(matches!(error, Some(ApiError::Nonsense { .. })), "{error:?}");
@@ -208,4 +209,34 @@ fn a_server_that_lets_nobody_in_is_shown_the_token() {
     let wrong = world.another(|options| options.token = gistfs::api::token::Token::parse("wrong"));
     let refused = wrong.fetch(&world.url(&id), &|| {}).err();
     assert!(matches!(refused, Some(ApiError::Unauthorized(_))), "{refused:?}");
+}
+
+#[test]
+fn a_head_that_leads_nowhere_is_main_or_else_master() {
+    let world = World::new();
+    for (branches, branch) in [
+        (&["main"][..], "main"),
+        (&["aside", "master"], "master"),
+        (&["aside", "main", "master"], "main"),
+    ] {
+        let id = world.seed(&[("a", b"a")]);
+        let commit = world.head(&id);
+        for name in branches {
+            world.there(&id, &["update-ref", &format!("refs/heads/{name}"), &commit], b"");
+        }
+        world.there(&id, &["symbolic-ref", "HEAD", "refs/heads/gone"], b"");
+        if !branches.contains(&"main") {
+            world.there(&id, &["update-ref", "-d", "refs/heads/main"], b"");
+        }
+        let repository = world.fetch(&id);
+        let head = repository.head();
+        assert_eq!(head.branch, branch);
+        assert_eq!(head.commit.as_ref().map(CommitId::as_str), Some(&*commit));
+        assert_eq!(head.files.get(&name("a")), Some(&BlobId::of(b"a")));
+        Wanted::of(&[("b", "b")]).push(&*repository).unwrap();
+        let tip = world.there(&id, &["rev-parse", &format!("{branch}~1")], b"");
+        assert_eq!(String::from_utf8(tip).unwrap().trim(), commit);
+        drop(repository);
+        assert!(world.left_behind().is_empty());
+    }
 }

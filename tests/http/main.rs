@@ -7,6 +7,7 @@ mod git_property;
 mod git_pushing;
 mod git_reading;
 mod git_secrets;
+mod git_slow;
 mod git_world;
 mod github;
 mod odd;

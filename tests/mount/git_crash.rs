@@ -189,3 +189,34 @@ fn killed_while_a_body_comes_by_git() {
         world.expect_tidy();
     }
 }
+
+/// The processes that work in this world's state.
+fn at_work(world: &World) -> usize {
+    let home = format!("HOME={}", world.state().display());
+    let processes = std::fs::read_dir("/proc").expect("processes").flatten();
+    let environment = |process: std::fs::DirEntry| std::fs::read(process.path().join("environ"));
+    let texts = processes.filter_map(|process| environment(process).ok());
+    texts.filter(|text| String::from_utf8_lossy(text).contains(&home)).count()
+}
+
+/// A signal while the gists are listed for the first time, before anything is mounted.
+#[test]
+fn a_signal_during_the_first_listing_ends_git_too() {
+    for signal in [nix::sys::signal::Signal::SIGTERM, nix::sys::signal::Signal::SIGINT] {
+        let world = World::empty();
+        let files = (0..301).map(|n| (format!("{n:03}"), vec![b'x'; 3])).collect();
+        let description = Some("Many".to_owned());
+        world.server.seed("octo", Seed { description, files, ..Seed::default() });
+        let fault = Fault { origin: Some(Origin::Git), ..Fault::once(FaultKind::Hang) };
+        world.server.inject(fault);
+        let mut mount = world.mount_command(WHEN_ASKED).spawn().expect("gistfs runs");
+        world.wait_for_git("GET", "info/refs");
+        assert_ne!(at_work(&world), 0);
+        let number = i32::try_from(mount.id()).expect("a process id");
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(number), signal).expect("it lives");
+        let status = mount.wait().expect("it ends");
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(signal as i32));
+        wait_until("git is gone", || at_work(&world) == 0);
+        world.expect_tidy();
+    }
+}

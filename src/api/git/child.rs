@@ -115,7 +115,7 @@ impl<'a> Running<'a> {
             match input.write(rest) {
                 Ok(length) => {
                     rest = rest.get(length..).unwrap_or_default();
-                    self.watch.heard(length);
+                    self.watch.took(length);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(true)?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -194,7 +194,7 @@ impl<'a> Running<'a> {
             Some(Ok(0)) => self.output = None,
             Some(Ok(length)) => {
                 self.ahead.extend_from_slice(piece.get(..length).unwrap_or_default());
-                self.watch.heard(length);
+                self.watch.gave(length);
             }
             Some(Err(error)) if not_now(&error) => {}
             Some(Err(error)) => return Err(error.into()),
@@ -205,8 +205,9 @@ impl<'a> Running<'a> {
                 self.errors = None;
             }
             Some(Ok(length)) => {
-                self.words.add(piece.get(..length).unwrap_or_default());
-                self.watch.heard(length);
+                let words = piece.get(..length).unwrap_or_default();
+                self.words.add(words);
+                self.watch.said(words);
             }
             Some(Err(error)) if not_now(&error) => {}
             Some(Err(error)) => return Err(error.into()),
@@ -392,17 +393,42 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_waited_for_longer_once_it_is_being_given_something() {
+    fn a_server_is_waited_for_longer_once_something_comes_or_goes() {
+        let directory = tempfile::tempdir().unwrap();
         let stop = Stop::default();
         let short = Duration::from_millis(200);
         let run = |script: &str, gives: bool| {
             let patience = Patience { answer: short, ..patience(LONG) };
-            let watch = Watch::new(patience, &stop, &|| {}).of_talk(gives);
-            Running::start(&mut shell(script), watch).unwrap().end()
+            let watch = Watch::new(patience, &stop, &|| {}).of_growth(directory.path());
+            let watch = if gives { watch.of_giving() } else { watch.of_asking() };
+            Running::start(shell(script).current_dir(directory.path()), watch).unwrap().end()
         };
         assert!(matches!(run("sleep 600", true), Err(Broken::TimedOut)));
-        assert!(matches!(run("echo asking >&2; sleep 600", false), Err(Broken::TimedOut)));
         assert!(run("echo giving >&2; sleep 1", true).is_ok());
+        assert!(matches!(run("echo asking >&2; sleep 600", false), Err(Broken::TimedOut)));
+        assert!(run("echo remote: Counting >&2; sleep 1", false).is_ok());
+        assert!(run("echo listed; sleep 1", false).is_ok());
+        // The growth is seen at the next look, before which there must be a sign of life.
+        let grows =
+            "for n in 1 2 3 4 5 6 7; do echo $n >> pack; echo $n >&2; sleep 0.1; done; sleep 1";
+        assert!(run(grows, false).is_ok());
+        let grows_not = grows.replace("pack", "/dev/null");
+        assert!(matches!(run(&grows_not, false), Err(Broken::TimedOut)));
+    }
+
+    #[test]
+    fn the_more_there_is_to_give_the_longer_it_may_take() {
+        let directory = tempfile::tempdir().unwrap();
+        let stop = Stop::default();
+        let patience = Patience { whole: Duration::from_millis(200), ..patience(LONG) };
+        let run = || {
+            let watch = Watch::new(patience, &stop, &|| {}).of_growth(directory.path());
+            Running::start(&mut shell("sleep 1"), watch.of_giving()).unwrap().end()
+        };
+        assert!(matches!(run(), Err(Broken::TimedOut)));
+        // A minute's worth.
+        std::fs::write(directory.path().join("pack"), vec![0; 60_000]).unwrap();
+        assert!(run().is_ok());
     }
 
     #[test]

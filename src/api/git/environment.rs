@@ -50,6 +50,16 @@ const SETTINGS: &[(&str, &str)] = &[
     ("advice.pushUpdateRejected", "false"),
 ];
 
+/// For commands that talk to a remote.
+const TALK: &[(&str, &str)] = &[
+    // Nobody else ends them where gistfs is killed: then git gives up by itself after so many seconds
+    // without a byte, or at once when it has something to say. Longer than we wait for it.
+    ("http.lowSpeedLimit", "1"),
+    ("http.lowSpeedTime", "60"),
+    // So much is sent without a word, and on a slow line that must not look like silence.
+    ("http.postBuffer", "131072"),
+];
+
 /// Variables without which a network may not be reached; programs spell them either way.
 const PROXIES: &[&str] =
     &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"];
@@ -106,6 +116,7 @@ pub(super) struct Talk<'a> {
 impl Talk<'_> {
     fn tell(&self, command: &mut Command, settings: &mut Vec<(String, OsString)>) {
         command.env("GIT_ALLOW_PROTOCOL", self.remote.scheme());
+        settings.extend(TALK.iter().map(|&(key, value)| (key.to_owned(), value.into())));
         if let Some(token) = self.token {
             command.env(TOKEN, token.secret());
             let key = format!("credential.{}.helper", self.remote.origin());
@@ -161,6 +172,7 @@ mod tests {
         assert_eq!(with(&silent), [""; 0]);
         assert_eq!(with(&talking), [TOKEN]);
         assert!(talking.contains(&("GIT_ALLOW_PROTOCOL".into(), "https".into())));
+        assert!(talking.iter().any(|(_, value)| value == "http.lowSpeedTime"));
         let scoped = "credential.https://gist.github.com.helper";
         assert!(talking.iter().any(|(_, value)| value == scoped));
         assert!(HELPER.contains(&format!("${TOKEN}")));

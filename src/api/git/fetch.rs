@@ -1,5 +1,6 @@
 //! A fetched commit: its tree, its bodies on demand, its past, and the commit that follows it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 
@@ -16,6 +17,9 @@ const CONFIGURATION: &str = "[core]\n\trepositoryformatversion = 0\n\tbare = tru
 /// The id of the tree that holds nothing.
 const EMPTY: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 
+/// The default branch where `HEAD` is of no use, the first that is there.
+const DEFAULTS: [&str; 2] = ["main", "master"];
+
 /// So many commits more are looked at, step by step, to find out what a commit descends from.
 const DEEPER: [&str; 4] = ["16", "128", "1024", "8192"];
 
@@ -27,51 +31,31 @@ pub(super) struct Fetched {
 }
 
 impl Fetched {
-    /// Fetches the newest commit of the default branch.
+    /// Fetches the newest commit of the default branch: `HEAD`'s, or where that leads to a branch that is
+    /// not there, `main` or else `master`.
     ///
     /// A clone, because it asks for the branch and the commit over one connection.
     pub(super) fn fetch(place: Place, heard: &dyn Fn()) -> Result<Self, ApiError> {
-        let words = [
-            "clone",
-            "--bare",
-            "--progress",
-            "--depth=1",
-            "--single-branch",
-            "--no-tags",
-            "--filter=blob:none",
-            "--template=",
-            "--",
-            place.remote.url(),
-            "repo",
-        ];
-        let ended = place.there(&words, None, b"", heard)?;
-        if ended.code != Some(0) {
-            return Err(place.failed(&ended.words));
+        let (branch, found) = clone(&place, None, heard)?;
+        if !found.is_empty() {
+            return Self::of(place, branch, &found, heard);
         }
-        let configure = |configuration: &str| {
-            let file = place.repository().join("config");
-            match fs::metadata(&file)?.is_file() {
-                true => fs::write(file, configuration),
-                false => Err(io::ErrorKind::NotFound.into()),
-            }
+        let Some(branch) = other_branch(&place, heard)? else {
+            return Ok(Self {
+                place,
+                head: Head { branch, commit: None, files: BTreeMap::new() },
+                tree: Tree::default(),
+            });
         };
-        configure(CONFIGURATION).map_err(|_| place.nonsense("it fetched nothing"))?;
-        let branch = place.here(&["symbolic-ref", "HEAD"], b"", heard).ok();
-        let branch = branch.as_deref().and_then(|name| line(name)?.strip_prefix("refs/heads/"));
-        let branch = branch.ok_or_else(|| place.nonsense("its HEAD is no branch"))?.to_owned();
-        let name = format!("refs/heads/{branch}");
-        let found = place.here(&["for-each-ref", "--format=%(objectname)", &name], b"", heard)?;
-        let commit = match found.is_empty() {
-            true if is_empty(&place, heard)? => None,
-            true | false => {
-                Some(commit_id(&found).ok_or_else(|| place.nonsense("its HEAD is no commit"))?)
-            }
-        };
-        let tree = match &commit {
-            Some(commit) => tree(&place, commit.as_str(), heard)?,
-            None => Tree::default(),
-        };
-        let head = Head { branch, commit, files: tree.files() };
+        let place = place.another()?;
+        let (branch, found) = clone(&place, Some(branch), heard)?;
+        Self::of(place, branch, &found, heard)
+    }
+
+    fn of(place: Place, branch: String, found: &[u8], heard: &dyn Fn()) -> Result<Self, ApiError> {
+        let commit = commit_id(found).ok_or_else(|| place.nonsense("its HEAD is no commit"))?;
+        let tree = tree(&place, commit.as_str(), heard)?;
+        let head = Head { branch, commit: Some(commit), files: tree.files() };
         Ok(Self { place, head, tree })
     }
 
@@ -136,20 +120,60 @@ impl Repository for Fetched {
     }
 }
 
-/// Whether the remote has no commit at all: who takes a `HEAD` that leads nowhere for that removes every
-/// file.
-fn is_empty(place: &Place, heard: &dyn Fn()) -> Result<bool, ApiError> {
+/// Clones `branch`, or the one that the remote's `HEAD` names. Returns its name, and the line with its
+/// newest commit, which is empty where there is none.
+fn clone(
+    place: &Place,
+    branch: Option<&str>,
+    heard: &dyn Fn(),
+) -> Result<(String, Vec<u8>), ApiError> {
+    let branch = branch.map(|branch| format!("--branch={branch}"));
+    let mut words = vec!["clone", "--bare", "--progress", "--depth=1", "--single-branch"];
+    words.extend(["--no-tags", "--filter=blob:none", "--template="]);
+    words.extend(branch.as_deref());
+    words.extend(["--", place.remote.url(), "repo"]);
+    let ended = place.there(&words, None, b"", heard)?;
+    if ended.code != Some(0) {
+        return Err(place.failed(&ended.words));
+    }
+    let configure = |configuration: &str| {
+        let file = place.repository().join("config");
+        match fs::metadata(&file)?.is_file() {
+            true => fs::write(file, configuration),
+            false => Err(io::ErrorKind::NotFound.into()),
+        }
+    };
+    configure(CONFIGURATION).map_err(|_| place.nonsense("it fetched nothing"))?;
+    let branch = place.here(&["symbolic-ref", "HEAD"], b"", heard).ok();
+    let branch = branch.as_deref().and_then(|name| line(name)?.strip_prefix("refs/heads/"));
+    let branch = branch.ok_or_else(|| place.nonsense("its HEAD is no branch"))?.to_owned();
+    let name = format!("refs/heads/{branch}");
+    let found = place.here(&["for-each-ref", "--format=%(objectname)", &name], b"", heard)?;
+    Ok((branch, found))
+}
+
+/// Which branch is the default one where `HEAD` names none that is there; `None` if the remote has no
+/// commit at all: who takes a `HEAD` that leads nowhere for that removes every file.
+fn other_branch(place: &Place, heard: &dyn Fn()) -> Result<Option<&'static str>, ApiError> {
     let counted = place.here(&["count-objects", "-v"], b"", heard)?;
     let counted = String::from_utf8_lossy(&counted);
-    let here = ["count: 0", "in-pack: 0"].iter().any(|none| !counted.lines().any(|l| l == *none));
-    if here {
-        return Ok(false);
+    let no_commit = || place.nonsense("its HEAD is no commit");
+    if ["count: 0", "in-pack: 0"].iter().any(|none| !counted.lines().any(|l| l == *none)) {
+        return Err(no_commit());
     }
     let listed = place.there(&["ls-remote", "--", place.remote.url()], None, b"", heard)?;
-    match listed.code {
-        Some(0) => Ok(listed.output.is_empty()),
-        Some(_) | None => Err(place.failed(&listed.words)),
+    if listed.code != Some(0) {
+        return Err(place.failed(&listed.words));
     }
+    if listed.output.is_empty() {
+        return Ok(None);
+    }
+    let listed = String::from_utf8_lossy(&listed.output);
+    let is_there = |branch: &&str| {
+        let named = format!("refs/heads/{branch}");
+        listed.lines().any(|line| line.split_once('\t').is_some_and(|(_, name)| name == named))
+    };
+    DEFAULTS.into_iter().find(is_there).map(Some).ok_or_else(no_commit)
 }
 
 /// The top of the tree of a commit or of a tree.

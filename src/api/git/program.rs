@@ -54,7 +54,8 @@ pub struct GitOptions {
 
 /// [`GitApi`] by the git program, one process for every step.
 ///
-/// Its processes see nothing of the user's configuration, and none outlives the call that began it.
+/// Its processes see nothing of the user's configuration, and none outlives the call that began it:
+/// only where gistfs itself is killed they end a little later by themselves.
 pub struct GitProgram {
     options: GitOptions,
     program: PathBuf,
@@ -73,9 +74,10 @@ impl GitProgram {
         found
     }
 
-    /// Ends what runs, and lets nothing begin any more.
+    /// Ends what runs, lets nothing begin any more, and clears the directory.
     pub fn stop(&self) {
         self.stop.stop(Duration::from_secs(2));
+        clear(&self.options.directory);
     }
 
     fn problem(&self) -> Option<String> {
@@ -144,6 +146,10 @@ fn clear(directory: &Path) {
     }
 }
 
+fn stopped(host: String, what: &str) -> ApiError {
+    ApiError::Lost { host, detail: format!("{what} was stopped at the mount's end") }
+}
+
 impl fmt::Debug for GitProgram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GitProgram").field("program", &self.program).finish_non_exhaustive()
@@ -190,9 +196,14 @@ impl Place {
 
     fn beside(git: &Arc<GitProgram>, remote: Remote) -> Result<Self, ApiError> {
         let directory = &git.options.directory;
-        let home = fs::create_dir_all(directory)
-            .and_then(|()| tempfile::Builder::new().prefix("").tempdir_in(directory))
-            .map_err(|error| ApiError::local("cannot make a directory for git", &error))?;
+        let make = || {
+            fs::create_dir_all(directory)?;
+            tempfile::Builder::new().prefix("").tempdir_in(directory)
+        };
+        // Else it could come after the last clearing, and stay.
+        let made = git.stop.unless_stopped(make).ok_or_else(|| stopped(remote.host(), "git"))?;
+        let home =
+            made.map_err(|error| ApiError::local("cannot make a directory for git", &error))?;
         Ok(Self { git: Arc::clone(git), remote, home })
     }
 
@@ -284,7 +295,12 @@ impl Place {
         command.args(words).envs(more.iter().copied());
         let mut watch = Watch::new(self.options().patience, &self.git.stop, heard);
         if talk.is_some() {
-            watch = watch.of_growth(self.home.path()).of_talk(words.first() == Some(&"push"));
+            // What else git writes says nothing of the server.
+            watch = watch.of_growth(&self.repository().join("objects"));
+            watch = match words.first() {
+                Some(&"push") => watch.of_giving(),
+                Some(_) | None => watch.of_asking(),
+            };
         }
         Running::start(&mut command, watch)
     }
@@ -299,10 +315,7 @@ impl Place {
                 errno: libc::ETIMEDOUT,
                 message: format!("git {name} does not come to its end"),
             },
-            Broken::Stopped => ApiError::Lost {
-                host,
-                detail: format!("git {name} was stopped at the mount's end"),
-            },
+            Broken::Stopped => stopped(host, &format!("git {name}")),
             Broken::System(error) => ApiError::local(&format!("git {name} failed"), &error),
         }
     }

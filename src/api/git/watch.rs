@@ -15,12 +15,12 @@ const LOOK: Duration = Duration::from_millis(500);
 pub struct Patience {
     /// Without a word, and without a byte coming or going.
     pub silence: Duration,
-    /// The same while a server is asked that has been given nothing yet: one that is there answers
-    /// soon, and whoever has other gists to send waits meanwhile.
+    /// The same while a server is asked that has given nothing yet, and is being given nothing: one
+    /// that is there answers soon, and whoever has other gists to send waits meanwhile.
     pub answer: Duration,
     /// In all…
     pub whole: Duration,
-    /// …and longer for what came and went, at so many bytes a second.
+    /// …and longer for what came and goes, at so many bytes a second.
     pub slowest: u64,
 }
 
@@ -62,6 +62,12 @@ impl Stop {
         }
     }
 
+    /// Does what must not be begun once all is stopped; `None` if it is.
+    pub(super) fn unless_stopped<T>(&self, begin: impl FnOnce() -> T) -> Option<T> {
+        let state = self.state();
+        (!state.stopped).then(begin)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -74,14 +80,17 @@ pub(super) struct Watch<'a> {
     heard: &'a dyn Fn(),
     started: Instant,
     last: Cell<Instant>,
-    /// Bytes that went through pipes.
+    /// Bytes that came, or went, or are to go.
     passed: Cell<u64>,
     growth: Option<Growth>,
     /// The longest silence now.
     limit: Cell<Duration>,
-    /// It gives something, of which the first word tells that it is on its way.
+    /// Any word tells that it has got further than asking.
     gives: bool,
 }
+
+/// By what git shows of a server's own words: it has begun to answer.
+const THEIRS: &[u8] = b"remote:";
 
 /// What arrives in a directory without going through a pipe of ours.
 struct Growth {
@@ -109,10 +118,20 @@ impl<'a> Watch<'a> {
         self
     }
 
-    /// It asks a server, and `gives` it something.
-    pub(super) fn of_talk(mut self, gives: bool) -> Self {
+    /// It asks a server for something.
+    pub(super) fn of_asking(self) -> Self {
         self.limit.set(self.patience.answer);
-        self.gives = gives;
+        self
+    }
+
+    /// It gives a server something, of which its first word tells that it is on its way.
+    ///
+    /// Of how far that has got nothing can be seen but words, so that time for all that is below the
+    /// directory, which is as much as can be sent, is given from the beginning.
+    pub(super) fn of_giving(mut self) -> Self {
+        self.limit.set(self.patience.answer);
+        self.gives = true;
+        self.passed.set(self.growth.as_ref().map_or(0, |growth| growth.bytes.get()));
         self
     }
 
@@ -120,14 +139,26 @@ impl<'a> Watch<'a> {
         self.stop.state().stopped
     }
 
-    /// Something came or went: `bytes` through a pipe.
-    pub(super) fn heard(&self, bytes: usize) {
+    /// It took `bytes`.
+    pub(super) fn took(&self, bytes: usize) {
         self.passed.set(self.passed.get().saturating_add(bytes as u64));
         self.last.set(Instant::now());
-        if self.gives {
-            self.limit.set(self.patience.silence);
-        }
         (self.heard)();
+    }
+
+    /// It gave `bytes`: from now on its silence may be the longer one.
+    pub(super) fn gave(&self, bytes: usize) {
+        self.limit.set(self.patience.silence);
+        self.took(bytes);
+    }
+
+    /// It said `words` to people.
+    pub(super) fn said(&self, words: &[u8]) {
+        if self.gives || words.windows(THEIRS.len()).any(|part| part == THEIRS) {
+            self.gave(words.len());
+        } else {
+            self.took(words.len());
+        }
     }
 
     /// Somebody begins to wait. What was before is no silence: nobody listened.
@@ -158,7 +189,7 @@ impl<'a> Watch<'a> {
         let bytes = size_of(&growth.directory);
         let more = bytes.saturating_sub(growth.bytes.replace(bytes));
         if more > 0 {
-            self.heard(usize::try_from(more).unwrap_or(usize::MAX));
+            self.gave(usize::try_from(more).unwrap_or(usize::MAX));
         }
     }
 }

@@ -14,9 +14,13 @@ pub(super) struct With<'a> {
     pub(super) signed_in: bool,
 }
 
+/// The system's words for a full disk, and git's own.
+const FULL: &[&str] = &["no space left on device", "disk quota exceeded", "out of diskspace"];
+
 /// What git's own words tell, the first that is found.
 const SIGNS: &[(&[&str], Sign)] = &[
-    (&["no space left on device", "disk quota exceeded", "read-only file system"], Sign::Disk),
+    (FULL, Sign::Disk),
+    (&["read-only file system"], Sign::Disk),
     (
         &[
             "authentication failed",
@@ -46,6 +50,7 @@ const SIGNS: &[(&[&str], Sign)] = &[
         ],
         Sign::Unreachable,
     ),
+    (&["operation too slow", "timeout was reached"], Sign::TimedOut),
     (
         &[
             "empty reply",
@@ -72,6 +77,7 @@ enum Sign {
     Disk,
     Status(u16),
     Unreachable,
+    TimedOut,
     Lost,
 }
 
@@ -117,6 +123,7 @@ pub(super) fn error(words: &[String], with: With<'_>) -> ApiError {
         }
         (Some((Sign::Status(_), _)), None, _) => ApiError::NotFound,
         (Some((Sign::Unreachable, detail)), None, _) => ApiError::Unreachable { host, detail },
+        (Some((Sign::TimedOut, _)), None, _) => ApiError::TimedOut { host },
         (Some((Sign::Lost, detail)), None, _) => ApiError::Lost { host, detail },
         (None, None, false) => ApiError::Nonsense { host, detail: last() },
     }
@@ -168,7 +175,7 @@ pub(super) fn reason(words: &[String]) -> String {
 pub(super) fn is_disk_full(words: &[String]) -> bool {
     let full = |line: &String| {
         let line = line.to_ascii_lowercase();
-        line.contains("no space left on device") || line.contains("disk quota exceeded")
+        FULL.iter().any(|words| line.contains(words))
     };
     words.iter().any(full)
 }
@@ -328,7 +335,19 @@ mod tests {
             "fatal: write error: No space left on device\nfatal: fetch-pack: invalid index-pack output",
             "local",
         ),
+        ("fatal: sha1 file '<stdout>' write error. Out of diskspace", "local"),
         ("remote: fatal: write error: No space left on device\nfatal: early EOF", "lost"),
+        (
+            "fatal: unable to access 'http://h/x.git/': Operation too slow. Less than 1 bytes/sec \
+             transferred the last 60 seconds",
+            "timed out",
+        ),
+        (
+            "error: RPC failed; curl 28 Operation too slow. Less than 1 bytes/sec transferred the last 60 \
+             seconds\nfatal: the remote end hung up unexpectedly",
+            "timed out",
+        ),
+        ("fatal: unable to access 'http://h/x.git/': Timeout was reached", "timed out"),
         ("", "nonsense"),
     ];
 
@@ -345,6 +364,18 @@ mod tests {
             "fatal: Authentication failed for 'http://h/x.git/'",
         ] {
             assert_eq!(kind(&error(&lines(text), without)), "anonymous", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_known_by_the_system_s_words_and_by_git_s() {
+        for (text, full) in [
+            ("fatal: write error: No space left on device", true),
+            ("fatal: sha1 file '/s/pack' write error. Out of diskspace", true),
+            ("fatal: unable to write file: Disk quota exceeded", true),
+            ("fatal: not a tree", false),
+        ] {
+            assert_eq!(is_disk_full(&lines(text)), full, "{text}");
         }
     }
 
