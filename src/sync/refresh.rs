@@ -7,7 +7,7 @@ use super::errand::{self, Forked};
 use super::events::{Became, different};
 use super::selection::Selection;
 use super::upload;
-use super::whole::fill;
+use super::whole::{fill, is_doubtful};
 use super::{GistChange, Options, Syncer};
 use crate::api::social::SocialApi;
 use crate::api::{ApiError, Fetched, GistApi, PageAddress, PageRequest};
@@ -179,7 +179,9 @@ impl Syncer {
         let mut new: Vec<(GistKey, Option<Gist>)> = Vec::new();
         let mut added = HashSet::new();
         let mut doubts = self.doubtful_creates();
+        let git = self.has_git();
         for snapshot in gists {
+            all &= !(git && is_doubtful(&snapshot, now));
             match self.store.find(&snapshot.id) {
                 Some(key) => all &= self.take_changed(key, snapshot, now)?,
                 None if self.was_deleted(&snapshot.id, now)? => all = false,
@@ -243,7 +245,11 @@ impl Syncer {
         let lags = self.reads_may_lag(key, now);
         if seen.is_partial() && !base.is_partial() && self.has_git() {
             // Its repository is another one's than the list's: what fails there ends no round.
+            if self.is_git_cut(now) {
+                return Ok(false);
+            }
             let later = |failure| {
+                self.note_git_cut(&failure, now);
                 let error = Error::from(failure);
                 log::warn!("{}: what is new of it is not all known: {error}", base.id);
                 Ok(false)
