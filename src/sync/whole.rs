@@ -94,11 +94,11 @@ impl Syncer {
         });
         let mut failed = None;
         for gist in partial {
-            if self.is_git_cut(now) {
+            if self.is_git_cut() {
                 break;
             }
             if let Err(failure) = self.complete(&gist, now) {
-                self.note_git_cut(&failure, now);
+                self.note_git_cut(&failure);
                 let error = Error::from(failure);
                 log::debug!("{:?}: not all files are shown: {error}", gist.description);
                 failed = failed.or(Some((gist.key, error)));
@@ -107,7 +107,7 @@ impl Syncer {
         let said = failed.as_ref().map(|(key, _)| *key);
         let before = {
             let mut shared = self.shared();
-            if said.is_none() && shared.git_cut == Some(now) {
+            if said.is_none() && shared.git_cut {
                 return;
             }
             std::mem::replace(&mut shared.incomplete, said)
@@ -118,13 +118,13 @@ impl Syncer {
         }
     }
 
-    /// Whether git has met a network that does not work in the round that began at `now`: every
-    /// other gist would wait as long for the same.
-    pub(super) fn is_git_cut(&self, now: Time) -> bool {
-        self.shared().git_cut == Some(now)
+    /// Whether git has met a network that does not work in this round of refreshing: every other gist
+    /// would wait as long for the same.
+    pub(super) fn is_git_cut(&self) -> bool {
+        self.shared().git_cut
     }
 
-    pub(super) fn note_git_cut(&self, failure: &Failure, now: Time) {
+    pub(super) fn note_git_cut(&self, failure: &Failure) {
         let cut = match failure {
             Failure::Theirs(error, _) => error.is_network(),
             Failure::NotNow(..) | Failure::Ours(_) | Failure::NotKnown(_) | Failure::Refused(_) => {
@@ -132,7 +132,7 @@ impl Syncer {
             }
         };
         if cut {
-            self.shared().git_cut = Some(now);
+            self.shared().git_cut = true;
         }
     }
 
