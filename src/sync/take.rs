@@ -477,7 +477,12 @@ fn take_over(
 ) -> Result<Merged, Unmerged> {
     // Only now it is known what was there all the time.
     let learns = gist.base.as_ref().is_some_and(|base| base.is_partial() && base.shows(remote));
+    // Without git it is not known any more: that is no change of anybody's.
+    let unlearns = gist.base.as_ref().is_some_and(|base| {
+        remote.is_partial() && remote.shows(base) && remote.files.len() == base.files.len()
+    });
     let known = learns
+        || unlearns
         || gist.base.as_ref().is_some_and(|base| base.same_content(remote))
         || gist.attempt.as_ref().is_some_and(|sent| sent.made(remote));
     if gist.removed && !known {
