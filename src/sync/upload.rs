@@ -356,18 +356,20 @@ impl Syncer {
     /// Notes that git refused for good, so that the next plan is one without it. Every other failure
     /// is handed back.
     fn note_refusal(&self, key: GistKey, failure: Failure) -> Result<(), Failure> {
-        match failure {
-            Failure::Theirs(
-                error
-                @ (ApiError::Declined(_) | ApiError::Unauthorized(_) | ApiError::Forbidden(_)),
-                _,
-            ) => {
-                let words = error.to_string();
-                self.store.note(key, |gist| gist.upload.refusal = Some(words));
-                Ok(())
-            }
-            other => Err(other),
+        let for_good = |error: &ApiError| {
+            matches!(
+                error,
+                ApiError::Declined(_) | ApiError::Unauthorized(_) | ApiError::Forbidden(_)
+            )
+        };
+        if let Failure::Theirs(error, _) = &failure
+            && for_good(error)
+        {
+            let words = error.to_string();
+            self.store.note(key, |gist| gist.upload.refusal = Some(words));
+            return Ok(());
         }
+        Err(failure)
     }
 
     /// Whether what is known of GitHub's gist, and of requests without an answer, is as in `seen`.
