@@ -8,7 +8,7 @@
 //! Locks are taken in this order: an open file's body, the tree, the store. Only a body's lock is
 //! ever held across disk I/O of any length, and none across the network.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -118,6 +118,8 @@ pub struct GistFs {
     opened: Mutex<HashMap<Ino, (Arc<OpenFile>, u32)>>,
     /// A leaf like `opened`.
     handles: Mutex<HashMap<Fh, Arc<Handle>>>,
+    /// Files that were read and closed before what was read was proved. A leaf like `opened`.
+    doubtful: Mutex<HashSet<Ino>>,
     /// A leaf like `opened`.
     hidden_handles: Mutex<HashMap<Fh, Arc<HiddenHandle>>>,
     /// How many listings of hidden directories came to their end.
@@ -151,6 +153,7 @@ impl GistFs {
             clock,
             opened: Mutex::default(),
             handles: Mutex::default(),
+            doubtful: Mutex::default(),
             hidden_handles: Mutex::default(),
             listings: AtomicU32::new(0),
             shelf_names: Mutex::default(),

@@ -27,6 +27,7 @@ pub mod aside;
 mod asked;
 pub mod bodies;
 mod bury;
+mod classes;
 pub mod comments;
 pub mod conflicts;
 mod drain;
@@ -169,6 +170,7 @@ pub struct Syncer {
     clock: Clock,
     sleep: Sleep,
     bodies: Bodies,
+    classes: classes::Classes,
     others: others::Others,
     history: history::History,
     stars: stars::Stars,
@@ -250,6 +252,7 @@ impl Syncer {
             clock,
             sleep: Arc::new(std::thread::sleep),
             bodies,
+            classes: classes::Classes::default(),
             others: others::Others::default(),
             history: history::History::default(),
             stars: stars::Stars::default(),

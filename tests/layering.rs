@@ -25,7 +25,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("serde_json", &["api/", "store/", "sync/events", "mount/", "command", "demo/"]),
     ("rusqlite", &["store/db"]),
     ("diffy", &["sync/lines"]),
-    ("lru", &["store/memory", "sync/history", "sync/others"]),
+    ("lru", &["store/memory", "sync/classes", "sync/history", "sync/others"]),
     ("sha1", &["model", "api/token"]),
     ("jiff", &["model", "demo"]),
     ("url", &["model/address"]),

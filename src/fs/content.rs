@@ -23,9 +23,21 @@ pub struct Fh(pub u64);
 impl Fh {
     /// Set in the handles of hidden files.
     const HIDDEN: u64 = 1 << 63;
+    /// Set in the handles of files of which the kernel may have pages that were never proved.
+    const DOUBTFUL: u64 = 1 << 62;
 
     pub(super) fn hidden(self) -> Self {
         Self(self.0 | Self::HIDDEN)
+    }
+
+    fn doubtful(self) -> Self {
+        Self(self.0 | Self::DOUBTFUL)
+    }
+
+    /// Whether the kernel is to forget what it has of the file from before this `open`: it was given
+    /// to somebody before it was proved, and nobody would tell this reader that it is wrong.
+    pub fn is_doubtful(self) -> bool {
+        self.0 & Self::DOUBTFUL != 0
     }
 
     /// Whether what is read by it must not stay in the kernel, and goes on behind the size that
@@ -80,7 +92,10 @@ impl GistFs {
                 }
             });
         }
-        let fh = self.new_handle();
+        let mut fh = self.new_handle();
+        if lock(&self.doubtful).remove(&ino) {
+            fh = fh.doubtful();
+        }
         lock(&self.handles).insert(fh, Arc::new(Handle::new(open, mode.reads, mode.writes)));
         Ok(fh)
     }
@@ -116,7 +131,16 @@ impl GistFs {
         Ok(open)
     }
 
-    pub(super) fn let_go(&self, ino: Ino) {
+    pub(super) fn let_go(&self, open: &OpenFile) {
+        let ino = open.ino;
+        let proved = match &*open.body() {
+            Body::Stored(stored) => stored.trust.is_proved(),
+            Body::Working(_) => true,
+        };
+        if !proved {
+            // Before it is let go of: who opens it in between shares what is known of it.
+            lock(&self.doubtful).insert(ino);
+        }
         let mut opened = lock(&self.opened);
         if let Some((_, count)) = opened.get_mut(&ino) {
             *count -= 1;
@@ -299,6 +323,10 @@ impl GistFs {
                 }
                 Body::Stored(stored) => stored.clone(),
             };
+            // What is written may be a page of a wrong body that somebody has mapped.
+            if let Some(error) = stored.trust.broken() {
+                return Err(error);
+            }
             if let Some(copy) = self.copy_of(&stored)? {
                 *body = Body::Working(copy);
                 continue;
@@ -337,7 +365,7 @@ impl GistFs {
             }
             recorded
         });
-        self.let_go(ino);
+        self.let_go(&open);
         done
     }
 

@@ -174,7 +174,7 @@ impl GistFs {
                 done = Some(*key);
             }
         }
-        self.let_go(ino);
+        self.let_go(&handle.open);
         if let Some(key) = done {
             self.syncer.writer_done(key);
         }

@@ -106,10 +106,12 @@ pub(super) fn open_mode(flags: OpenFlags) -> OpenMode {
 }
 
 /// What the kernel may do with an open file: keep its pages, since it is told when they change;
-/// and spare the flush of what cannot have been written. Of a hidden file it keeps nothing.
+/// and spare the flush of what cannot have been written. Of a hidden file it keeps nothing, and nothing
+/// from before where that was never proved.
 pub(super) fn open_flags(fh: Fh, mode: OpenMode) -> FopenFlags {
     let mut flags = match fh.is_hidden() {
         true => FopenFlags::FOPEN_DIRECT_IO,
+        false if fh.is_doubtful() => FopenFlags::empty(),
         false => FopenFlags::FOPEN_KEEP_CACHE,
     };
     if !mode.writes {

@@ -2,7 +2,8 @@
 //! proved. Never in memory as a whole.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, OnceLock};
 
 use tempfile::NamedTempFile;
@@ -33,6 +34,16 @@ impl Fate {
     /// may be, and when they are.
     pub fn broken(&self) -> Option<Error> {
         self.0.get().and_then(|fate| fate.as_ref().err()).cloned()
+    }
+
+    /// Whether the parts are known to be those of the body.
+    pub fn is_proved(&self) -> bool {
+        self.0.get().is_some_and(Result::is_ok)
+    }
+
+    /// Whether both are the fate of one arrival.
+    pub fn is_that_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
@@ -84,6 +95,21 @@ impl Arrival {
         self.blob
     }
 
+    /// Whether somebody may have been given parts of it and has not let go of them.
+    pub fn is_held(&self) -> bool {
+        Arc::strong_count(&self.fate.0.0) > 1
+    }
+
+    /// Whether nothing is missing but the proof.
+    pub fn is_here(&self) -> bool {
+        self.arrived == self.size
+    }
+
+    /// Ends it: its parts will never be proved, and this is why.
+    pub fn give_up(self, why: Error) {
+        self.fate.decide(Err(why));
+    }
+
     /// How long it is to become.
     pub fn size(&self) -> u64 {
         self.size
@@ -111,7 +137,8 @@ impl Arrival {
             let text = format!("blob {} has more than {} bytes", self.blob, self.size);
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
-        self.file.as_file_mut().write_all(piece)?;
+        // By position: a write that failed half way must not shift what comes after it.
+        self.file.as_file().write_all_at(piece, self.arrived)?;
         self.hasher.update(piece);
         self.arrived = arrived;
         Ok(())
@@ -141,7 +168,7 @@ mod tests {
         assert_eq!(arrival.arrived(), 7);
         let fate = arrival.fate();
         let file = blobs.complete(arrival).unwrap();
-        assert!(fate.broken().is_none());
+        assert!(fate.broken().is_none() && fate.is_proved());
         assert_eq!(part::read(&file, 4, 9).unwrap(), "two");
         assert_eq!(blobs.read(blob).unwrap().unwrap(), "one two");
         assert_eq!(work(directory.path()), 0);
@@ -169,8 +196,14 @@ mod tests {
         assert_eq!(work(directory.path()), 1);
         let fate = long.fate();
         assert!(fate.broken().is_none());
-        drop(long);
-        assert!(fate.broken().is_some());
+        assert!(long.is_here() && long.is_held());
+        long.give_up(Error::TooLarge);
+        assert!(matches!(fate.broken(), Some(Error::TooLarge)));
+        let dropped = blobs.arrival(blob, 3).unwrap();
+        assert!(!dropped.is_held());
+        let fate = dropped.fate();
+        drop(dropped);
+        assert!(fate.broken().is_some() && !fate.is_proved());
         assert_eq!(work(directory.path()), 0);
         assert!(!blobs.contains(blob));
     }

@@ -33,7 +33,8 @@ const PATIENCE_WITH_GIT: Duration = Duration::from_secs(12);
 /// What was looked for everywhere in vain is not looked for again for so long.
 const IN_VAIN_FOR: Duration = Duration::from_secs(60);
 
-/// So many large bodies that did not come whole are kept as far as they came.
+/// So many large bodies that did not come whole are kept as far as they came; those of which
+/// somebody has a part open are kept in any case.
 const MOST_ASIDE: usize = 4;
 
 /// Where a body can be had.
@@ -63,9 +64,10 @@ impl Source {
 /// Fetches under way, by blob.
 pub(super) struct Bodies {
     flights: Mutex<HashMap<BlobId, Arc<Flight>>>,
-    /// Places left for fetches.
-    places: Mutex<usize>,
-    freed: Condvar,
+    /// Places for fetches of small bodies, and for those of large ones, which last: they have at most
+    /// a quarter of all, so that small ones find one.
+    small: Places,
+    large: Places,
     /// When a part of any body last came. A leaf.
     heard: Mutex<Instant>,
     /// Bodies that no answer of the API had, and when they were looked for. A leaf.
@@ -80,8 +82,8 @@ impl Bodies {
     pub(super) fn new(parallel: usize) -> Self {
         Self {
             flights: Mutex::default(),
-            places: Mutex::new(parallel.max(1)),
-            freed: Condvar::new(),
+            small: Places::new(parallel.saturating_sub((parallel / 4).max(1)).max(1)),
+            large: Places::new((parallel / 4).max(1)),
             heard: Mutex::new(Instant::now()),
             in_vain: Mutex::default(),
             mistrusted: Mutex::default(),
@@ -112,11 +114,23 @@ impl Bodies {
         aside.remove(at)
     }
 
-    /// Keeps what is here of a body for the next who wants it; what has to go for that comes back.
-    fn put_aside(&self, arrival: Arrival) -> Option<Arrival> {
+    /// Keeps what is here of a body for the next who wants it; what has to go for that comes back:
+    /// the oldest of which nobody has a part open. Another would be broken for who has it.
+    fn put_aside(&self, arrival: Arrival) -> Vec<Arrival> {
         let mut aside = lock(&self.aside);
+        let mut gone = Vec::new();
+        while aside.len() >= MOST_ASIDE
+            && let Some(oldest) = aside.iter().position(|it| !it.is_held())
+        {
+            gone.extend(aside.remove(oldest));
+        }
         aside.push_back(arrival);
-        if aside.len() > MOST_ASIDE { aside.pop_front() } else { None }
+        gone
+    }
+
+    /// Where a fetch of the body waits for its turn.
+    fn places(&self, source: &Source) -> &Places {
+        if source.is_large() { &self.large } else { &self.small }
     }
 
     fn heard(&self) -> Instant {
@@ -127,17 +141,29 @@ impl Bodies {
         *lock(&self.heard) = Instant::now();
         flight.hears();
     }
+}
 
-    fn take_place(&self) {
-        let mut places = lock(&self.places);
-        while *places == 0 {
-            places = self.freed.wait(places).unwrap_or_else(PoisonError::into_inner);
-        }
-        *places -= 1;
+/// So many may do something at the same time.
+struct Places {
+    left: Mutex<usize>,
+    freed: Condvar,
+}
+
+impl Places {
+    fn new(count: usize) -> Self {
+        Self { left: Mutex::new(count), freed: Condvar::new() }
     }
 
-    fn free_place(&self) {
-        *lock(&self.places) += 1;
+    fn take(&self) {
+        let mut left = lock(&self.left);
+        while *left == 0 {
+            left = self.freed.wait(left).unwrap_or_else(PoisonError::into_inner);
+        }
+        *left -= 1;
+    }
+
+    fn free(&self) {
+        *lock(&self.left) += 1;
         self.freed.notify_one();
     }
 }
@@ -304,13 +330,13 @@ impl Syncer {
         std::thread::Builder::new()
             .name("gistfs-body".into())
             .spawn(move || {
-                syncer.bodies.take_place();
+                syncer.bodies.places(&source).take();
                 // Those before it may have shown that there is no network.
                 let result = match syncer.api.hush() {
                     Some(error) => Err(error),
                     None => syncer.fetch_and_note(&source, &landing),
                 };
-                syncer.bodies.free_place();
+                syncer.bodies.places(&source).free();
                 // Stored before the flight is forgotten: who comes now finds it.
                 lock(&syncer.bodies.flights).remove(&blob);
                 landing.lands(result);

@@ -1,5 +1,6 @@
 //! Sending everything now, for somebody who waits and wants to see how it goes.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
@@ -73,9 +74,12 @@ impl Syncer {
             self.wait_for_releases(until.min(self.now().after(RELEASED)));
         }
         let mut progress = Progress::default();
+        let mut failed = HashSet::new();
         // A second round: a file moved between gists leaves its old one after it arrived.
         for round in 0..2 {
-            let keys = self.differing();
+            let mut keys = self.differing();
+            // What failed a moment ago would again, and may be a push of a hundred megabytes.
+            keys.retain(|key| !failed.contains(key));
             if round == 0 {
                 progress.total = keys.len();
             }
@@ -96,6 +100,9 @@ impl Syncer {
                 });
                 let patience = Patience { until, limits: true, tell: &tell };
                 let pushed = self.push(key, even_open, Some(&patience));
+                if pushed.is_err() {
+                    failed.insert(key);
+                }
                 let limited = matches!(pushed, Err(Error::Limited(_)));
                 // What is left would fail in the same way.
                 if (limited && self.barrier(until, true).is_some())

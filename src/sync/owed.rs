@@ -136,7 +136,11 @@ pub(super) const NOT_FOR_THE_TRASH: &str = "the gist is not deleted, for the tra
 /// The number in the text is GitHub's status as `ApiError` words it: all that a restart leaves.
 pub fn advice(error: &str) -> Option<&'static str> {
     const ADVICE: &[(&str, &str)] = &[
-        // First: the server's own words come after it.
+        // First: a server's own words come after these.
+        (
+            NOT_FOR_THE_TRASH,
+            "delete it without a copy with gistfs trash purge, or take it back with gistfs trash restore",
+        ),
         ("refuses the push", "change what it names, or try again with gistfs sync"),
         (
             "(401)",
@@ -145,10 +149,6 @@ pub fn advice(error: &str) -> Option<&'static str> {
         ),
         ("(403)", "give the token the scope \"gist\" on GitHub, then run gistfs sync"),
         ("(404)", "give the token the scope \"gist\" on GitHub, then run gistfs sync"),
-        (
-            NOT_FOR_THE_TRASH,
-            "delete it without a copy with gistfs trash purge, or take it back with gistfs trash restore",
-        ),
         ("refuses the request", "change it, or try again with gistfs sync"),
     ];
     ADVICE.iter().find(|(mark, _)| error.contains(mark)).map(|(_, advice)| *advice)
@@ -178,6 +178,8 @@ mod tests {
             ApiError::Local { errno: libc::ENOSPC, message: text() },
         ] {
             assert_eq!(advice(&error.to_string()).is_none(), error.passes(), "{error}");
+            let kept_back = format!("{NOT_FOR_THE_TRASH} \"a\": {error}");
+            assert!(advice(&kept_back).is_some_and(|advice| advice.contains("trash purge")));
         }
     }
 }

@@ -129,11 +129,11 @@ impl Reach {
         self.state().hush = Some(((self.clock)(), error));
     }
 
-    /// Something came from the network, whoever asked for it.
-    fn heard(&self) {
+    /// Something came from the host of bodies: it is there, whatever became of earlier answers.
+    fn raw_heard(&self) {
         let mut state = self.state();
-        if state.hush.is_some() {
-            state.hush = None;
+        if state.hush.is_some() || state.raw.is_some() {
+            (state.raw, state.hush) = (None, None);
         }
     }
 
@@ -240,7 +240,7 @@ impl GistApi for Reach {
     /// Another host than the API's: what it does says nothing of that one.
     fn body(&self, file: &RemoteFile, heard: &dyn Fn()) -> Result<Bytes, ApiError> {
         let all_heard = || {
-            self.heard();
+            self.raw_heard();
             heard();
         };
         self.note_raw(self.api.body(file, &all_heard))
@@ -248,7 +248,7 @@ impl GistApi for Reach {
 
     fn stream(&self, file: &RemoteFile, from: u64, take: TakePiece<'_>) -> Result<(), ApiError> {
         let mut heard_and_taken = |piece: &[u8]| {
-            self.heard();
+            self.raw_heard();
             take(piece)
         };
         self.note_raw(self.api.stream(file, from, &mut heard_and_taken))
@@ -312,7 +312,8 @@ mod tests {
             self.next(None)
         }
 
-        fn body(&self, _: &RemoteFile, _: &dyn Fn()) -> Result<Bytes, ApiError> {
+        fn body(&self, _: &RemoteFile, heard: &dyn Fn()) -> Result<Bytes, ApiError> {
+            heard();
             self.next(Some(Bytes::new()))
         }
 
@@ -478,6 +479,10 @@ mod tests {
         assert_eq!(world.reach.raw_trouble(), None);
         world.fails(late());
         assert!(world.reach.body(&file, &|| {}).is_err() && world.reach.raw_trouble().is_some());
+        // Something of a body is enough: an answer that was cut off goes on, and may do so for long.
+        world.fails(late());
+        let heard = || assert_eq!(world.reach.raw_trouble(), None);
+        assert!(world.reach.body(&file, &heard).is_err() && world.reach.raw_trouble().is_some());
         assert!(world.reach.body(&file, &|| {}).is_ok());
         assert_eq!(world.reach.raw_trouble(), None);
     }

@@ -168,13 +168,17 @@ impl Syncer {
         patience: Option<&Patience<'_>>,
     ) -> Result<Left, Error> {
         loop {
-            let failure = match self.push_alone(key, even_open, patience.is_some()) {
-                Ok(left) => return Ok(left),
-                Err(failure) => failure,
+            let (later, changes, error) = {
+                let _alone = self.mutation.enter();
+                match self.push_alone(key, even_open, patience.is_some()) {
+                    Ok(left) => return Ok(left),
+                    // Whoever has the next turn must know of it.
+                    Err(failure) => {
+                        let (later, changes) = (failure.is_not_now(), failure.changes());
+                        (later, changes, self.record_failure(key, failure))
+                    }
+                }
             };
-            let later = failure.is_not_now();
-            let changes = failure.changes();
-            let error = self.record_failure(key, failure);
             // Waited for without the lock: others may have something that can go at once.
             let waits = |patience: &&Patience<'_>| self.wait_for_turn(patience, changes);
             if !(later && patience.as_ref().is_some_and(waits)) {
@@ -189,7 +193,12 @@ impl Syncer {
         even_open: bool,
         asked: bool,
     ) -> Result<Left, Failure> {
-        let _alone = self.mutation.enter();
+        // Whoever was first may have sent it meanwhile, or found out that it has to wait.
+        let still =
+            |gist: &Gist| due(gist, self.options.write_back).is_some_and(|due| due <= self.now());
+        if !asked && self.store.look(key, still) == Some(false) {
+            return Ok(Left::new());
+        }
         let done = self.push_steps(key, self.now(), even_open, asked);
         self.shared().uploading = None;
         let left = done?;
@@ -423,7 +432,14 @@ impl Syncer {
         if size > LARGEST_BODY {
             return Ok(self.store.blobs.contains(blob).then_some(Class::TooLarge));
         }
-        Ok(self.store.body(blob)?.map(|body| Class::of(&body)))
+        if let Some(class) = self.classes.get(blob).filter(|_| self.store.blobs.contains(blob)) {
+            return Ok(Some(class));
+        }
+        let class = self.store.body(blob)?.map(|body| Class::of(&body));
+        if let Some(class) = class {
+            self.classes.note(blob, class);
+        }
+        Ok(class)
     }
 
     fn fetch_for(self: &Arc<Self>, gist: &Gist, blob: BlobId) -> Result<(), Failure> {

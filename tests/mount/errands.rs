@@ -440,7 +440,7 @@ fn what_the_new_gist_would_lack_is_refused_before_anything_is_sent() {
     world.seed("Backup", &[("a.txt", "alpha\n"), ("a.txt~", "older\n")]);
     let public = Seed { public: true, ..Seed::new("Public", &[("p.txt", "public\n")]) };
     world.server.seed("octo", public);
-    world.mount(&["--write-back", "600", "--refresh", "600"]);
+    world.mount(&["--write-back", "600", "--refresh", "600", "--git", "none"]);
     world.sh("mkdir New; echo x > New/x");
     for (word, why) in [
         ("Binary", "\"b.bin\""),
@@ -461,6 +461,22 @@ fn what_the_new_gist_would_lack_is_refused_before_anything_is_sent() {
     assert!(fails(&world, 2, &["publish", "--yes", "Notes/a.txt"]).contains("is a file"));
     assert!(fails(&world, 2, &["publish", "--yes", &notes]).contains("no path in a mount"));
     has_changed_nothing(&world);
+}
+
+#[test]
+fn a_gist_of_bytes_that_only_git_carries_is_published_whole() {
+    let mut world = World::empty();
+    let old = world.seed("Binary", &[("a.txt", "alpha\n")]);
+    let bytes: Vec<u8> = (0..=255).collect();
+    world.server.commit(&old, &[("b.bin", Some(&bytes))]);
+    world.mount(&["--write-back", "600", "--refresh", "600"]);
+    let said = said(&run(&world, &["publish", "--yes", "Binary"]));
+    assert!(said.contains("A new one is made, public"), "{said}");
+    let ids = world.server.gist_ids("octo");
+    let new = ids.iter().find(|id| **id != old).expect("the new gist");
+    assert_eq!(world.server.files(new), world.server.files(&old), "{said}");
+    assert_eq!(world.server.files(new).expect("its files")["b.bin"], bytes);
+    assert_eq!(world.server.commits(new).len(), 2, "what the API carries, and the push");
 }
 
 #[test]

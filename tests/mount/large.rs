@@ -163,26 +163,107 @@ fn a_file_replaced_on_github_while_it_arrives_stays_what_was_opened() {
 
 #[test]
 fn a_wrong_body_ends_with_an_error_and_nobody_goes_on_with_what_was_read_of_it() {
-    let mut world = World::open(ServerOptions::default());
+    assert_eq!(fetches_after_a_wrong_body(&[]), 1, "git is asked in place of who gave it");
+}
+
+#[test]
+fn a_wrong_body_is_asked_for_again_where_there_is_no_git() {
+    assert_eq!(fetches_after_a_wrong_body(&WITHOUT_GIT), 2);
+}
+
+/// Reads a file whose raw address gives another body once, then again. Tells how often that was asked.
+#[track_caller]
+fn fetches_after_a_wrong_body(options: &[&str]) -> usize {
     let body = body(NINE, 6);
-    seed(&world, &body);
-    // Else git would bring the right one at once.
-    world.mount(&WITHOUT_GIT);
+    let (world, network) = held_and_wrong(&body, options);
+    let mut file = open(&world);
+    // Who was given nothing of it yet would be given the next that comes.
+    reads_wrong(&file, &body);
+    network.raw.holds(None);
+    let mut got = Vec::new();
+    let error = file.read_to_end(&mut got).expect_err("it comes to the end of it");
+    assert_eq!(error.raw_os_error(), Some(nix::libc::EIO));
+    assert!(got.len() <= NINE - (128 << 10), "{} bytes of it were read", got.len());
+    drop(file);
+    assert!(unfinished(&world).is_empty());
+    reads_anew(&world, &body);
+    world.fetches()
+}
+
+/// Waits until the file is not that which somebody had open any more: the kernel tells of the last
+/// `close` a moment later. Then nobody has kept anything of the wrong body.
+#[track_caller]
+fn reads_anew(world: &World, body: &[u8]) {
+    let mut read = vec![];
+    wait_until("it can be read", || match std::fs::read(world.path("Notes/large")) {
+        Ok(bytes) => {
+            read = bytes;
+            true
+        }
+        Err(_) => false,
+    });
+    assert!(read == body);
+}
+
+/// A mount to whose file another body comes, of which 3 MB are here and the rest when it is let go.
+fn held_and_wrong(body: &[u8], options: &[&str]) -> (World, Network) {
+    let (mut world, network) = World::behind_a_network(ServerOptions::default());
+    seed(&world, body);
+    world.mount(options);
     let wrong = Fault { origin: Some(Origin::Raw), ..Fault::once(FaultKind::WrongBody) };
     world.server.inject(wrong);
-    let complaint = world.fails("cat Notes/large > $W/got");
-    assert!(complaint.contains("Input/output error"), "{complaint}");
-    let got = std::fs::metadata(world.work().join("got")).expect("it is there").len();
-    assert!(got <= NINE as u64 - (128 << 10), "{got} bytes of it were read");
-    assert!(unfinished(&world).is_empty());
-    // The kernel has kept nothing of it.
-    let file = open(&world);
-    wait_until("the bytes are right", || {
-        let mut piece = vec![0; 4096];
-        file.read_exact_at(&mut piece, 0).is_ok() && piece == body[..4096]
-    });
-    assert!(std::fs::read(world.path("Notes/large")).expect("it reads") == body);
-    assert_eq!(world.fetches(), 1, "git is asked in place of who gave a wrong body");
+    network.raw.holds(Some(3 << 20));
+    (world, network)
+}
+
+#[track_caller]
+fn reads_wrong(file: &File, body: &[u8]) {
+    let mut piece = [0; 4096];
+    file.read_exact_at(&mut piece, 0).expect("it reads");
+    assert!(piece != body[..4096], "nobody knows yet that it is wrong");
+}
+
+/// Lets the rest of a wrong body come, and waits until it is found out.
+fn is_found_out(world: &World, network: &Network) {
+    network.raw.holds(None);
+    wait_until("it is found out", || unfinished(world).is_empty());
+}
+
+#[test]
+fn what_was_read_of_a_wrong_body_and_changed_is_not_written_over_the_right_one() {
+    let body = body(NINE, 11);
+    let (world, network) = held_and_wrong(&body, &WITHOUT_GIT);
+    let path = world.path("Notes/large");
+    let file = File::options().read(true).write(true).open(&path).expect("it opens");
+    reads_wrong(&file, &body);
+    is_found_out(&world, &network);
+    // As the kernel does with a page that somebody has mapped.
+    let eio = |result: std::io::Result<()>| {
+        assert_eq!(result.expect_err("it succeeds").raw_os_error(), Some(nix::libc::EIO));
+    };
+    eio(file.write_all_at(b"changed", 100));
+    eio(file.set_len(5000));
+    drop(file);
+    reads_anew(&world, &body);
+    assert_eq!(world.fetches(), 2);
+}
+
+#[test]
+fn what_an_earlier_reader_left_of_a_wrong_body_takes_nobody_to_its_end() {
+    let body = body(NINE, 12);
+    let (world, network) = held_and_wrong(&body, &WITHOUT_GIT);
+    let first = open(&world);
+    reads_wrong(&first, &body);
+    drop(first);
+    let mut second = open(&world);
+    reads_wrong(&second, &body);
+    is_found_out(&world, &network);
+    let mut rest = Vec::new();
+    second.seek(SeekFrom::Start(4096)).expect("it seeks");
+    let error = second.read_to_end(&mut rest).expect_err("it comes to the end of it");
+    assert_eq!(error.raw_os_error(), Some(nix::libc::EIO));
+    drop(second);
+    reads_anew(&world, &body);
 }
 
 /// GitHub's answers have a megabyte of contents: what comes behind that by name is blank in them.

@@ -162,7 +162,7 @@ fn without_a_mount_status_reads_what_is_owed_from_the_state_and_disturbs_nothing
 fn a_refusal_says_in_status_and_in_sync_what_to_do() {
     for (code, to_do) in [(401, "make a new token"), (403, "the scope"), (422, "change it")] {
         let world = changed(1);
-        refuse(&world, 2, code, r#"{"message": "\u001b[31mNo"}"#);
+        refuse(&world, 1, code, r#"{"message": "\u001b[31mNo"}"#);
         let out = world.gistfs(&["sync"]).arg(world.point()).output().expect("gistfs runs");
         assert_eq!(out.status.code(), Some(1), "{}", said(&out));
         let (_, words) = status(&world, &[]);
@@ -172,7 +172,7 @@ fn a_refusal_says_in_status_and_in_sync_what_to_do() {
             assert!(!words.contains('\u{1b}'), "{words:?}");
         }
         let owing = &status_of(&world)["owing"][0];
-        assert_eq!((&owing["tries"], &owing["next"]), (&json!(2), &Value::Null), "{owing:#}");
+        assert_eq!((&owing["tries"], &owing["next"]), (&json!(1), &Value::Null), "{owing:#}");
         let out = world.gistfs(&["sync"]).arg(world.point()).output().expect("gistfs runs");
         assert!(out.status.success() && out.stdout.is_empty(), "{}", said(&out));
     }

@@ -303,13 +303,14 @@ fn with_write_through_rmdir_says_that_the_deletion_is_held() {
 }
 
 /// A gist whose one body does not come along with the gist itself.
+/// A mount that can have the body of `large` by its raw address, and no other way.
 fn with_large_file() -> (World, Vec<u8>) {
     let mut world = World::open(ServerOptions::default());
     let large = "large\n".repeat(300_000).into_bytes();
     let files = vec![("large".into(), large.clone()), ("a.txt".into(), b"alpha\n".into())];
     let seed = Seed { description: Some("Notes".into()), files, ..Seed::default() };
     world.server.seed("octo", seed);
-    world.mount(&[]);
+    world.mount(&WITHOUT_GIT);
     (world, large)
 }
 
@@ -336,7 +337,7 @@ fn a_deletion_waits_until_the_trash_has_every_body() {
     assert!(std::fs::read(world.path("Notes/large")).expect("it is back") == large);
 }
 
-/// Only git has it, so the trash never will.
+/// Only git has it, and there is none: the trash never will.
 #[test]
 fn a_deletion_that_waits_for_a_body_out_of_reach_says_so_and_goes_when_it_is_purged() {
     let mut world = World::shaped(ServerOptions::default(), Shape::Private);
@@ -348,7 +349,7 @@ fn a_deletion_that_waits_for_a_body_out_of_reach_says_so_and_goes_when_it_is_pur
         let seed = Seed { description: Some(title.into()), files, ..Seed::default() };
         world.server.seed("octo", seed);
     }
-    world.mount(&[]);
+    world.mount(&WITHOUT_GIT);
     world.sh("rm -rf Notes Other");
     wait_until("status says why, and what to do", || {
         let owing = world.status()["owing"].clone();
@@ -376,7 +377,7 @@ fn a_deletion_that_waits_for_a_body_out_of_reach_says_so_and_goes_when_it_is_pur
     world.forget_mount();
     world.trashed(&["purge", "--yes", "Other"]);
     assert_eq!(world.deletions().len(), 1);
-    world.mount(&[]);
+    world.mount(&WITHOUT_GIT);
     wait_until("it is deleted", || world.deletions().len() == 2);
     wait_until("nothing is kept", || world.items().is_empty());
     assert_eq!(world.server.gist_ids("octo"), [""; 0]);

@@ -57,13 +57,27 @@ pub(super) enum Landed {
 
 /// What one reader was given of a body before it was proved.
 #[derive(Debug, Default)]
-pub struct Trust(Mutex<Option<Fate>>);
+pub struct Trust(Mutex<Vec<Fate>>);
 
 impl Trust {
     /// Why whoever reads must not go on: what was read before is not what it should be. For good,
     /// because another fetch would give the rest of another body.
     pub fn broken(&self) -> Option<Error> {
-        lock(&self.0).as_ref()?.broken()
+        lock(&self.0).iter().find_map(Fate::broken)
+    }
+
+    /// Whether all that was given is known to be of the body.
+    pub fn is_proved(&self) -> bool {
+        lock(&self.0).iter().all(Fate::is_proved)
+    }
+
+    /// Something of another fetch is given too. What broke before stays broken.
+    fn depends_on(&self, fate: &Fate) {
+        let mut fates = lock(&self.0);
+        if !fates.iter().any(|known| known.is_that_of(fate)) {
+            fates.retain(|known| !known.is_proved());
+            fates.push(fate.clone());
+        }
     }
 }
 
@@ -74,7 +88,7 @@ impl Landed {
             Self::Small(body) => Ok(part::cut(body, offset, size)),
             Self::Large(file) => part::read(file, offset, size),
             Self::Part(file, fate) => {
-                *lock(&trust.0) = Some(fate.clone());
+                trust.depends_on(fate);
                 let bytes = part::read(file, offset, size)?;
                 // What is given while it breaks is forgotten by those who are told then.
                 trust.broken().map_or(Ok(bytes), Err)

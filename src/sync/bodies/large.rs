@@ -40,7 +40,10 @@ impl Syncer {
         };
         flight.grows(&arrival)?;
         flight.hears();
-        match self.large(source, flight, &mut arrival) {
+        // What came to its last byte before it was left off lacks the proof alone.
+        let came =
+            if arrival.is_here() { Ok(()) } else { self.large(source, flight, &mut arrival) };
+        match came {
             Ok(()) => {
                 let stored = self.store.blobs.complete(arrival).inspect_err(|error| {
                     if matches!(error, Error::Nonsense(_)) {
@@ -64,10 +67,15 @@ impl Syncer {
         }
         let passes =
             matches!(error, Error::Unreachable(_) | Error::TimedOut(_) | Error::Limited(_));
-        let dropped = if passes { self.bodies.put_aside(arrival) } else { Some(arrival) };
-        if let Some(arrival) = dropped {
+        if passes {
+            for forgotten in self.bodies.put_aside(arrival) {
+                let blob = forgotten.blob();
+                drop(forgotten);
+                self.forget_parts(blob);
+            }
+        } else {
             let blob = arrival.blob();
-            drop(arrival);
+            arrival.give_up(error.clone());
             self.forget_parts(blob);
         }
     }
@@ -93,6 +101,7 @@ impl Syncer {
         if file.size > MOST_RAW || source.is_unlisted() || mistrusted || detour.is_some() {
             match self.large_by_git(source, flight, arrival) {
                 Ok(()) => return Ok(()),
+                Err(NoGit::Failed(error)) if lacks_room(&error) => return Err(error.into()),
                 Err(why) => no_git = Some(why),
             }
         }
@@ -101,6 +110,7 @@ impl Syncer {
             Some(no_git) => no_git,
             None => match self.large_by_git(source, flight, arrival) {
                 Ok(()) => return Ok(()),
+                Err(NoGit::Failed(error)) if lacks_room(&error) => return Err(error.into()),
                 Err(no_git) => no_git,
             },
         };
@@ -130,6 +140,10 @@ impl Syncer {
             let Err(error) = answer else { return Ok(None) };
             self.note_raw(&error, flight);
             let arrived = arrival.arrived();
+            if arrival.is_here() {
+                // The end of the answer alone is missing. What came is proved or not in any case.
+                return Ok(None);
+            }
             let wrong = arrived > from && matches!(error, ApiError::Nonsense { .. });
             if wrong {
                 self.bodies.mistrust(source.file.blob);
@@ -165,7 +179,7 @@ impl Syncer {
             })
         });
         flight.by_git(false);
-        came
+        if arrival.is_here() { Ok(()) } else { came }
     }
 
     /// GitHub's own answers have no body that large; those of other servers may.
@@ -185,6 +199,12 @@ impl Syncer {
         flight.has(arrival.arrived());
         Ok(())
     }
+}
+
+/// Whether the disk is full, or not to be written: another way ends there too.
+fn lacks_room(error: &ApiError) -> bool {
+    let full = [libc::ENOSPC, libc::EDQUOT, libc::EFBIG, libc::EROFS];
+    matches!(error, ApiError::Local { errno, .. } if full.contains(errno))
 }
 
 /// Reads `body` to its end.

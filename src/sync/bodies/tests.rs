@@ -23,6 +23,10 @@ enum Raw {
     Held(usize, Receiver<()>),
     /// Gives the bytes before this one and is cut off.
     Cut(usize),
+    /// The same, but is cut off when it is told to.
+    HeldCut(usize, Receiver<()>),
+    /// Gives the bytes before this one, and has no room for others when it is told to.
+    Full(usize, Receiver<()>),
     /// Gives another body of the same length.
     Wrong,
     /// Gives the bytes before this one, and others than the others when it is told to.
@@ -45,6 +49,10 @@ struct Fake {
 impl Fake {
     fn lost() -> ApiError {
         ApiError::Lost { host: "raw".into(), detail: "cut".into() }
+    }
+
+    fn full() -> ApiError {
+        ApiError::Local { errno: libc::ENOSPC, message: "no room".into() }
     }
 }
 
@@ -93,6 +101,16 @@ impl GistApi for Fake {
                 give(&self.body[from..at])?;
                 released.recv().unwrap();
                 give(&self.body[at..])
+            }
+            Some(Raw::HeldCut(at, released)) => {
+                give(&self.body[from..at])?;
+                released.recv().unwrap();
+                Err(Self::lost())
+            }
+            Some(Raw::Full(at, released)) => {
+                give(&self.body[from..at])?;
+                released.recv().unwrap();
+                Err(Self::full())
             }
             Some(Raw::Cut(at)) => give(&self.body[from..at]).and(Err(Self::lost())),
             Some(Raw::Spoilt(at, released)) => {
@@ -235,6 +253,11 @@ impl World {
         (0..self.fake.body.len()).step_by(128 << 10).for_each(|at| self.reads(at, 128 << 10));
     }
 
+    /// The fetch of the body that is under way.
+    fn flight(&self) -> Arc<Flight> {
+        Arc::clone(&lock(&self.syncer.bodies.flights)[&self.source.file.blob])
+    }
+
     fn is_stored(&self) -> bool {
         self.syncer.store.blobs.contains(self.source.file.blob)
     }
@@ -336,10 +359,15 @@ fn a_body_that_is_cut_off_again_and_again_goes_on_where_it_stopped() {
 
 #[test]
 fn a_body_that_gets_no_further_is_left_off_and_the_next_who_wants_it_goes_on_there() {
-    let world = World::new(TWO, (0..5).map(|_| Raw::Cut(1 << 20)));
+    let (cut, told) = channel();
+    let cuts = (0..4).map(|_| Raw::Cut(1 << 20)).chain([Raw::HeldCut(1 << 20, told)]);
+    let world = World::new(TWO, cuts);
     let trust = Trust::default();
     world.syncer.body_part(&world.source, 0, 4096, &trust).unwrap();
-    let error = world.syncer.store_body(&world.source).unwrap_err();
+    let flight = world.flight();
+    cut.send(()).unwrap();
+    let error = flight.landed().unwrap_err();
+    drop(flight);
     assert!(matches!(error, Error::Unreachable(_)), "{error}");
     assert_eq!(world.asked().len(), 5, "four more tries after the one that brought something");
     assert_eq!((world.works(), world.is_stored()), (1, false));
@@ -458,4 +486,99 @@ fn git_that_gives_another_body_is_not_believed() {
     world.source.file.size += 1;
     assert!(world.syncer.store_body(&world.source).is_err());
     assert_eq!((world.works(), world.is_stored()), (0, false));
+}
+
+#[test]
+fn a_body_of_which_no_byte_is_missing_is_not_asked_for_again() {
+    let world = World::new(TWO, [Raw::Cut(TWO)]).with_git(Ok(()));
+    world.syncer.store_body(&world.source).unwrap();
+    assert_eq!((world.asked(), world.fetches(), world.is_stored()), (vec![0], 0, true));
+    // Nor when it was left off so.
+    let world = World::new(TWO, []);
+    let mut arrival = world.syncer.store.blobs.arrival(world.source.file.blob, TWO as u64).unwrap();
+    arrival.push(&world.fake.body).unwrap();
+    assert!(world.syncer.bodies.put_aside(arrival).is_empty());
+    world.reads_all();
+    assert_eq!((world.asked().len(), world.is_stored()), (0, true));
+}
+
+#[test]
+fn where_there_is_no_room_no_other_way_is_tried_and_who_reads_hears_why() {
+    let (full, told) = channel();
+    let world = World::new(TWO, [Raw::Full(TWO / 2, told)]).with_git(Ok(()));
+    let trust = Trust::default();
+    world.syncer.body_part(&world.source, 0, 4096, &trust).unwrap();
+    let flight = world.flight();
+    full.send(()).unwrap();
+    let no_room =
+        |error: &Error| matches!(error, Error::Local { errno, .. } if *errno == libc::ENOSPC);
+    assert!(no_room(&flight.landed().unwrap_err()));
+    assert!(trust.broken().as_ref().is_some_and(no_room));
+    assert_eq!(world.fetches(), 0);
+    for (length, asked) in [((10 << 20) + 1, 0), (TWO, 1)] {
+        let login = Raw::Fails(ApiError::Nonsense { host: "raw".into(), detail: "page".into() });
+        let world = World::new(length, [login]).with_git(Err(Fake::full()));
+        assert!(no_room(&world.syncer.store_body(&world.source).unwrap_err()), "{length}");
+        assert_eq!((world.asked().len(), world.fetches()), (asked, 1), "{length}");
+    }
+}
+
+#[test]
+fn what_somebody_has_open_is_kept_however_many_large_bodies_were_left_off() {
+    let world = World::new(TWO, []);
+    let (bodies, blobs) = (&world.syncer.bodies, &world.syncer.store.blobs);
+    let left_off = |n: u8| blobs.arrival(BlobId::of(&[n]), TWO as u64).unwrap();
+    let gone = |gone: Vec<Arrival>| gone.iter().map(Arrival::blob).collect::<Vec<_>>();
+    let mut held = VecDeque::new();
+    for n in 0..6 {
+        let arrival = left_off(n);
+        held.push_back(arrival.fate());
+        assert_eq!(gone(bodies.put_aside(arrival)), []);
+    }
+    held.pop_front();
+    held.pop_front();
+    assert!(held.iter().all(|fate| fate.broken().is_none()));
+    let two = [0, 1].map(|n: u8| BlobId::of(&[n]));
+    assert_eq!(gone(bodies.put_aside(left_off(6))), two);
+    assert!(held.iter().all(|fate| fate.broken().is_none()));
+}
+
+#[test]
+fn what_breaks_once_is_broken_for_who_has_a_part_of_it_whatever_comes_later() {
+    let world = World::new(TWO, []);
+    let arrival = || world.syncer.store.blobs.arrival(world.source.file.blob, TWO as u64).unwrap();
+    let (mut old, mut new, trust) = (arrival(), arrival(), Trust::default());
+    let part = |arrival: &mut Arrival| {
+        arrival.push(b"x").unwrap();
+        Landed::Part(Arc::new(arrival.reader().unwrap()), arrival.fate())
+    };
+    part(&mut old).part(0, 1, &trust).unwrap();
+    let new = part(&mut new);
+    new.part(0, 1, &trust).unwrap();
+    old.give_up(Error::TooLarge);
+    assert!(matches!(new.part(0, 1, &trust), Err(Error::TooLarge)));
+    assert!(matches!(trust.broken(), Some(Error::TooLarge)));
+}
+
+#[test]
+fn small_bodies_come_while_more_large_ones_are_slow_than_there_are_places() {
+    let (release, raws): (Vec<_>, Vec<_>) = (0..16).map(|_| held(TWO / 2)).unzip();
+    let world = World::new(TWO, raws);
+    for n in 0..16 {
+        let mut large = world.source.clone();
+        large.file.blob = BlobId::of(&[n]);
+        world.syncer.begin_fetching(&large).unwrap();
+    }
+    while world.asked().len() < 4 {
+        std::thread::yield_now();
+    }
+    let (at_once, raw) = held(TWO);
+    at_once.send(()).unwrap();
+    world.fake.raw.lock().unwrap().push_front(raw);
+    let mut small = world.source.clone();
+    (small.file.blob, small.file.size) = (BlobId::of(b"small"), 10);
+    let part = world.syncer.body_part(&small, 0, 10, &Trust::default());
+    assert!(part.unwrap() == world.fake.body[..10]);
+    assert_eq!(world.asked().len(), 5);
+    release.iter().for_each(|release| release.send(()).unwrap());
 }
