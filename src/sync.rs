@@ -202,6 +202,10 @@ struct Shared {
     uploading: Option<GistKey>,
     /// Gists that somebody waits for a copy of, with the other visibility.
     copying: std::collections::HashSet<GistKey>,
+    /// In this round of refreshing git has met a network that does not work.
+    git_cut: bool,
+    /// The gist whose files could not all be read and that was told of; until all could be.
+    incomplete: Option<GistKey>,
     /// Gists whose remote change has to wait for a writer to finish.
     postponed: std::collections::HashSet<GistKey>,
     /// What the last refresh failed with, in words, if not for lack of network.

@@ -43,11 +43,19 @@ impl Pace {
 
     /// How long from `now` until the next change may be sent; zero means at once.
     pub fn wait(&self, now: Time) -> Duration {
+        self.wait_for_room(1, now)
+    }
+
+    /// How long from `now` until so many changes may be sent with no more than the least time
+    /// between them.
+    pub fn wait_for_room(&self, changes: usize, now: Time) -> Duration {
         let apart = if self.limited { APART } else { Duration::ZERO };
         let apart = std::iter::once((1, self.interval.unwrap_or(apart)));
         let limits = if self.limited { GITHUB } else { &[] };
+        let more = changes.saturating_sub(1);
+        let limits = limits.iter().map(|(count, window)| (count.saturating_sub(more), *window));
         apart
-            .chain(limits.iter().copied())
+            .chain(limits)
             .filter_map(|(count, window)| {
                 let oldest = *self.sent.get(self.sent.len().checked_sub(count)?)?;
                 // A clock that was set back must not make us wait for the old time to return.

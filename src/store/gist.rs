@@ -219,6 +219,9 @@ pub struct Upload {
     pub not_before: Option<Time>,
     /// GitHub refused and retrying cannot mend it: waits for a change or for `gistfs sync`.
     pub refused: bool,
+    /// What git said when it refused a push for good: until the next change, or `gistfs sync`, only
+    /// the API is asked.
+    pub refusal: Option<String>,
     /// Nothing of it can be sent: waits for a change, or for what it waits for.
     pub settled: bool,
     /// `base` is known to differ from the state before it by a commit, not by its description alone.
@@ -397,6 +400,7 @@ impl Gist {
         self.upload.last_change = Some(now);
         self.upload.settled = false;
         self.upload.refused = false;
+        self.upload.refusal = None;
         self.upload.not_before = None;
     }
 
@@ -414,8 +418,12 @@ impl Gist {
     pub fn follow_base(&mut self) {
         let Some(base) = self.base.clone() else { return };
         for (name, file) in &mut self.files {
-            if base.files.contains_key(name) {
+            if let Some(there) = base.files.get(name) {
                 file.from = Some(name.clone());
+                if file.altered == Some(there.blob) {
+                    // Git carried it.
+                    file.altered = None;
+                }
             } else if file.from.as_ref().is_some_and(|from| !base.files.contains_key(from)) {
                 file.from = None;
                 file.limbo = None;

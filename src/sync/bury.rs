@@ -8,6 +8,7 @@ use super::Syncer;
 use super::bodies::Source;
 use super::events::{Became, different};
 use super::owed::NOT_FOR_THE_TRASH;
+use super::send::without_placeholder;
 use super::upload::Failure;
 use crate::api::{ApiError, GistApi};
 use crate::error::Error;
@@ -253,7 +254,7 @@ impl Syncer {
         self.note_deleted(id)?;
         let mut at = None;
         if let Some(gist) = self.store.get(key) {
-            let files = different(gist.base.as_deref(), None);
+            let files = without_placeholder(&gist, different(gist.base.as_deref(), None));
             self.tell_upload(&gist, Became::Deleted, &files);
         }
         let removed = self.store.remove_if(key, |gist| {

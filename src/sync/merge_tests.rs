@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use super::*;
 use crate::sync::aside::conflict_of;
 use crate::sync::lines::merge_lines;
@@ -24,7 +26,10 @@ impl Bodies {
                 Err(unmerged) => unmerged,
             };
             assert_eq!(unmerged.busy, []);
-            for (_, triple) in unmerged.needs {
+            // Files that were changed alike are one question.
+            let triples: HashSet<Triple> =
+                unmerged.needs.iter().map(|(_, triple)| *triple).collect();
+            for triple in triples {
                 let body = |blob: BlobId| self.0[&blob].as_bytes();
                 let merged = merge_lines(body(triple.base), body(triple.ours), body(triple.theirs));
                 let lines = merged.map_or(Lines::Clash, |text| Lines::Merged {
@@ -267,6 +272,15 @@ fn of_two_descriptions_ours_counts_and_theirs_stays_known_until_it_changes_again
     assert_eq!((two.description, two.gist.their_description.as_deref()), (None, Some("theirs")));
     let three = bodies.merge(&two.gist, &described("ours"), &described("newest"));
     assert_eq!((three.gist.description.as_str(), three.gist.their_description), ("newest", None));
+}
+
+#[test]
+fn two_files_changed_alike_on_both_sides_are_both_kept_twice() {
+    let edit = |gist: &mut Gist| ["a", "c"].into_iter().for_each(|f| local(gist, f, Some("3")));
+    let (_, seen) = after(&[("a", "1"), ("c", "1")], edit, &["3"], &[("a", "5"), ("c", "5")]);
+    let bodies: Vec<&str> = seen.iter().map(|(_, body)| body.as_str()).collect();
+    assert_eq!(bodies, ["5", "3", "5", "3"]);
+    assert_eq!((&seen[0], &seen[2]), (&has("a", "5"), &has("c", "5")));
 }
 
 proptest! {

@@ -59,7 +59,10 @@ pub struct OwedFile {
 pub(super) fn files(gist: &Gist, plan: &Plan, whole: &Standing) -> Vec<OwedFile> {
     let owed = |name: &FileName, change, from: Option<&FileName>| {
         let hold = plan.held.get(name);
+        let refusal = gist.upload.refusal.as_ref();
+        let refusal = refusal.filter(|_| hold.is_some_and(|hold| hold.is_for_git()));
         let state = match hold {
+            Some(_) if let Some(words) = refusal => Standing::Error(words.clone()),
             Some(hold) if hold.passes() => Standing::Pending,
             Some(hold) => Standing::Local(hold.to_string()),
             // What keeps its neighbours here does not keep it.
@@ -72,7 +75,11 @@ pub(super) fn files(gist: &Gist, plan: &Plan, whole: &Standing) -> Vec<OwedFile>
             from: from.map(ToString::to_string),
             state,
             waits_for: hold.filter(|hold| hold.passes()).map(ToString::to_string),
-            advice: hold.and_then(|hold| hold.advice()).map(str::to_owned),
+            advice: match refusal {
+                Some(words) => advice(words),
+                None => hold.and_then(|hold| hold.advice()),
+            }
+            .map(str::to_owned),
         }
     };
     if gist.removed {

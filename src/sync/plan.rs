@@ -53,6 +53,21 @@ pub enum Step {
     Delete(GistId),
 }
 
+impl Step {
+    /// How many changes of GitHub's it takes at once: a placeholder is not to rest there.
+    pub fn changes(&self) -> usize {
+        match self {
+            Self::Nothing | Self::Fetch(_) | Self::Complete => 0,
+            Self::Create { files } if files.is_empty() => 2,
+            Self::Create { .. }
+            | Self::Update { .. }
+            | Self::Push { .. }
+            | Self::Withdraw(_)
+            | Self::Delete(_) => 1,
+        }
+    }
+}
+
 /// A body by its id and length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Body {
@@ -256,6 +271,12 @@ impl Draft {
         missed.map(|(name, _)| name.clone()).collect()
     }
 
+    /// Whether the new contents are more than one request carries.
+    fn overflows(&self) -> bool {
+        let new = self.wanted.iter().filter(|(_, wanted)| !wanted.renamed);
+        fill(&new.map(|(name, wanted)| (name.clone(), *wanted)).collect(), LARGEST_REQUEST).1
+    }
+
     fn finish(mut self, gist: &Gist, outside: &Outside<'_>) -> Plan {
         let Some(base) = &gist.base else { return self.create(outside.git) };
         let described = (gist.description != base.description).then(|| gist.description.clone());
@@ -263,8 +284,10 @@ impl Draft {
             let quiet = self.wanted.is_empty() && self.gone.is_empty() && described.is_none();
             return self.before_completion(outside.git, quiet);
         }
-        let by_git =
-            outside.git && (base.truncated || self.wanted.values().any(|wanted| !wanted.text));
+        // Renames count too: what one request cannot carry is one commit by git.
+        let overflows = self.overflows();
+        let not_text = self.wanted.values().any(|wanted| !wanted.text);
+        let by_git = outside.git && (base.truncated || not_text || overflows);
         if !self.absent.is_empty() && !by_git {
             return Plan { step: Step::Fetch(self.absent), held: self.held, more: true };
         }
@@ -273,19 +296,24 @@ impl Draft {
             let step = if waits { Step::Nothing } else { Step::Withdraw(base.id.clone()) };
             return Plan { step, held: self.held, more: false };
         }
-        let mut files = self.renames(gist, base, if by_git { u64::MAX } else { LARGEST_REQUEST });
-        let (writes, rest) = fill(&self.wanted);
-        let by_git = by_git || (outside.git && rest);
-        let (writes, rest) = if by_git {
-            let all = self.wanted.iter().map(|(name, wanted)| (name.clone(), wanted.body));
-            (all.collect(), false)
-        } else {
-            (writes, rest)
+        // Where it takes several requests, what is renamed and changed is written and deleted.
+        let largest = match (by_git, overflows) {
+            (true, _) => u64::MAX,
+            (false, true) => 0,
+            (false, false) => LARGEST_REQUEST,
         };
+        let mut files = self.renames(gist, base, largest);
+        let (writes, rest) = fill(&self.wanted, if by_git { u64::MAX } else { LARGEST_REQUEST });
         let stays = base.files.keys().any(|name| !self.gone.contains(name)) || !writes.is_empty();
         if !stays {
-            self.held.extend(self.gone.iter().map(|name| (name.clone(), Hold::LastFile)));
-            self.gone.clear();
+            // Our placeholder goes all the same: not all of it is one, see above.
+            self.gone.retain(|name| {
+                let ours = gist.is_placeholder(name);
+                if !ours {
+                    self.held.insert(name.clone(), Hold::LastFile);
+                }
+                ours
+            });
         }
         files.extend(writes.into_iter().map(|(name, body)| (name, Change::Write(body))));
         if !rest {
@@ -307,7 +335,8 @@ impl Draft {
     /// A gist that GitHub does not have: what one request carries, and git the rest.
     fn create(self, git: bool) -> Plan {
         let texts = self.wanted.iter().filter(|(_, wanted)| wanted.text);
-        let (files, _) = fill(&texts.map(|(name, wanted)| (name.clone(), *wanted)).collect());
+        let (files, _) =
+            fill(&texts.map(|(name, wanted)| (name.clone(), *wanted)).collect(), LARGEST_REQUEST);
         let more = files.len() < self.wanted.len();
         let nothing = files.is_empty() && !(git && more);
         let step = if nothing { Step::Nothing } else { Step::Create { files } };
@@ -325,8 +354,8 @@ impl Draft {
         Plan { step: Step::Nothing, held, more: false }
     }
 
-    /// Takes out what are renames: first those without new content, then the others, whose bodies
-    /// are of at most so many bytes.
+    /// Takes out what are renames: first those without new content, then the others, each of whose
+    /// bodies is of at most so many bytes on the wire.
     fn renames(
         &mut self,
         gist: &Gist,
@@ -354,8 +383,7 @@ impl Draft {
 
 /// As many of the wanted files as one request carries, and whether any are left. Deletions wait
 /// for the last request: until then nothing of the old is lost.
-fn fill(wanted: &BTreeMap<FileName, Wanted>) -> (BTreeMap<FileName, Body>, bool) {
-    let mut room = LARGEST_REQUEST;
+fn fill(wanted: &BTreeMap<FileName, Wanted>, mut room: u64) -> (BTreeMap<FileName, Body>, bool) {
     let mut taken = BTreeMap::new();
     let mut left = false;
     for (name, Wanted { body, wire, .. }) in wanted {

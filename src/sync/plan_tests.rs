@@ -411,3 +411,35 @@ proptest! {
         prop_assert_eq!(planned(&gist, true).step, Step::Nothing);
     }
 }
+
+#[test]
+fn renames_with_new_content_count_in_the_size_of_a_request() {
+    let mut gist = gist(&[("x", "a\n"), ("y", "b\n"), ("z", "c\n")]);
+    for (old, new) in [("x", "1"), ("y", "2"), ("z", "3")] {
+        rename(&mut gist, old, new);
+        let content = Content::Bytes { blob: blob(new), size: 3_900_000 };
+        gist.files.get_mut(&name(new)).unwrap().content = content;
+    }
+    let class = |_, size| Some(Class::Text { wire: size });
+    let planned = |git| {
+        let arrived = |_, _| false;
+        plan(&gist, &Outside { class: &class, arrived: &arrived, even_open: false, git })
+    };
+    let Step::Push { files, .. } = planned(true).step else { panic!("{:?}", planned(true)) };
+    assert!(files.values().all(|change| matches!(change, Change::Rename(_, Some(_)))), "{files:?}");
+    let one = planned(false);
+    assert_eq!(files_of(&one.step).len(), 1, "{one:?}");
+    assert!(one.more && matches!(files_of(&one.step)[0].1, Change::Write(_)), "{one:?}");
+}
+
+#[test]
+fn a_placeholder_beside_the_last_file_goes_and_the_file_stays() {
+    let placeholder = name("gistfs-upload-1");
+    let line = crate::store::placeholder::text(GistKey(1), &placeholder);
+    let base = snapshot(&[(placeholder.as_str(), &line), ("x", "a\n")]);
+    let mut gist = Gist::of_remote(GistKey(1), base);
+    gist.files.clear();
+    let plan = planned(&gist);
+    assert_eq!(files_of(&plan.step), [(placeholder.to_string(), Change::Delete)]);
+    assert_eq!(plan.held, BTreeMap::from([(name("x"), Hold::LastFile)]));
+}

@@ -48,7 +48,9 @@ impl Syncer {
             Failure::Theirs(error, repeatable) => {
                 Failure::Theirs(judge_refusal(error, lags), repeatable)
             }
-            Failure::NotNow(_) | Failure::Ours(_) | Failure::NotKnown(_) => failure,
+            Failure::NotNow(..) | Failure::Ours(_) | Failure::NotKnown(_) | Failure::Refused(_) => {
+                failure
+            }
         })?;
         let head = repository.head();
         if rejected.is_some() && head.commit.as_ref() == rejected {
@@ -61,7 +63,7 @@ impl Syncer {
         }
         let commit = head.commit.as_ref().map(CommitId::as_str);
         if commit != base.revision.as_deref() {
-            self.check_is_newer(gist.key, base.revision.as_deref(), &*repository, now)?;
+            self.check_is_newer((gist.key, &base.id), base.revision.as_deref(), &*repository, now)?;
         }
         let files = self.files_of_head(&[base], &*repository)?;
         let truncated = base.truncated || files.len() > SHOWN;

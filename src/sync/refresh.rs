@@ -7,7 +7,7 @@ use super::errand::{self, Forked};
 use super::events::{Became, different};
 use super::selection::Selection;
 use super::upload;
-use super::whole::fill;
+use super::whole::{fill, is_doubtful};
 use super::{GistChange, Options, Syncer};
 use crate::api::social::SocialApi;
 use crate::api::{ApiError, Fetched, GistApi, PageAddress, PageRequest};
@@ -45,6 +45,7 @@ impl Syncer {
 
     /// Reads the whole list, each page conditional, and takes over what changed and what is gone.
     pub fn refresh_all(&self, now: Time) -> Result<(), Error> {
+        self.shared().git_cut = false;
         let known: Vec<(GistKey, GistId)> = self.known_gists();
         let mut seen = HashSet::new();
         let mut newest = self.newest()?;
@@ -96,6 +97,7 @@ impl Syncer {
     /// that is older than the newest it shows. Mostly the answer is the same, and then a 304.
     pub fn refresh_new(&self, now: Time) -> Result<(), Error> {
         let Some(newest) = self.newest()? else { return self.refresh_all(now) };
+        self.shared().git_cut = false;
         let since = newest.before(self.options.read_lag);
         let mut from = self.list(Some(since));
         let mut shown = newest;
@@ -179,7 +181,9 @@ impl Syncer {
         let mut new: Vec<(GistKey, Option<Gist>)> = Vec::new();
         let mut added = HashSet::new();
         let mut doubts = self.doubtful_creates();
+        let git = self.has_git();
         for snapshot in gists {
+            all &= !(git && is_doubtful(&snapshot, now));
             match self.store.find(&snapshot.id) {
                 Some(key) => all &= self.take_changed(key, snapshot, now)?,
                 None if self.was_deleted(&snapshot.id, now)? => all = false,
@@ -226,6 +230,7 @@ impl Syncer {
                 Some(told) => told.clone(),
                 None => errand::look_up(self, &forked.id)?,
             };
+            self.shared().git_cut = false;
             let taken = self.take_listed(vec![snapshot], self.now());
             taken.map_err(|error| Failure::new(Exit::State, error.to_string(), "see the log"))?;
             self.complete_all(self.now());
@@ -243,7 +248,11 @@ impl Syncer {
         let lags = self.reads_may_lag(key, now);
         if seen.is_partial() && !base.is_partial() && self.has_git() {
             // Its repository is another one's than the list's: what fails there ends no round.
+            if self.is_git_cut() {
+                return Ok(false);
+            }
             let later = |failure| {
+                self.note_git_cut(&failure);
                 let error = Error::from(failure);
                 log::warn!("{}: what is new of it is not all known: {error}", base.id);
                 Ok(false)

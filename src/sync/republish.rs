@@ -108,7 +108,8 @@ impl Syncer {
             Some(limited) => Err(limited),
             None => self.look(&gist, now).map_err(|failure| match failure {
                 upload::Failure::Theirs(error, _) => self.heard(error),
-                upload::Failure::NotNow(_)
+                upload::Failure::NotNow(..)
+                | upload::Failure::Refused(_)
                 | upload::Failure::Ours(_)
                 | upload::Failure::NotKnown(_) => failure.into(),
             }),

@@ -38,6 +38,10 @@ struct Canned {
     /// Every gist is as it was known.
     unchanged: std::sync::atomic::AtomicBool,
     creates: AtomicI64,
+    /// Every deletion is acted on.
+    deletes: std::sync::atomic::AtomicBool,
+    /// What every gist is, where it is not as it was known.
+    gist: Mutex<Option<FullGist>>,
     /// What becomes of a gist that is to be made.
     create: Mutex<Option<ApiError>>,
     repositories: git::Repositories,
@@ -69,6 +73,9 @@ impl GistApi for Canned {
         if self.unchanged.load(Ordering::Relaxed) {
             return Ok(Fetched::NotModified);
         }
+        if let Some(full) = self.gist.lock().unwrap().clone() {
+            return Ok(Fetched::New(full));
+        }
         Err(self.errors.lock().unwrap().pop_front().unwrap_or(ApiError::NotFound))
     }
 
@@ -90,7 +97,7 @@ impl GistApi for Canned {
     }
 
     fn delete(&self, _: &GistId) -> Result<(), ApiError> {
-        Err(ApiError::NotFound)
+        self.deletes.load(Ordering::Relaxed).then_some(()).ok_or(ApiError::NotFound)
     }
 
     fn quota(&self) -> Option<Quota> {

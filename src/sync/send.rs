@@ -123,11 +123,16 @@ impl Syncer {
     pub(super) fn was_withdrawn(&self, key: GistKey, now: Time) -> Result<(), Error> {
         self.store.update(key, |gist| {
             (gist.base, gist.attempt) = (None, None);
+            // It was made, and edited since: nothing of it may go with a copy that nobody waits for.
+            gist.copy_of = None;
             gist.moved_to.clear();
             for file in gist.files.values_mut() {
                 file.from = None;
             }
+            let refusal = gist.upload.refusal.take();
             gist.changed(now);
+            // The user changed nothing: it is not made again only to be refused again.
+            gist.upload.refusal = refusal;
             Ok(())
         })
     }

@@ -78,7 +78,7 @@ impl Syncer {
                 Err(barrier) => barrier,
             };
             // Waited for without the lock: others may have something that can go at once.
-            if !self.wait_for_turn(&patience) {
+            if !self.wait_for_turn(&patience, 1) {
                 let text = format!("{}; until {}", barrier.why, barrier.until);
                 return Err(SocialError::NotSent(Error::Limited(text)));
             }

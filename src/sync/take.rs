@@ -263,7 +263,8 @@ impl Syncer {
             }
         }
         self.tell(&[GistChange { key, moved: vec![], taken: vec![] }]);
-        self.tell_remote(&gist, Became::Deleted, &different(gist.base.as_deref(), None));
+        let files = without_placeholder(&gist, different(gist.base.as_deref(), None));
+        self.tell_remote(&gist, Became::Deleted, &files);
         Ok(())
     }
 
@@ -331,7 +332,10 @@ impl Syncer {
         {
             let (description, public) =
                 (answer.snapshot.description.clone(), answer.snapshot.public);
-            answer.snapshot = Snapshot { description, public, etag: None, ..Snapshot::clone(base) };
+            // Lists show the newer of the two times: an earlier one would seem older than they are.
+            let updated_at = answer.snapshot.updated_at.max(base.updated_at);
+            let base = Snapshot::clone(base);
+            answer.snapshot = Snapshot { description, public, updated_at, etag: None, ..base };
             return;
         }
         self.see_all_that_was_meant(before, plan, answer, now);
@@ -360,7 +364,8 @@ impl Syncer {
             return;
         }
         let Some(gist) = self.store.get(seen.key) else { return };
-        let files = different(before, Some(remote));
+        let files = without_placeholder(seen, different(before, Some(remote)));
+        let files = without_placeholder(&gist, files);
         if seen.attempt.as_ref().is_some_and(|sent| sent.made(remote)) {
             self.tell_upload(&gist, Became::Changed, &files);
         } else {
@@ -472,7 +477,12 @@ fn take_over(
 ) -> Result<Merged, Unmerged> {
     // Only now it is known what was there all the time.
     let learns = gist.base.as_ref().is_some_and(|base| base.is_partial() && base.shows(remote));
+    // Without git it is not known any more: that is no change of anybody's.
+    let unlearns = gist.base.as_ref().is_some_and(|base| {
+        remote.is_partial() && remote.shows(base) && remote.files.len() == base.files.len()
+    });
     let known = learns
+        || unlearns
         || gist.base.as_ref().is_some_and(|base| base.same_content(remote))
         || gist.attempt.as_ref().is_some_and(|sent| sent.made(remote));
     if gist.removed && !known {

@@ -127,15 +127,30 @@ impl Limit {
 impl Syncer {
     /// What keeps a change from going at `now`; `asked` if the user waits for it.
     pub(super) fn barrier(&self, now: Time, asked: bool) -> Option<Barrier> {
-        let quota = self.api.quota();
+        self.room_for(1, now, asked)
+    }
+
+    /// What keeps so many changes from going one after the other from `now` on.
+    pub(super) fn room_for(&self, changes: usize, now: Time, asked: bool) -> Option<Barrier> {
+        let more = changes.saturating_sub(1);
+        let quota = self.api.quota().map(|quota| {
+            // Each has a look before it.
+            let spent = u64::try_from(more).unwrap_or(u64::MAX).saturating_mul(2);
+            Quota { remaining: quota.remaining.saturating_sub(spent), ..quota }
+        });
         let mut shared = self.shared();
         if quota.is_some() {
             shared.pace.limit();
         }
-        let pace = now.after(shared.pace.wait(now));
+        let pace = now.after(shared.pace.wait_for_room(changes.max(1), now));
         let mut all = vec![Barrier { until: pace, why: Why::Pace }];
+        let known = shared.reserve;
         if !asked && let Some(until) = shared.reserve(quota, now) {
             all.push(Barrier { until, why: Why::Reserve });
+        }
+        if more > 0 {
+            // The quota is not so low yet.
+            shared.reserve = known;
         }
         if let Some(limit) = &mut shared.limit {
             let until = limit.until(now);
@@ -230,11 +245,11 @@ impl Syncer {
         }
     }
 
-    /// Waits until a change may go; false if that is later than `patience` allows. What a mount
+    /// Waits until so many changes may go; false if that is later than `patience` allows. What a mount
     /// sends at its end waits too, so nothing but time ends it.
-    pub(super) fn wait_for_turn(&self, patience: &Patience<'_>) -> bool {
+    pub(super) fn wait_for_turn(&self, patience: &Patience<'_>, changes: usize) -> bool {
         let mut told = None;
-        while let Some(barrier) = self.barrier(self.now(), true) {
+        while let Some(barrier) = self.room_for(changes, self.now(), true) {
             let limited = matches!(barrier.why, Why::Limit(_));
             let hopeless = barrier.until > patience.until || (limited && !patience.limits);
             if hopeless || self.shared().gives_way {

@@ -149,6 +149,10 @@ impl Syncer {
             return Err(Error::ReadOnly("nothing is sent"));
         }
         self.holds_back(key)?;
+        if patience.is_some() {
+            // What git refused once may go now.
+            self.store.note(key, |gist| gist.upload.refusal = None);
+        }
         let done = self.push_until_done(key, even_open, patience);
         if patience.is_some() {
             // While somebody else was at it the gist was not due, and now it may be.
@@ -164,16 +168,20 @@ impl Syncer {
         patience: Option<&Patience<'_>>,
     ) -> Result<Left, Error> {
         loop {
-            let (later, error) = {
+            let (later, changes, error) = {
                 let _alone = self.mutation.enter();
                 match self.push_alone(key, even_open, patience.is_some()) {
                     Ok(left) => return Ok(left),
                     // Whoever has the next turn must know of it.
-                    Err(failure) => (failure.is_not_now(), self.record_failure(key, failure)),
+                    Err(failure) => {
+                        let (later, changes) = (failure.is_not_now(), failure.changes());
+                        (later, changes, self.record_failure(key, failure))
+                    }
                 }
             };
             // Waited for without the lock: others may have something that can go at once.
-            if !(later && patience.is_some_and(|patience| self.wait_for_turn(patience))) {
+            let waits = |patience: &&Patience<'_>| self.wait_for_turn(patience, changes);
+            if !(later && patience.as_ref().is_some_and(waits)) {
                 return Err(error);
             }
         }
@@ -244,7 +252,7 @@ impl Syncer {
             }
             let plan = self.plan(&gist, even_open);
             match &plan.step {
-                Step::Nothing => return Ok(plan.held),
+                Step::Nothing => return self.left_behind(&gist, plan, even_open),
                 Step::Fetch(blobs) => {
                     for blob in blobs {
                         self.fetch_for(&gist, *blob)?;
@@ -261,8 +269,8 @@ impl Syncer {
                 | Step::Withdraw(_)
                 | Step::Delete(_) => {
                     // Before the look: that one is not free if it has to be repeated.
-                    if let Some(barrier) = self.barrier(self.now(), asked) {
-                        return Err(Failure::NotNow(barrier));
+                    if let Some(barrier) = self.room_for(plan.step.changes(), self.now(), asked) {
+                        return Err(Failure::NotNow(barrier, plan.step.changes()));
                     }
                     self.shared().uploading = Some(key);
                 }
@@ -283,16 +291,21 @@ impl Syncer {
                     if !looked =>
                 {
                     looked = true;
-                    if self.look(&gist, now)? {
+                    // What it learnt, as addresses, is not to be lost by going on with the old copy.
+                    if self.look(&gist, now)? || !self.is_still(&gist) {
                         continue;
                     }
                 }
                 Step::Update { .. } | Step::Push { .. } | Step::Withdraw(_) | Step::Delete(_) => {}
             }
             let repository = if matches!(plan.step, Step::Push { .. }) {
-                match self.look_by_git(&gist, rejected.as_ref(), now)? {
-                    Looked::Ready(repository) => Some(repository),
-                    Looked::Moved => continue,
+                match self.look_by_git(&gist, rejected.as_ref(), now) {
+                    Ok(Looked::Ready(repository)) => Some(repository),
+                    Ok(Looked::Moved) => continue,
+                    Err(failure) => {
+                        self.note_refusal(key, failure)?;
+                        continue;
+                    }
                 }
             } else {
                 None
@@ -312,10 +325,16 @@ impl Syncer {
             self.count_change();
             let left = self.now();
             if let Some(repository) = repository {
-                let pushed = self.send_push(&gist, &plan, &*repository, now)?;
-                if let Pushed::Rejected(commit) = pushed {
-                    rejected = Some(commit);
-                    continue;
+                match self.send_push(&gist, &plan, &*repository, now) {
+                    Ok(Pushed::Done) => {}
+                    Ok(Pushed::Rejected(commit)) => {
+                        rejected = Some(commit);
+                        continue;
+                    }
+                    Err(failure) => {
+                        self.note_refusal(key, failure)?;
+                        continue;
+                    }
                 }
             } else {
                 self.send(&gist, &plan, now)?;
@@ -332,6 +351,42 @@ impl Syncer {
         Ok(Left::new())
     }
 
+    /// What a turn ends with when nothing more goes: without what git refused, that is no success.
+    fn left_behind(&self, gist: &Gist, plan: Plan, even_open: bool) -> Result<Left, Failure> {
+        let refusal = self.store.look(gist.key, |gist| gist.upload.refusal.clone()).flatten();
+        match refusal {
+            Some(words) if self.plan_with(gist, even_open, true).step != Step::Nothing => {
+                Err(Failure::Refused(words))
+            }
+            Some(_) | None => Ok(plan.held),
+        }
+    }
+
+    /// Notes that git refused for good, so that the next plan is one without it. Every other failure
+    /// is handed back.
+    fn note_refusal(&self, key: GistKey, failure: Failure) -> Result<(), Failure> {
+        let for_good = |error: &ApiError| {
+            matches!(
+                error,
+                ApiError::Declined(_) | ApiError::Unauthorized(_) | ApiError::Forbidden(_)
+            )
+        };
+        if let Failure::Theirs(error, _) = &failure
+            && for_good(error)
+        {
+            let words = error.to_string();
+            self.store.note(key, |gist| gist.upload.refusal = Some(words));
+            return Ok(());
+        }
+        Err(failure)
+    }
+
+    /// Whether what is known of GitHub's gist, and of requests without an answer, is as in `seen`.
+    fn is_still(&self, seen: &Gist) -> bool {
+        let same = |gist: &Gist| gist.base == seen.base && gist.attempt == seen.attempt;
+        self.store.look(seen.key, same) == Some(true)
+    }
+
     /// Asks something cheap, to learn whether there is a network again that leads to GitHub.
     fn probe(&self) -> Result<(), Failure> {
         match self.api.account() {
@@ -344,6 +399,11 @@ impl Syncer {
 
     /// The plan for `gist`, with the answers it needs from the stores.
     pub(super) fn plan(&self, gist: &Gist, even_open: bool) -> Plan {
+        self.plan_with(gist, even_open, gist.upload.refusal.is_none())
+    }
+
+    /// The same; what the API cannot carry goes by git only if git `may`.
+    fn plan_with(&self, gist: &Gist, even_open: bool, may: bool) -> Plan {
         let git = self.has_git();
         let class = |blob, size| match self.class(blob, size) {
             Ok(class) => class,
@@ -364,7 +424,7 @@ impl Syncer {
             });
             !wanted && !self.store.get(to).is_some_and(|to| owes_sendable(&to, class, git))
         };
-        plan(gist, &Outside { class: &class, arrived: &arrived, even_open, git })
+        plan(gist, &Outside { class: &class, arrived: &arrived, even_open, git: git && may })
     }
 
     /// What a stored body is. One that is too large in any case is not read.
@@ -398,8 +458,14 @@ impl Syncer {
         // A network that is not there says nothing about how often the gist itself fails.
         let counts;
         let (error, wait) = match failure {
-            Failure::NotNow(barrier) => {
-                self.store.note(key, |gist| gist.upload.settled = false);
+            Failure::NotNow(barrier, changes) => {
+                self.store.note(key, |gist| {
+                    gist.upload.settled = false;
+                    if changes > 1 {
+                        // Nothing keeps others back: only this one has to wait.
+                        gist.upload.not_before = Some(barrier.until);
+                    }
+                });
                 return Error::Limited(format!("{}; until {}", barrier.why, barrier.until));
             }
             Failure::Theirs(error @ ApiError::Limited { .. }, _) => {
@@ -415,6 +481,10 @@ impl Syncer {
             Failure::NotKnown(error) => {
                 counts = false;
                 (error, Some(SOON))
+            }
+            Failure::Refused(words) => {
+                counts = true;
+                (Error::Denied(words), None)
             }
             Failure::Ours(error) => {
                 counts = !(cut && matches!(error, Error::Unreachable(_) | Error::TimedOut(_)));
@@ -501,20 +571,31 @@ fn owes_sendable(gist: &Gist, class: impl Fn(BlobId, u64) -> Option<Class>, git:
 /// Why a push failed: on GitHub's side, and then maybe only for now, or on ours; or why it is not
 /// its turn.
 pub(super) enum Failure {
-    NotNow(Barrier),
+    /// With how many changes have to have room.
+    NotNow(Barrier, usize),
     Theirs(ApiError, Repeatable),
     Ours(Error),
     /// Only a later look can tell what came of an earlier request. It is known when that will be, so
     /// it is not asked ever more rarely.
     NotKnown(Error),
+    /// Git refused for good, in these words, what the API cannot carry; the rest went.
+    Refused(String),
 }
 
 impl Failure {
+    /// For how many changes there has to be room before it is tried again.
+    fn changes(&self) -> usize {
+        match self {
+            Self::NotNow(_, changes) => *changes,
+            Self::Theirs(..) | Self::Ours(_) | Self::NotKnown(_) | Self::Refused(_) => 1,
+        }
+    }
+
     /// Whether nothing was wrong but the time.
     fn is_not_now(&self) -> bool {
         matches!(
             self,
-            Self::NotNow(_)
+            Self::NotNow(..)
                 | Self::Theirs(ApiError::Limited { .. }, _)
                 | Self::Ours(Error::Limited(_))
         )
@@ -524,7 +605,8 @@ impl Failure {
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::NotNow(barrier) => Self::Limited(barrier.why.to_string()),
+            Failure::NotNow(barrier, _) => Self::Limited(barrier.why.to_string()),
+            Failure::Refused(words) => Self::Denied(words),
             Failure::Theirs(error, _) => error.into(),
             Failure::Ours(error) | Failure::NotKnown(error) => error,
         }

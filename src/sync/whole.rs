@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::Syncer;
 use super::upload::Failure;
-use crate::api::ApiError;
 use crate::api::git::Repository;
 use crate::api::retry::Repeatable;
+use crate::api::{ApiError, Fetched, GistApi};
 use crate::error::Error;
-use crate::model::{BlobId, CommitId, FileName, RemoteFile, Snapshot, Time};
+use crate::model::{BlobId, CommitId, FileName, GistId, RemoteFile, Snapshot, Time};
 use crate::store::gist::{Gist, GistKey};
 
 /// More files than that the API does not show.
@@ -59,7 +59,7 @@ impl Syncer {
         let commit = repository.head().commit.as_ref().map(CommitId::as_str);
         let known = seen.revision.as_deref().or(base.and_then(|base| base.revision.as_deref()));
         if commit != known {
-            self.check_is_newer(key, known, &*repository, now)?;
+            self.check_is_newer((key, &seen.id), known, &*repository, now)?;
         }
         if seen.revision.as_deref() != commit {
             // The answer's validator is that of another commit.
@@ -80,7 +80,8 @@ impl Syncer {
         self.take(gist, whole, now).map(drop)
     }
 
-    /// Completes every gist that is known in part only. What fails is tried again by the next round.
+    /// Completes every gist that is known in part only. What fails is tried again by the next round;
+    /// the log says so when it begins, not for every gist and round.
     pub(super) fn complete_all(&self, now: Time) {
         if !self.has_git() {
             return;
@@ -91,11 +92,47 @@ impl Syncer {
                 partial.push(gist.clone());
             }
         });
+        let mut failed = None;
         for gist in partial {
-            if let Err(failure) = self.complete(&gist, now) {
-                let error = Error::from(failure);
-                log::warn!("{:?}: not all files are shown: {error}", gist.description);
+            if self.is_git_cut() {
+                break;
             }
+            if let Err(failure) = self.complete(&gist, now) {
+                self.note_git_cut(&failure);
+                let error = Error::from(failure);
+                log::debug!("{:?}: not all files are shown: {error}", gist.description);
+                failed = failed.or(Some((gist.key, error)));
+            }
+        }
+        let said = failed.as_ref().map(|(key, _)| *key);
+        let before = {
+            let mut shared = self.shared();
+            if said.is_none() && shared.git_cut {
+                return;
+            }
+            std::mem::replace(&mut shared.incomplete, said)
+        };
+        if let (None, Some((key, error))) = (before, failed) {
+            let title = self.title(key).unwrap_or_default();
+            log::warn!("{title:?}, and maybe others: not all files are shown: {error}");
+        }
+    }
+
+    /// Whether git has met a network that does not work in this round of refreshing: every other gist
+    /// would wait as long for the same.
+    pub(super) fn is_git_cut(&self) -> bool {
+        self.shared().git_cut
+    }
+
+    pub(super) fn note_git_cut(&self, failure: &Failure) {
+        let cut = match failure {
+            Failure::Theirs(error, _) => error.is_network(),
+            Failure::NotNow(..) | Failure::Ours(_) | Failure::NotKnown(_) | Failure::Refused(_) => {
+                false
+            }
+        };
+        if cut {
+            self.shared().git_cut = true;
         }
     }
 
@@ -112,23 +149,29 @@ impl Syncer {
         Ok(repository)
     }
 
-    /// While reads may lag behind our own last change, what does not have the commit we know before
-    /// it may be older than that.
+    /// Git's copies lag too, behind our own changes and those of others: what does not have the
+    /// commit we know before it may be older than that. The API tells a history that was rewritten,
+    /// except while it may itself lag behind our last change.
     pub(super) fn check_is_newer(
         &self,
-        key: GistKey,
+        (key, id): (GistKey, &GistId),
         known: Option<&str>,
         repository: &dyn Repository,
         now: Time,
     ) -> Result<(), Failure> {
-        if !self.reads_may_lag(key, now) {
+        let lags = self.reads_may_lag(key, now);
+        let theirs = |error| Failure::Theirs(error, Repeatable::Yes);
+        let sure = match known.and_then(CommitId::parse) {
+            None => !lags,
+            Some(known) if repository.descends_from(&known, &|| {}).map_err(theirs)? => true,
+            Some(_) if lags => false,
+            Some(_) => match self.api.get(id, None).map_err(theirs)? {
+                Fetched::New(full) => full.history.first() == repository.head().commit.as_ref(),
+                Fetched::NotModified => false,
+            },
+        };
+        if sure {
             return Ok(());
-        }
-        if let Some(known) = known.and_then(CommitId::parse) {
-            let newer = repository.descends_from(&known, &|| {});
-            if newer.map_err(|error| Failure::Theirs(error, Repeatable::Yes))? {
-                return Ok(());
-            }
         }
         Err(Failure::NotKnown(Error::Conflict(
             "what git has may be older than what GitHub has answered".into(),
@@ -204,8 +247,15 @@ impl Syncer {
     }
 }
 
+/// Whether a state of which a list shows a part may have changed again, or git's copies may be older
+/// than it. Then the list is to be shown again: no 304 is to say that all is known.
+pub(super) fn is_doubtful(seen: &Snapshot, now: Time) -> bool {
+    seen.is_partial() && now.since(seen.updated_at) < RECENT
+}
+
 /// A state with all files. Within one second a list cannot tell before from after: one that may
-/// have changed again gets a time that no list shows, so that the next list is not believed.
+/// have changed again gets a time that no list shows, so that the next list is not believed. That
+/// there is a next list is [`is_doubtful`]'s part.
 fn completed(mut seen: Snapshot, now: Time) -> Snapshot {
     seen.completed = true;
     if now.since(seen.updated_at) < RECENT {

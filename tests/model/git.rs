@@ -556,3 +556,77 @@ fn the_trash_has_all_of_a_gist_whose_files_were_not_all_known() {
     assert_eq!(trash.items.iter().map(|item| item.files.len()).collect::<Vec<_>>(), [350]);
     assert_good(&mount);
 }
+
+#[test]
+fn what_git_is_refused_keeps_no_text_here_and_is_tried_with_every_change() {
+    let mount = with_git("g", &[("a", b"a\n")]);
+    let words = "no such files here".to_owned();
+    let declined = || ApiError::Declined(words.clone());
+    mount.save("g", "bin", b"\xff").expect("saved");
+    for text in [b"1\n", b"2\n"] {
+        mount.github.fail_next(declined(), false);
+        mount.save("g", "text", text).expect("saved");
+        let before = mount.github.sent().len();
+        for _ in 0..30 {
+            mount.pass(SECOND * 10);
+        }
+        let sent = mount.github.sent();
+        assert!(
+            matches!(sent[before..], [Sent::Push(..), Sent::Update(..)]),
+            "once each: {:?}",
+            &sent[before..]
+        );
+        assert_eq!(on_github(&mount, "g"), files(&[("a", b"a\n"), ("text", text)]));
+        let owing = mount.fs().syncer().report().owing;
+        let says = |state: &Standing| matches!(state, Standing::Error(why) if why.contains(&words));
+        assert_eq!((owing.len(), owing[0].files.len()), (1, 1), "{owing:?}");
+        let file = &owing[0].files[0];
+        assert!(says(&owing[0].state) && says(&file.state), "{owing:?}");
+        assert!(file.advice.as_ref().is_some_and(|advice| advice.contains("gistfs sync")));
+    }
+    let left = mount.fs().syncer().drain(mount.clock.now().after(SECOND * 60), false);
+    assert_eq!(left, []);
+    assert_all(&mount, "g", &files(&[("a", b"a\n"), ("bin", b"\xff"), ("text", b"2\n")]));
+}
+
+#[test]
+fn a_new_gist_of_which_git_is_refused_all_leaves_no_placeholder_on_github() {
+    let mount = empty();
+    mount.github.fail_next_fetch(ApiError::Forbidden("not by git".into()));
+    new_gist(&mount, &[("bin", b"\xff")]);
+    for _ in 0..60 {
+        mount.pass(SECOND * 10);
+        mount.refresh();
+    }
+    assert_eq!(mount.github.ids(), []);
+    let sent = mount.github.sent();
+    assert!(matches!(sent[..], [Sent::Create(_), Sent::Delete(_)]), "and once only: {sent:?}");
+    let owing = mount.fs().syncer().report().owing;
+    let told = matches!(&owing[0].state, Standing::Error(why) if why.contains("not by git"));
+    assert!(told, "{owing:?}");
+    let left = mount.fs().syncer().drain(mount.clock.now().after(SECOND * 60), false);
+    assert_eq!(left, []);
+    assert_all(&mount, "new", &files(&[("bin", b"\xff")]));
+}
+
+#[test]
+fn what_no_list_shows_of_a_gist_that_changed_twice_in_a_second_is_known_a_minute_later() {
+    let mount = large(true);
+    mount.refresh();
+    let id = mount.github.id("g");
+    let mut all = many();
+    for file in ["f345", "f346"] {
+        mount.github.edit_elsewhere(&id, file, Some(b"theirs\n"));
+        mount.refresh();
+        all.insert(file.into(), b"theirs\n".to_vec());
+    }
+    mount.github.edit_elsewhere(&id, "f347", Some(b"theirs\n"));
+    all.insert("f347".into(), b"theirs\n".to_vec());
+    mount.clock.pass(SECOND * 60);
+    mount.refresh();
+    assert_eq!(in_mount(&mount, "g"), all);
+    mount.github.take_counts();
+    mount.refresh();
+    let counts = mount.github.take_counts();
+    assert_eq!((counts.lists, counts.unmodified, counts.fetches), (1, 1, 0), "then it is sure");
+}

@@ -4,6 +4,7 @@
 //! kept as a complaint, which the tests ask for after every step.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -124,10 +125,12 @@ struct World {
     made: u64,
     faults: VecDeque<Fault>,
     meddling: Option<Meddling>,
-    /// How many reads after each change still show the time before it.
-    lag: u32,
+    /// How many reads of each kind after each change still show the time before it.
+    lag: [u32; 3],
     /// What those reads show, and how many of them are left.
-    behind: HashMap<GistId, Behind>,
+    behind: HashMap<(GistId, Reads), Behind>,
+    /// How the next pushes fail.
+    push_faults: VecDeque<ApiError>,
     /// Since something happened that excuses a request made from old knowledge.
     excused: bool,
     /// Bodies cannot be had by their raw address just now.
@@ -140,6 +143,16 @@ struct World {
     quota: Option<Quota>,
     counts: Counts,
 }
+
+/// What is read, each of which has copies of its own that lag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Reads {
+    Lists,
+    Gists,
+    Git,
+}
+
+const READS: [Reads; 3] = [Reads::Lists, Reads::Gists, Reads::Git];
 
 /// What lagging reads show.
 struct Behind {
@@ -227,9 +240,19 @@ impl FakeGitHub {
 
     /// From now on, this many reads after each change show the time before it.
     pub(crate) fn set_lag(&self, reads: u32) {
+        self.set_lags([reads; 3]);
+    }
+
+    /// The same of lists, of single gists and of repositories.
+    pub(crate) fn set_lags(&self, reads: [u32; 3]) {
         let mut world = self.world();
         world.lag = reads;
-        world.excused |= reads > 0;
+        world.excused |= reads != [0; 3];
+    }
+
+    /// Makes the next push fail, which is not made.
+    pub(crate) fn fail_next_push(&self, error: ApiError) {
+        self.world().push_faults.push_back(error);
     }
 
     /// Several machines change things: requests made from old knowledge are to be expected.
@@ -257,8 +280,9 @@ impl FakeGitHub {
         let mut world = self.world();
         world.faults.clear();
         world.git_faults.clear();
+        world.push_faults.clear();
         world.behind.clear();
-        world.lag = 0;
+        world.lag = [0; 3];
         world.meddling = None;
     }
 
@@ -436,7 +460,8 @@ impl World {
             made: 0,
             faults: VecDeque::new(),
             meddling: None,
-            lag: 0,
+            lag: [0; 3],
+            push_faults: VecDeque::new(),
             behind: HashMap::new(),
             excused: false,
             bodies_unreachable: false,
@@ -510,17 +535,25 @@ impl World {
 
     /// Remembers what reads that lag are to show of a gist that is about to change.
     fn fall_behind(&mut self, id: &GistId, now: Time) {
-        if self.lag > 0 {
-            let before = self.gists.get(id).cloned();
-            let behind = Behind { before, reads: self.lag, until: now.after(LONGEST_LAG) };
-            self.behind.entry(id.clone()).or_insert(behind);
+        let before = self.gists.get(id).cloned();
+        READS.iter().for_each(|reads| self.lag_behind((id.clone(), *reads), before.clone(), now));
+    }
+
+    fn lag_behind(&mut self, of: (GistId, Reads), before: Option<Remote>, now: Time) {
+        let reads = self.lag[of.1 as usize];
+        if reads > 0 {
+            self.behind.entry(of).or_insert(Behind {
+                before,
+                reads,
+                until: now.after(LONGEST_LAG),
+            });
         }
     }
 
-    /// The gist as the next read shows it.
-    fn view(&mut self, id: &GistId, now: Time) -> Option<Remote> {
+    /// The gist as the next read of that kind shows it.
+    fn view(&mut self, id: &GistId, reads: Reads, now: Time) -> Option<Remote> {
         self.behind.retain(|_, behind| behind.reads > 0 && now < behind.until);
-        match self.behind.get_mut(id) {
+        match self.behind.get_mut(&(id.clone(), reads)) {
             Some(behind) => {
                 behind.reads -= 1;
                 behind.before.clone()
@@ -562,10 +595,7 @@ impl World {
             return Err(missing_files());
         }
         let id = self.make(new.description.clone(), new.public, files, now);
-        if self.lag > 0 {
-            let until = now.after(LONGEST_LAG);
-            self.behind.insert(id.clone(), Behind { before: None, reads: self.lag, until });
-        }
+        READS.iter().for_each(|reads| self.lag_behind((id.clone(), *reads), None, now));
         Ok(id)
     }
 
@@ -721,10 +751,10 @@ impl GistApi for FakeGitHub {
         let mut world = self.world();
         world.counts.lists += 1;
         let ids: BTreeSet<GistId> =
-            world.gists.keys().chain(world.behind.keys()).cloned().collect();
+            world.gists.keys().chain(world.behind.keys().map(|(id, _)| id)).cloned().collect();
         let shown: Vec<(GistId, Remote)> = ids
             .into_iter()
-            .filter_map(|id| world.view(&id, self.clock.now()).map(|gist| (id, gist)))
+            .filter_map(|id| world.view(&id, Reads::Lists, self.clock.now()).map(|gist| (id, gist)))
             .collect();
         let wanted: Vec<(&GistId, &Remote)> = shown
             .iter()
@@ -737,8 +767,13 @@ impl GistApi for FakeGitHub {
         let end = start + self.page_size;
         let next =
             (order.len() > end).then(|| format!("{} {end}", since.map_or(0, |since| since.0)));
-        let tags: Vec<String> =
-            here.iter().map(|id| format!("{}.{}", id.short(), by_id[*id].etag)).collect();
+        // Of what is shown: a change that shows nowhere changes no validator.
+        let tag = |id: &GistId| {
+            let mut hasher = DefaultHasher::new();
+            format!("{:?}", by_id[id].snapshot(id, world.shown)).hash(&mut hasher);
+            format!("{}.{:x}", id.short(), hasher.finish())
+        };
+        let tags: Vec<String> = here.iter().map(|id| tag(id)).collect();
         let etag = Some(format!("{} {next:?}", tags.join(",")));
         if page.etag.is_some() && page.etag == etag {
             world.counts.unmodified += 1;
@@ -757,7 +792,10 @@ impl GistApi for FakeGitHub {
         let mut world = self.world();
         world.counts.gets += 1;
         let shown = world.shown;
-        let full = world.view(id, self.clock.now()).ok_or(ApiError::NotFound)?.full(id, shown);
+        let full = world
+            .view(id, Reads::Gists, self.clock.now())
+            .ok_or(ApiError::NotFound)?
+            .full(id, shown);
         if etag.is_some() && etag == full.snapshot.etag.as_deref() {
             world.counts.unmodified += 1;
             return Ok(Fetched::NotModified);

@@ -7,6 +7,7 @@ use gistfs::api::ApiError;
 use gistfs::error::Error;
 use gistfs::fs::{Fh, RenameMode, SetAttr, Stale, Wait};
 use gistfs::model::{BlobId, FileName, GistId, Time};
+use gistfs::store::placeholder;
 use gistfs::store::scratch;
 use gistfs::tree::Ino;
 
@@ -38,6 +39,8 @@ struct Run {
     written: u64,
     /// Read every file after every step; otherwise bodies stay on GitHub until they are needed.
     reads_all: bool,
+    /// There is git, or was and will be.
+    git: bool,
     last: Seen,
     /// Other machines have changed something ever; then names of directories may clash.
     company: bool,
@@ -86,6 +89,7 @@ pub(crate) fn run(steps: &[Step], setting: Setting) -> Verdict {
         made: 0,
         written: 0,
         reads_all,
+        git: git.is_some(),
         last: Seen::new(),
         company: false,
         foreign: None,
@@ -348,7 +352,11 @@ impl Run {
                 self.mount.github.meddle_before_update(act);
             }
             Step::Fail(failure) => self.fail(*failure),
-            Step::Lag(reads) => self.mount.github.set_lag(*reads),
+            Step::Lag(reads) => self.mount.github.set_lags(*reads),
+            Step::Git(git) => {
+                self.mount.github.set_git(*git && self.git);
+                self.kill()?;
+            }
         }
         Ok(None)
     }
@@ -534,15 +542,28 @@ impl Run {
     }
 
     fn fail(&mut self, failure: Failure) {
-        if let Failure::Fetch = failure {
-            let detail = "no route".into();
-            let error = ApiError::Unreachable { host: "git.test".into(), detail };
-            return self.mount.github.fail_next_fetch(error);
+        let github = &self.mount.github;
+        match failure {
+            Failure::Fetch => {
+                let detail = "no route".into();
+                let error = ApiError::Unreachable { host: "git.test".into(), detail };
+                return github.fail_next_fetch(error);
+            }
+            Failure::FetchRefused => {
+                return github.fail_next_fetch(ApiError::Forbidden("not by git".into()));
+            }
+            Failure::Declined => return github.fail_next_push(ApiError::Declined("no".into())),
+            Failure::Unreachable
+            | Failure::Lost(_)
+            | Failure::Server(_)
+            | Failure::Busy
+            | Failure::Limited
+            | Failure::Refused => {}
         }
         let host = || "api.test".to_owned();
         let lost = || ApiError::Lost { host: host(), detail: "cut off".into() };
         let (error, applied) = match failure {
-            Failure::Fetch | Failure::Unreachable => {
+            Failure::Fetch | Failure::FetchRefused | Failure::Declined | Failure::Unreachable => {
                 (ApiError::Unreachable { host: host(), detail: "no route".into() }, false)
             }
             Failure::Lost(applied) => (lost(), applied),
@@ -594,7 +615,9 @@ impl Run {
                 }
             }
             (Remote::Line(_, pick, line), Some(id)) => {
-                let files = github.files(&id).unwrap_or_default();
+                let mut files = github.files(&id).unwrap_or_default();
+                // Whoever edits our placeholder makes it a file as any other.
+                files.retain(|name, _| !name.as_str().starts_with(placeholder::NAME));
                 let at = usize::from(pick).checked_rem(files.len());
                 if let Some((name, old)) = at.and_then(|at| files.iter().nth(at)) {
                     let body = with_line(old, line, &body);
@@ -602,7 +625,8 @@ impl Run {
                 }
             }
             (Remote::Rename(_, pick, to), Some(id)) => {
-                let files = github.files(&id).unwrap_or_default();
+                let mut files = github.files(&id).unwrap_or_default();
+                files.retain(|name, _| !name.as_str().starts_with(placeholder::NAME));
                 let at = usize::from(pick).checked_rem(files.len());
                 if let Some(name) = at.and_then(|at| files.keys().nth(at)) {
                     github.rename_elsewhere(&id, name.as_str(), to);
@@ -888,6 +912,9 @@ impl Run {
         self.compare(&seen)?;
         self.last = seen;
         self.mount.github.heal();
+        if self.git && !self.mount.github.has_git() {
+            self.step(&Step::Git(true))?;
+        }
         for _ in 0..2 {
             self.act_and_follow(&Step::Pass(400))?;
             self.act_and_follow(&Step::Drain)?;

@@ -49,8 +49,10 @@ pub(crate) enum Step {
     Meddle(Remote),
     /// The next change fails.
     Fail(Failure),
-    /// Reads show the past so many times.
-    Lag(u32),
+    /// Lists, single gists and repositories show the past so many times.
+    Lag([u32; 3]),
+    /// SIGKILL, then a new mount with git or without, if there ever was any.
+    Git(bool),
 }
 
 /// A directory: by its place among those there are.
@@ -114,6 +116,10 @@ pub(crate) enum Failure {
     Refused,
     /// Of a repository.
     Fetch,
+    /// The next push is refused for good.
+    Declined,
+    /// So is the next fetch of a repository.
+    FetchRefused,
 }
 
 const TITLES: &[&str] = &["Alpha", "Beta", "Gamma"];
@@ -174,7 +180,14 @@ fn failure() -> impl Strategy<Value = Failure> {
         Just(Failure::Limited),
         Just(Failure::Refused),
         Just(Failure::Fetch),
+        Just(Failure::Declined),
+        Just(Failure::FetchRefused),
     ]
+}
+
+/// Together, or each as it likes.
+fn lags() -> impl Strategy<Value = [u32; 3]> {
+    prop_oneof![(0..6_u32).prop_map(|reads| [reads; 3]), [0..6_u32, 0..6_u32, 0..6_u32]]
 }
 
 fn dance() -> impl Strategy<Value = Dance> {
@@ -231,7 +244,8 @@ pub(crate) fn alone() -> impl Strategy<Value = Vec<Step>> {
 pub(crate) fn in_bad_weather() -> impl Strategy<Value = Vec<Step>> {
     let trouble = prop_oneof![
         3 => failure().prop_map(Step::Fail),
-        1 => (0..6_u32).prop_map(Step::Lag),
+        1 => lags().prop_map(Step::Lag),
+        1 => any::<bool>().prop_map(Step::Git),
     ];
     proptest::collection::vec(prop_oneof![5 => local(), 2 => traffic(), 1 => trouble], 1..50)
 }
@@ -242,7 +256,8 @@ pub(crate) fn in_company() -> impl Strategy<Value = Vec<Step>> {
         8 => remote().prop_map(Step::Elsewhere),
         2 => remote().prop_map(Step::Meddle),
         1 => failure().prop_map(Step::Fail),
-        1 => (0..6_u32).prop_map(Step::Lag),
+        1 => lags().prop_map(Step::Lag),
+        1 => any::<bool>().prop_map(Step::Git),
     ];
     proptest::collection::vec(prop_oneof![5 => local(), 2 => traffic(), 2 => trouble], 1..50)
 }

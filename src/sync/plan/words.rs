@@ -92,6 +92,19 @@ impl Hold {
         }
     }
 
+    /// Whether git carries what is held for it.
+    pub fn is_for_git(self) -> bool {
+        match self {
+            Self::Blank
+            | Self::Binary
+            | Self::CarriageReturns
+            | Self::TooLarge
+            | Self::Altered
+            | Self::TooManyFiles => true,
+            Self::Open | Self::LastFile | Self::Moving | Self::Limbo | Self::Lost => false,
+        }
+    }
+
     /// What the user can do about it, where waiting does not help.
     pub fn advice(self) -> Option<&'static str> {
         match self {

@@ -6,6 +6,7 @@ use super::*;
 use crate::api::git::{Head, NewCommit, Repository, TakeBody};
 use crate::model::Snapshot;
 use crate::store::gist::{Content, LocalFile};
+use crate::sync::plan::{Plan, Step};
 
 /// Repositories that all hold the same: none unless a head is put there.
 #[derive(Default)]
@@ -16,6 +17,8 @@ struct Kept {
     head: Mutex<Option<Head>>,
     /// Every commit is said to be before the head.
     descends: std::sync::atomic::AtomicBool,
+    /// Fetches fail.
+    cut: std::sync::atomic::AtomicBool,
     fetches: AtomicI64,
     /// What becomes of pushes, the first one first; then they are made.
     answers: Mutex<VecDeque<ApiError>>,
@@ -33,6 +36,9 @@ impl GitApi for Repositories {
 
     fn fetch(&self, _: &str, _: &dyn Fn()) -> Result<Box<dyn Repository>, ApiError> {
         self.0.fetches.fetch_add(1, Ordering::Relaxed);
+        if self.0.cut.load(Ordering::Relaxed) {
+            return Err(unreachable());
+        }
         let head = self.0.head.lock().unwrap().clone().ok_or(ApiError::NotFound)?;
         Ok(Box::new(Fetch(Arc::clone(&self.0), head)))
     }
@@ -191,4 +197,113 @@ fn a_push_without_an_answer_is_found_by_the_next_fetch_and_not_made_again() {
     let gist = world.syncer.store.get(key).unwrap();
     assert_eq!((pushes(&world), gist.differs(), gist.files.len()), (1, false, 2));
     assert_eq!(gist.base.unwrap().revision, Some("b".repeat(40)));
+}
+
+#[test]
+fn a_commit_without_the_one_we_know_is_believed_only_when_the_api_names_it_as_its_newest() {
+    let (world, key) = world();
+    *world.api.repositories.0.head.lock().unwrap() = Some(head('0', &[("a", "theirs")]));
+    let now = world.syncer.now();
+    let gist = world.syncer.store.get(key).unwrap();
+    // Nothing of ours was sent of late: it may be older than somebody else's change.
+    let says = |digit: char| {
+        let snapshot = Snapshot::clone(gist.base.as_ref().unwrap());
+        let history = vec![commit_of(digit)];
+        let full = FullGist { snapshot, bodies: BTreeMap::new(), history };
+        *world.api.gist.lock().unwrap() = Some(full);
+    };
+    world.api.unchanged.store(false, Ordering::Relaxed);
+    says('a');
+    let looked = world.syncer.look_by_git(&gist, None, now);
+    assert!(matches!(looked, Err(Failure::NotKnown(_))));
+    assert_eq!(names(&world, key), ["a", "bin"]);
+    // Somebody rewrote the history.
+    says('0');
+    assert!(world.syncer.look_by_git(&gist, None, now).is_ok());
+    let taken = world.syncer.store.get(key).unwrap();
+    assert_eq!(taken.files[&sample::name("a")].blob(), Some(BlobId::of(b"theirs")));
+}
+
+#[test]
+fn a_description_answered_before_its_push_is_seen_gets_no_earlier_time() {
+    let (world, key) = world();
+    let now = world.syncer.now();
+    let describe = |gist: &mut Gist| {
+        gist.description = "new".into();
+        gist.wrote = Some(now);
+        Ok(())
+    };
+    world.syncer.store.update(key, describe).unwrap();
+    let base = world.syncer.store.get(key).unwrap().base.unwrap();
+    let updated_at = base.updated_at.after(Duration::from_secs(7));
+    let snapshot = Snapshot { description: "new".into(), updated_at, ..Snapshot::clone(&base) };
+    // The commit that we know is not in it yet.
+    let history = vec![commit_of('9')];
+    let answer = FullGist { snapshot, bodies: BTreeMap::new(), history };
+    let description = Some("new".to_owned());
+    let step = Step::Update { id: base.id.clone(), description, files: BTreeMap::new() };
+    let plan = Plan { step, held: BTreeMap::new(), more: false };
+    world.syncer.finish(key, &plan, answer, now).unwrap_or_else(|_| panic!("not taken"));
+    let after = world.syncer.store.get(key).unwrap().base.unwrap();
+    assert_eq!((after.revision.clone(), after.updated_at), (base.revision.clone(), updated_at));
+}
+
+#[test]
+fn without_a_network_one_gist_that_is_not_shown_whole_is_tried_in_a_round() {
+    let world = World::new();
+    *world.api.repositories.0.head.lock().unwrap() = Some(head('a', &[("a", "text")]));
+    for number in 1..5 {
+        let key = world.syncer.store.new_key();
+        let base = Snapshot::clone(&sample::snapshot(&[("a", "text")]));
+        let id = GistId::parse(&format!("12{number}")).unwrap();
+        let gist = Gist::of_remote(key, Arc::new(Snapshot { id, truncated: true, ..base }));
+        world.syncer.store.put_all(vec![(key, Some(gist))]).unwrap();
+    }
+    let fetches = || world.api.repositories.0.fetches.load(Ordering::Relaxed);
+    let now = world.syncer.now();
+    world.api.repositories.0.cut.store(true, Ordering::Relaxed);
+    world.syncer.complete_all(now);
+    world.syncer.complete_all(now);
+    assert_eq!(fetches(), 1);
+    world.api.repositories.0.cut.store(false, Ordering::Relaxed);
+    world.syncer.shared().git_cut = false;
+    world.syncer.complete_all(now);
+    assert_eq!(fetches(), 5, "and all of them in the next");
+}
+
+#[test]
+fn a_placeholder_is_not_made_without_room_for_the_push_that_removes_it() {
+    let (world, key) = world();
+    let gist = Gist { base: None, ..world.syncer.store.get(key).unwrap() };
+    let mut gist = gist;
+    gist.files.retain(|name, _| name.as_str() == "bin");
+    world.syncer.store.put_all(vec![(key, Some(gist))]).unwrap();
+    let reset = world.syncer.now().after(Duration::from_secs(3600));
+    *world.api.quota.lock().unwrap() = Some(Quota { limit: 5000, remaining: 4000, reset });
+    for _ in 0..79 {
+        world.syncer.count_change();
+    }
+    world.passes(2);
+    assert!(world.syncer.barrier(world.syncer.now(), false).is_none(), "one change may go");
+    assert!(matches!(world.syncer.push(key, false, None), Err(Error::Limited(_))));
+    let creates = || world.api.creates.load(Ordering::Relaxed);
+    assert_eq!(creates(), 0);
+    let next = world.syncer.store.look(key, |gist| gist.upload.not_before).unwrap();
+    assert!(next.is_some_and(|next| next > world.syncer.now()), "nor is it tried all the time");
+    world.passes(60);
+    drop(world.syncer.push(key, false, None));
+    assert_eq!(creates(), 1);
+}
+
+#[test]
+fn what_the_api_altered_and_git_carried_is_altered_no_more() {
+    let (world, key) = world();
+    let alter = |gist: &mut Gist| {
+        gist.files.get_mut(&sample::name("bin")).unwrap().altered = Some(BlobId::of(b"\xff\0"));
+        Ok(())
+    };
+    world.syncer.store.update(key, alter).unwrap();
+    world.syncer.push(key, false, None).unwrap();
+    let gist = world.syncer.store.get(key).unwrap();
+    assert_eq!((gist.differs(), gist.files[&sample::name("bin")].altered), (false, None));
 }

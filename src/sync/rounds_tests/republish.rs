@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::exit::{Exit, Failure as Said};
+use crate::model::Snapshot;
 use crate::store::gist::{Content, LocalFile};
+use crate::store::placeholder;
 
 /// A world with a secret gist that GitHub has, all of it stored here.
 fn world() -> (World, GistKey) {
@@ -140,4 +142,39 @@ fn what_is_removed_is_gone_and_no_copy_is_made_of_it() {
         assert_eq!(said.message, "it is not there any more");
     }
     assert_eq!(creates(&world), 0);
+}
+
+/// A copy that GitHub has as nothing but our placeholder, and that was edited since.
+fn made_of_a_placeholder(world: &World, old: GistKey) -> GistKey {
+    let mut copy = left(world, old);
+    let (placeholder, body) = (sample::name("gistfs-upload-1"), Bytes::from_static(b"\xff\0"));
+    let line = placeholder::text(copy.key, &placeholder);
+    let base = Snapshot::clone(&sample::snapshot(&[(placeholder.as_str(), &line)]));
+    let id = GistId::parse("1235").unwrap();
+    copy.base = Some(Arc::new(Snapshot { id, ..base }));
+    copy.files.clear();
+    world.syncer.store.keep(BlobId::of(&body), &body).unwrap();
+    let content = Content::Bytes { blob: BlobId::of(&body), size: 2 };
+    copy.files.insert(sample::name("bin"), LocalFile::with(content, None, world.syncer.now()));
+    assert!(copy.is_only_placeholder());
+    let key = copy.key;
+    world.syncer.store.put_all(vec![(key, Some(copy))]).unwrap();
+    key
+}
+
+#[test]
+fn a_copy_of_which_only_a_placeholder_was_made_keeps_its_files_whoever_deletes_that() {
+    for by_us in [true, false] {
+        let (world, old) = world();
+        let key = made_of_a_placeholder(&world, old);
+        world.api.unchanged.store(by_us, Ordering::Relaxed);
+        world.api.deletes.store(true, Ordering::Relaxed);
+        for _ in 0..3 {
+            drop(world.syncer.push(key, false, None));
+            world.passes(60);
+        }
+        let gist = world.syncer.store.get(key).expect("the user's files");
+        assert_eq!((gist.base.clone(), gist.files.len()), (None, 1), "by us: {by_us}");
+        assert!(gist.is_shown() && gist.differs(), "it is a gist like any other");
+    }
 }

@@ -11,7 +11,7 @@ use gistfs::model::{BlobId, CommitId, FileName, GistId};
 use gistfs::store::placeholder;
 use gistfs::sync::plan::{Class, LARGEST_REQUEST};
 
-use super::{FakeGitHub, Fault, Remote, Sent, World};
+use super::{FakeGitHub, Fault, Reads, Remote, Sent, World};
 
 /// Where the repository of a gist is.
 pub(super) fn url_of(id: &GistId) -> String {
@@ -46,7 +46,7 @@ impl GitApi for FakeGitHub {
         if let Some(error) = world.git_faults.pop_front() {
             return Err(error);
         }
-        let gist = world.view(&id, self.clock.now()).ok_or(ApiError::NotFound)?;
+        let gist = world.view(&id, Reads::Git, self.clock.now()).ok_or(ApiError::NotFound)?;
         let head = Head {
             branch: "main".into(),
             commit: gist.history.first().and_then(|commit| CommitId::parse(commit)),
@@ -124,6 +124,9 @@ impl Repository for Fetched {
         let mut world = self.github.world();
         world.counts.pushes += 1;
         world.check_push(&self.id, &self.head.files, &files);
+        if let Some(error) = world.push_faults.pop_front() {
+            return Err(error);
+        }
         if let Some(Fault { error, applied: false }) = fault {
             return Err(error);
         }
