@@ -101,9 +101,19 @@ fn a_new_gist_that_rest_carries_nothing_of_shows_its_placeholder_nowhere() {
     }
 }
 
+/// What the mount's process needs of memory (`VmRSS`), or needed at most (`VmHWM`), in MiB.
+fn memory(world: &mut World, field: &str) -> u64 {
+    let path = format!("/proc/{}/status", world.mounted().pid());
+    let status = std::fs::read_to_string(path).expect("Linux tells");
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("Linux tells");
+    let kib = line.trim_start_matches(':').trim().trim_end_matches(" kB").trim().parse::<u64>();
+    kib.expect("a number") >> 10
+}
+
 #[test]
 fn nine_eleven_and_sixty_megabytes_arrive_and_come_back() {
     let (mut world, id) = notes();
+    let idle = memory(&mut world, "VmRSS");
     let megabytes = [(9, "nine.bin"), (11, "eleven.bin"), (60, "sixty.bin")];
     let large = |(size, name): (usize, &str)| (name.to_owned(), noise(size << 20, size as u64));
     let files: Files = megabytes.into_iter().map(large).collect();
@@ -113,8 +123,12 @@ fn nine_eleven_and_sixty_megabytes_arrive_and_come_back() {
     assert_eq!((world.pushes(), world.told_api("PATCH")), (1, 0));
     assert_eq!(world.server.commits(&id).len(), 2);
     world.expect_tidy();
+    let written = memory(&mut world, "VmHWM");
     world.same_everywhere(&id, "Notes", &with(&files, "a.txt", b"alpha\n"));
     world.expect_tidy();
+    let read = memory(&mut world, "VmHWM");
+    println!("{idle} MiB idle, at most {written} while they were written, {read} while read");
+    assert!(written.max(read) < idle + 20, "{idle} MiB idle, {written} written, {read} read");
 }
 
 #[test]
