@@ -415,6 +415,11 @@ impl Snapshot {
         self.description == other.description && self.files.iter().all(same)
     }
 
+    /// The bodies by the names of their files, without where they are.
+    pub fn blobs(&self) -> BTreeMap<FileName, BlobId> {
+        self.files.iter().map(|(name, file)| (name.clone(), file.blob)).collect()
+    }
+
     /// Whether both hold the same description and the same bodies under the same names, known as far.
     ///
     /// `updated_at` and ETags move on stars and comments, so they say nothing about content.

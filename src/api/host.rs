@@ -148,7 +148,8 @@ fn is_dots(host: &str) -> bool {
     host.chars().all(|c| c == '.')
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether the address stays on this machine.
+pub(super) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())

@@ -21,7 +21,7 @@ impl Bodies {
     fn merge(&mut self, gist: &Gist, base: &Snapshot, remote: &Arc<Snapshot>) -> Merged {
         let mut texts = Texts::new();
         loop {
-            let unmerged = match merge(gist, &blobs(base), Arc::clone(remote), &texts, NOW) {
+            let unmerged = match merge(gist, &base.blobs(), Arc::clone(remote), &texts, NOW) {
                 Ok(merged) => return merged,
                 Err(unmerged) => unmerged,
             };
@@ -45,10 +45,6 @@ impl Bodies {
         let text = |file: &LocalFile| self.0[&file.blob().unwrap()].clone();
         gist.files.iter().map(|(name, file)| (name.to_string(), text(file))).collect()
     }
-}
-
-fn blobs(snapshot: &Snapshot) -> BTreeMap<FileName, BlobId> {
-    snapshot.files.iter().map(|(name, file)| (name.clone(), file.blob)).collect()
 }
 
 fn local(gist: &mut Gist, file: &str, body: Option<&str>) {
@@ -246,7 +242,7 @@ fn a_file_open_for_writing_is_not_changed_under_the_writer() {
     file.writing_since = Some(NOW);
     for there in [("a", "2"), ("z", "1")] {
         let remote = snapshot(&[there]);
-        let result = merge(&gist, &blobs(&base), remote, &Texts::new(), NOW);
+        let result = merge(&gist, &base.blobs(), remote, &Texts::new(), NOW);
         assert_eq!(result, Err(Unmerged { busy: vec![name("a")], needs: vec![] }));
     }
 }

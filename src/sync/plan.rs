@@ -399,9 +399,7 @@ fn fill(wanted: &BTreeMap<FileName, Wanted>, mut room: u64) -> (BTreeMap<FileNam
 
 /// What GitHub should say after `step` was applied to `base`: the files it then has.
 pub fn expected(base: Option<&Arc<Snapshot>>, step: &Step) -> BTreeMap<FileName, BlobId> {
-    let mut files: BTreeMap<FileName, BlobId> = base
-        .map(|base| base.files.iter().map(|(name, file)| (name.clone(), file.blob)).collect())
-        .unwrap_or_default();
+    let mut files = base.map(|base| base.blobs()).unwrap_or_default();
     match step {
         Step::Nothing | Step::Fetch(_) | Step::Complete => {}
         Step::Delete(_) | Step::Withdraw(_) => files.clear(),

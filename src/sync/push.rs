@@ -58,7 +58,7 @@ impl Syncer {
                 "git does not show yet what the gist was changed to".into(),
             )));
         }
-        if blobs(base) == head.files {
+        if base.blobs() == head.files {
             return Ok(Looked::Ready(repository));
         }
         let commit = head.commit.as_ref().map(CommitId::as_str);
@@ -181,8 +181,4 @@ fn after(
         files,
         ..Snapshot::clone(base)
     }
-}
-
-fn blobs(snapshot: &Snapshot) -> BTreeMap<FileName, BlobId> {
-    snapshot.files.iter().map(|(name, file)| (name.clone(), file.blob)).collect()
 }

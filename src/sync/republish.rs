@@ -171,7 +171,7 @@ impl Syncer {
         }
         let made = self.store.look(key, |new| (new.base.clone(), new.differs()));
         match (sent, made) {
-            (Some(Ok(_)), Some((Some(made), false))) if blobs(&made) == blobs(base) => Ok(key),
+            (Some(Ok(_)), Some((Some(made), false))) if made.blobs() == base.blobs() => Ok(key),
             (sent, _) => Err(self.give_up(key, sent)),
         }
     }
@@ -276,7 +276,7 @@ impl Syncer {
         let now = self.now();
         let remove = |gist: &mut Gist| {
             Ok(copyable(gist).map(Arc::clone).and_then(|base| {
-                if blobs(&base) != blobs(made) || base.description != made.description {
+                if base.blobs() != made.blobs() || base.description != made.description {
                     let hint = "see what is in both; say it again for another copy";
                     return Err(refused("they are not the same any more", hint));
                 }
@@ -327,17 +327,12 @@ fn copyable(gist: &Gist) -> Result<&Arc<Snapshot>, Failure> {
 /// Whether a copy is what is to be made of `base`.
 fn holds(copy: &Gist, base: &Snapshot, public: bool) -> bool {
     let files = copy.files.iter().filter(|(name, _)| !copy.is_scratch(name));
-    let files: BTreeMap<&FileName, BlobId> =
-        files.filter_map(|(name, file)| Some((name, file.blob()?))).collect();
+    let files: BTreeMap<FileName, BlobId> =
+        files.filter_map(|(name, file)| Some((name.clone(), file.blob()?))).collect();
     !copy.removed
         && copy.base.as_ref().map_or(copy.public, |made| made.public) == public
         && copy.description == base.description
-        && files == blobs(base)
-}
-
-/// The files by name, without where they are.
-fn blobs(snapshot: &Snapshot) -> BTreeMap<&FileName, BlobId> {
-    snapshot.files.iter().map(|(name, file)| (name, file.blob)).collect()
+        && files == base.blobs()
 }
 
 fn word(public: bool) -> &'static str {

@@ -497,7 +497,7 @@ fn take_over(
         gist.base = Some(Arc::clone(remote));
         return Ok(Merged::unchanged(gist));
     }
-    let base = blobs_of(gist.base.as_deref());
+    let base = gist.base.as_ref().map(|base| base.blobs()).unwrap_or_default();
     let shed = if known { gist.removed_by(remote, now) } else { vec![] };
     let merged = merge(gist, &base, Arc::clone(remote), texts, now)?;
     replace(gist, &merged);
@@ -606,11 +606,6 @@ fn merge_around(
         }
         remote = Arc::new(as_before);
     }
-}
-
-fn blobs_of(base: Option<&Snapshot>) -> BTreeMap<FileName, BlobId> {
-    base.map(|base| base.files.iter().map(|(name, file)| (name.clone(), file.blob)).collect())
-        .unwrap_or_default()
 }
 
 /// Whether GitHub's answer has no commit but one after the state we knew.

@@ -201,10 +201,9 @@ impl Syncer {
             }
         }
         if !missing.is_empty() {
-            let mut take = |blob: BlobId, _: u64, body: &mut dyn Read| -> io::Result<()> {
-                if let Some(size) = self.store_stream(blob, body).map_err(io::Error::other)? {
-                    sizes.insert(blob, size);
-                }
+            let mut take = |blob: BlobId, size: u64, body: &mut dyn Read| -> io::Result<()> {
+                self.take_along(blob, size, body)?;
+                sizes.insert(blob, size);
                 Ok(())
             };
             let fetched = repository.bodies(&missing, &mut take, &|| {});
@@ -235,15 +234,6 @@ impl Syncer {
         let Some(file) = self.store.blobs.open_checked(blob)? else { return Ok(None) };
         let data = file.metadata().map_err(|error| Error::local("cannot read a body", &error))?;
         Ok(Some(data.len()))
-    }
-
-    /// Stores a body as it comes and tells its length; `None` if it is not the one it should be.
-    fn store_stream(&self, blob: BlobId, body: &mut dyn Read) -> Result<Option<u64>, Error> {
-        let mut copy = self.store.blobs.working_copy()?;
-        io::copy(body, copy.as_file_mut())
-            .map_err(|error| Error::local("cannot store a body", &error))?;
-        let adopted = self.store.blobs.adopt(copy).map_err(|(_, error)| error)?;
-        Ok((adopted.blob == blob).then_some(adopted.size))
     }
 }
 

@@ -1,11 +1,9 @@
 //! Which addresses git may be sent to: they come from GitHub's answers, and the token goes there.
 
-use std::net::IpAddr;
-
 use reqwest::Url;
 
 use crate::api::ApiError;
-use crate::api::host::{Endpoint, authority, has_userinfo};
+use crate::api::host::{Endpoint, authority, has_userinfo, is_loopback};
 
 /// The address of a gist's repository, found fit to be given to git.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,12 +60,6 @@ impl Remote {
     pub(super) fn is_loopback(&self) -> bool {
         is_loopback(&self.url)
     }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

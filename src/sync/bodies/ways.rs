@@ -170,8 +170,13 @@ impl Syncer {
         })
     }
 
-    /// Stores a body that nobody has asked for yet.
-    fn take_along(&self, blob: BlobId, length: u64, body: &mut dyn Read) -> io::Result<()> {
+    /// Stores a body as it comes, if it is the one it should be and not stored already.
+    pub(in crate::sync) fn take_along(
+        &self,
+        blob: BlobId,
+        length: u64,
+        body: &mut dyn Read,
+    ) -> io::Result<()> {
         if self.store.blobs.contains(blob) {
             return io::copy(body, &mut io::sink()).map(drop);
         }
