@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use self::out::{complain, say};
 use crate::auth;
 use crate::cli::{Command, MountArgs, ServeArgs};
 use crate::config::Config;
@@ -17,6 +18,7 @@ mod demo;
 mod gist;
 mod hands;
 mod meant;
+mod out;
 mod progress;
 mod republish;
 mod show;
@@ -27,6 +29,12 @@ mod wanted;
 
 /// Does what the user asked for.
 pub fn run(command: Command) -> Result<ExitCode, Failure> {
+    let done = run_one(command)?;
+    out::finish()?;
+    Ok(done)
+}
+
+fn run_one(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Mount(args) => mount(*args),
         Command::Unmount(args) => sync::unmount(&args),
@@ -64,7 +72,7 @@ fn mount(args: MountArgs) -> Result<ExitCode, Failure> {
     if background {
         // The log is in a file; that nothing can be changed is for whoever mounts to know.
         if let Some(why) = mount.read_only() {
-            eprintln!("gistfs: mounted read-only: {why}");
+            complain!("gistfs: mounted read-only: {why}");
         }
         crate::mount::say_ready(&config.mountpoint);
         background::let_go().map_err(|error| {
@@ -122,10 +130,10 @@ fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
     if args.samples {
         demo::fill(&server)?;
     }
-    println!("API:          {}", server.api_url());
-    println!("raw and git:  {}", server.raw_url());
-    println!("token:        demo-token (of octo)");
-    println!("mount it:     GH_TOKEN=demo-token gistfs mount --api-url {} DIR", server.api_url());
+    say!("API:          {}", server.api_url());
+    say!("raw and git:  {}", server.raw_url());
+    say!("token:        demo-token (of octo)");
+    say!("mount it:     GH_TOKEN=demo-token gistfs mount --api-url {} DIR", server.api_url());
     wait_for_end()?;
     Ok(ExitCode::SUCCESS)
 }

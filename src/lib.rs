@@ -25,6 +25,8 @@
 //! Locks are taken in one order: an open file's body, the tree, the store. None of them is held
 //! while the network is asked.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod api;
 pub mod auth;
 pub mod cli;

@@ -14,9 +14,10 @@ pub(super) fn can_ask(what: &str) -> Result<(), Failure> {
 
 /// Whether the user says yes to `question`.
 pub(super) fn confirmed(question: &str) -> Result<bool, Failure> {
-    print!("{question} [y/N] ");
     let mut answer = String::new();
-    let asked = std::io::stdout().flush().and_then(|()| std::io::stdin().read_line(&mut answer));
+    let mut out = std::io::stdout();
+    let asked = write!(out, "{question} [y/N] ").and_then(|()| out.flush());
+    let asked = asked.and_then(|()| std::io::stdin().read_line(&mut answer));
     asked.map_err(|error| failed(format!("cannot ask: {error}")))?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use super::out::say;
 use crate::api::host::Endpoint;
 use crate::api::token::Token;
 use crate::auth::{Found, Source};
@@ -38,11 +39,11 @@ pub(super) fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     if made && let Err(error) = std::fs::remove_dir(&mountpoint) {
         log::debug!("{shown} stays: {error}");
     }
-    println!();
+    say!();
     if left.is_empty() {
-        println!("Unmounted. Your changes are in {}.", data.display());
+        say!("Unmounted. Your changes are in {}.", data.display());
     } else {
-        println!("Unmounted. What a gist cannot hold is kept in {} too.", data.display());
+        say!("Unmounted. What a gist cannot hold is kept in {} too.", data.display());
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -122,13 +123,13 @@ fn mountpoint(given: Option<&Path>) -> Result<(PathBuf, bool), Failure> {
 }
 
 fn print_welcome(mountpoint: &str) {
-    println!("The demo's gists are mounted on {mountpoint}");
-    println!();
-    println!("Try in another terminal:");
-    println!("  ls -l {mountpoint}");
-    println!("  grep -rn TODO {mountpoint}");
-    println!("  echo '- [ ] one more thing' >> {mountpoint}/TODO/todo.md");
-    println!("  mkdir {mountpoint}/Hello && cp /etc/hostname {mountpoint}/Hello/");
-    println!();
-    println!("Ctrl-C sends what is not sent yet and unmounts.");
+    say!("The demo's gists are mounted on {mountpoint}");
+    say!();
+    say!("Try in another terminal:");
+    say!("  ls -l {mountpoint}");
+    say!("  grep -rn TODO {mountpoint}");
+    say!("  echo '- [ ] one more thing' >> {mountpoint}/TODO/todo.md");
+    say!("  mkdir {mountpoint}/Hello && cp /etc/hostname {mountpoint}/Hello/");
+    say!();
+    say!("Ctrl-C sends what is not sent yet and unmounts.");
 }

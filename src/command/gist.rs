@@ -4,6 +4,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use super::hands::{self, For};
 use super::meant;
+use super::out::{complain, say};
 use crate::cli::{GistArgs, OpenArgs, StarArgs};
 use crate::exit::{Exit, Failure};
 use crate::sync::show::plain;
@@ -13,10 +14,10 @@ pub(super) fn fork(args: &GistArgs) -> Result<ExitCode, Failure> {
     let meant = meant::gist(&args.gist)?;
     let forked = hands::find(&args.sender, &meant, For::Forking)?.fork(&meant.id)?;
     if let Some(id) = forked.id {
-        println!("{id}");
+        say!("{id}");
     }
     for line in forked.url.iter().chain(&forked.path) {
-        println!("{}", plain(line));
+        say!("{}", plain(line));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -31,7 +32,7 @@ pub(super) fn star(args: &StarArgs, on: bool) -> Result<ExitCode, Failure> {
         if let Err(failure) = starred
             && let Some(earlier) = failed.replace(failure)
         {
-            eprintln!("{earlier}");
+            complain!("{earlier}");
         }
     }
     failed.map_or(Ok(ExitCode::SUCCESS), Err)
@@ -47,7 +48,7 @@ pub(super) fn open(args: &OpenArgs) -> Result<ExitCode, Failure> {
     })?;
     let file = there.file.or(meant.file);
     let url = url + &file.map(|file| anchor(&file)).unwrap_or_default();
-    println!("{}", plain(&url));
+    say!("{}", plain(&url));
     if args.print || !has_desktop() {
         return Ok(ExitCode::SUCCESS);
     }

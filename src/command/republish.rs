@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::out::say;
 use super::{confirm, hands, meant};
 use crate::cli::RepublishArgs;
 use crate::exit::{Exit, Failure};
@@ -30,7 +31,7 @@ pub(super) fn run(args: &RepublishArgs, public: bool) -> Result<ExitCode, Failur
     say_made(&new, public);
     let address = plain(old.url.as_deref().unwrap_or(meant.id.as_str()));
     if !args.yes && !confirm::confirmed(&format!("Move the old one, {address}, to the trash?"))? {
-        println!("Both stay.");
+        say!("Both stay.");
         return Ok(ExitCode::SUCCESS);
     }
     let Some(made) = new.id else { return Err(no_mount("the new gist has no id")) };
@@ -39,9 +40,9 @@ pub(super) fn run(args: &RepublishArgs, public: bool) -> Result<ExitCode, Failur
         true => Failure { message: format!("the old one stays: {}", failure.message), ..failure },
         false => failure,
     })?;
-    println!("The old one, {address}, is in the trash: see gistfs trash list.");
+    say!("The old one, {address}, is in the trash: see gistfs trash list.");
     if let Some(path) = &new.path {
-        println!("The new one is {}", plain(path));
+        say!("The new one is {}", plain(path));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -50,8 +51,8 @@ fn say_made(new: &GistReply, public: bool) {
     let word = if public { "public" } else { "secret" };
     let title = quoted(new.title.as_deref().unwrap_or_default());
     let url = plain(new.url.as_deref().unwrap_or_default());
-    println!("GitHub cannot change who sees a gist. A new one is made, {word}: {title}, {url}");
-    println!("It has a new id and address; history, stars and comments stay with the old one.");
+    say!("GitHub cannot change who sees a gist. A new one is made, {word}: {title}, {url}");
+    say!("It has a new id and address; history, stars and comments stay with the old one.");
 }
 
 fn no_mount(why: &str) -> Failure {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use super::out::say;
 use super::{not_mounted, unheard};
 use crate::cli::{Section, StatusArgs};
 use crate::exit::{Exit, Failure};
@@ -22,7 +23,7 @@ pub(super) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
     if args.json {
         let text = serde_json::to_string_pretty(&all)
             .map_err(|error| Failure::new(Exit::Failed, error.to_string(), "please report this"))?;
-        println!("{text}");
+        say!("{text}");
         return Ok(ExitCode::SUCCESS);
     }
     let clock = Clock::now();
@@ -31,9 +32,9 @@ pub(super) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     if !all.iter().any(|status| status.mounted == Mounted::Yes) {
-        println!("Nothing is mounted.");
+        say!("Nothing is mounted.");
     }
-    all.iter().flat_map(|status| status.lines(&clock)).for_each(|line| println!("{line}"));
+    all.iter().flat_map(|status| status.lines(&clock)).for_each(|line| say!("{line}"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -42,14 +43,14 @@ fn print_only(all: &[Status], section: Section, asked: bool, clock: &Clock) {
     let alone = asked && all.len() == 1;
     for status in all {
         if !alone {
-            println!("{}", status.head());
+            say!("{}", status.head());
         }
         let lines = match section {
             Section::RateLimit => status.limits(clock),
             Section::Pending => status.pending(clock),
         };
         let indent = if alone { "" } else { "  " };
-        lines.iter().for_each(|line| println!("{indent}{line}"));
+        lines.iter().for_each(|line| say!("{indent}{line}"));
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::out::say;
 use super::progress::Bar;
 use super::show::print_left;
 use super::{not_mounted, unheard};
@@ -40,7 +41,7 @@ pub(super) fn sync(args: &SyncArgs) -> Result<ExitCode, Failure> {
             exit = Exit::Failed.into();
         }
         if !reply.comments.is_empty() {
-            show::comments(&reply.comments).for_each(|line| println!("{line}"));
+            show::comments(&reply.comments).for_each(|line| say!("{line}"));
             exit = Exit::Failed.into();
         }
     }
@@ -75,18 +76,18 @@ pub(super) fn unmount(args: &UnmountArgs) -> Result<ExitCode, Failure> {
         Some(reply) => {
             if !reply.left.is_empty() {
                 print_left(&reply.left, reply.waiting.as_ref());
-                println!("{}", what_comes_of(&reply.left));
+                say!("{}", what_comes_of(&reply.left));
             }
             if let Some(held) = &reply.held {
-                println!("{held}");
+                say!("{held}");
             }
             if reply.comments.is_empty() {
                 return Ok(ExitCode::SUCCESS);
             }
-            println!("Not sent, and gone with the mount:");
+            say!("Not sent, and gone with the mount:");
             for comment in &reply.comments {
                 let (name, title) = (quoted(&comment.name), quoted(&comment.title));
-                println!("  {name}, a comment on {title}");
+                say!("  {name}, a comment on {title}");
             }
             Ok(Exit::Failed.into())
         }

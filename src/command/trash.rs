@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::out::{complain, say};
 use super::{confirm, not_mounted, unheard, wanted};
 use crate::api::absent::Absent;
 use crate::cli::{TrashCommand, TrashListArgs, TrashPurgeArgs, TrashRestoreArgs, TrashWhere};
@@ -122,7 +123,7 @@ fn closed(directory: &Path, holder: Option<PathBuf>) -> Result<Option<Can>, Fail
     let store = match Store::open(directory, &user, MEMORY) {
         Ok(store) => store,
         Err(error @ Error::Local { errno: libc::EBUSY, .. }) => {
-            eprintln!("gistfs: {error}\n  its trash is left out; is XDG_RUNTIME_DIR the same?");
+            complain!("gistfs: {error}\n  its trash is left out; is XDG_RUNTIME_DIR the same?");
             return Ok(None);
         }
         Err(error) => return Err(unusable_state(error)),
@@ -144,12 +145,12 @@ fn list(args: &TrashListArgs) -> Result<ExitCode, Failure> {
     if args.json {
         print_json(&cans)?;
     } else if cans.iter().all(|can| can.reply.items.is_empty()) {
-        println!("The trash is empty.");
+        say!("The trash is empty.");
     } else {
         cans.iter().for_each(print_can);
     }
     let failed: Vec<&String> = cans.iter().flat_map(|can| &can.reply.failed).collect();
-    failed.iter().for_each(|failed| eprintln!("gistfs: {failed}"));
+    failed.iter().for_each(|failed| complain!("gistfs: {failed}"));
     Ok(if failed.is_empty() { ExitCode::SUCCESS } else { Exit::Failed.into() })
 }
 
@@ -167,10 +168,10 @@ fn restore(args: &TrashRestoreArgs) -> Result<ExitCode, Failure> {
         later |= can.closed.is_some() && !reply.done.is_empty();
     }
     if anew {
-        println!("What is made anew has a new id; history, stars and comments are gone.");
+        say!("What is made anew has a new id; history, stars and comments are gone.");
     }
     if later {
-        println!("The next mount sends it.");
+        say!("The next mount sends it.");
     }
     Ok(exit)
 }
@@ -186,11 +187,11 @@ fn purge(args: &TrashPurgeArgs) -> Result<ExitCode, Failure> {
     }
     let items: Vec<&TrashItem> = chosen.iter().flatten().collect();
     if items.is_empty() {
-        println!("There is nothing to purge.");
+        say!("There is nothing to purge.");
         return Ok(ExitCode::SUCCESS);
     }
     if !args.yes && !confirmed(&items)? {
-        println!("Nothing was purged.");
+        say!("Nothing was purged.");
         return Ok(Exit::Failed.into());
     }
     let mut exit = ExitCode::SUCCESS;
@@ -248,9 +249,9 @@ fn chosen(cans: &[Can], words: &[PathBuf]) -> Result<Vec<Vec<TrashItem>>, Failur
 }
 
 fn print_done(reply: &TrashReply, exit: &mut ExitCode) {
-    reply.done.iter().for_each(|done| println!("{done}"));
+    reply.done.iter().for_each(|done| say!("{done}"));
     for failed in &reply.failed {
-        eprintln!("gistfs: {failed}");
+        complain!("gistfs: {failed}");
         *exit = Exit::Failed.into();
     }
 }
@@ -260,8 +261,8 @@ fn print_can(can: &Can) {
         return;
     }
     match (&can.mountpoint, &can.closed) {
-        (Some(point), None) => println!("{}:", point.display()),
-        (Some(_) | None, _) => println!("{} (not mounted):", can.reply.directory),
+        (Some(point), None) => say!("{}:", point.display()),
+        (Some(_) | None, _) => say!("{} (not mounted):", can.reply.directory),
     }
     can.reply.items.iter().for_each(print_item);
 }
@@ -282,9 +283,9 @@ fn print_item(item: &TrashItem) {
         Some(_) | None => format!("{:?}, {} files", item.title, there.len()),
     };
     let at = item.removed.as_deref().unwrap_or("-");
-    println!("  {}  {at}  {state}: {what}, {size} bytes", item.name);
+    say!("  {}  {at}  {state}: {what}, {size} bytes", item.name);
     for file in missing {
-        println!("    {:?} could not be kept", file.name);
+        say!("    {:?} could not be kept", file.name);
     }
 }
 
@@ -311,6 +312,6 @@ fn print_json(cans: &[Can]) -> Result<(), Failure> {
         .collect();
     let text = serde_json::to_string_pretty(&shown)
         .map_err(|error| Failure::new(Exit::Failed, error.to_string(), "please report this"))?;
-    println!("{text}");
+    say!("{text}");
     Ok(())
 }

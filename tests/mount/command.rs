@@ -1,6 +1,7 @@
 //! The command as people and scripts meet it: what it prints, and what it ends with.
 
-use std::process::Output;
+use std::fs::File;
+use std::process::{Output, Stdio};
 
 use gistfs::demo::{Fault, FaultKind};
 use serde_json::json;
@@ -50,6 +51,28 @@ fn in_the_background_too_an_error_is_said_and_its_exit_code_kept() {
     let (code, said) = told(&world.mount_in_background(&[]));
     assert_eq!(code, 3, "{said}");
     assert!(said.contains("is not empty"), "{said}");
+}
+
+#[test]
+fn what_nobody_reads_is_no_error_and_what_cannot_be_printed_is_one() {
+    let mut world = World::empty();
+    world.mount(&[]);
+    let status = |out: Stdio, err: Stdio| {
+        let mut command = world.gistfs(&["status"]);
+        let out = command.stdout(out).stderr(err).output().expect("gistfs runs");
+        (out.status.code(), String::from_utf8_lossy(&out.stderr).into_owned())
+    };
+    let closed = || {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        Stdio::from(writer)
+    };
+    assert_eq!(status(closed(), Stdio::piped()), (Some(0), String::new()));
+    let full = || File::options().write(true).open("/dev/full").expect("it is there").into();
+    let (code, said) = status(full(), Stdio::piped());
+    assert_eq!(code, Some(1));
+    assert!(said.contains("gistfs: cannot print: No space left on device"), "{said}");
+    assert_eq!(status(full(), closed()).0, Some(1));
 }
 
 #[test]
