@@ -1,7 +1,7 @@
 //! Large files: read while they arrive, never half, never wrong to the end, never left behind.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -67,19 +67,30 @@ fn the_first_bytes_of_a_large_file_need_a_fraction_of_the_time_of_all() {
     world.server.seed("octo", Seed { files: tries.clone(), ..Seed::new("Notes", &[]) });
     world.mount(&[]);
     world.server.with_switches(|switches| switches.speed = Some(5_000_000));
-    let read = |(name, body): &(String, Vec<u8>)| {
+    let timed = |(name, body): &(String, Vec<u8>)| -> io::Result<bool> {
         let start = Instant::now();
-        let mut file = File::open(world.path(&format!("Notes/{name}"))).expect("it opens");
-        reads(&file, body, 0, 4096);
+        let mut file = File::open(world.path(&format!("Notes/{name}")))?;
+        let mut all = vec![0; 4096];
+        file.read_exact(&mut all)?;
         let first = start.elapsed();
-        let mut all = Vec::new();
-        file.read_to_end(&mut all).expect("it reads");
+        file.read_to_end(&mut all)?;
         let whole = start.elapsed();
         println!("the first 4 KB after {first:.2?}, all after {whole:.2?}");
         assert!(all == *body);
         // It is served at that speed.
         assert!(whole.as_millis() > 1500, "{whole:?}");
-        first < whole / 5
+        Ok(first < whole / 5)
+    };
+    let read = |of: &(String, Vec<u8>)| match timed(of) {
+        Ok(good) => good,
+        Err(error) => {
+            // A machine so busy that nothing of the body came for seconds.
+            println!("{}: {error}", of.0);
+            wait_until("bodies come", || {
+                std::fs::read(world.path(&format!("Notes/{}", of.0))).is_ok()
+            });
+            false
+        }
     };
     assert!(tries.iter().any(read));
 }
