@@ -294,9 +294,9 @@ impl Store {
         self.state().db.set_setting(name, value)
     }
 
-    /// The list page last seen at `address`.
-    pub fn page(&self, address: &str) -> Result<Option<StoredPage>, Error> {
-        self.state().db.page(address)
+    /// The list pages last seen, by their addresses.
+    pub fn pages(&self) -> Result<HashMap<String, StoredPage>, Error> {
+        self.state().db.pages()
     }
 
     /// Replaces all remembered list pages.

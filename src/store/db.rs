@@ -4,7 +4,7 @@
 //! process; [`sync`] makes them survive a power cut. Checkpoints run on a connection of
 //! their own, so that no commit ever waits for the disk.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -210,12 +210,11 @@ impl Db {
         save().map_err(|error| trouble(&path, &error))
     }
 
-    /// The list page last seen at `address`.
-    pub(super) fn page(&self, address: &str) -> Result<Option<StoredPage>, Error> {
-        self.connection
-            .query_row("SELECT etag, next, ids FROM page WHERE address = ?1", [address], read_page)
-            .optional()
-            .map_err(|error| trouble(&self.path, &error))
+    /// The list pages last seen, by their addresses.
+    pub(super) fn pages(&self) -> Result<HashMap<String, StoredPage>, Error> {
+        let read = |row: &Row<'_>| Ok((row.get(3)?, read_page(row)?));
+        let pages = self.query("SELECT etag, next, ids, address FROM page", read);
+        pages.map(|pages| pages.into_iter().collect()).map_err(|error| trouble(&self.path, &error))
     }
 
     /// Replaces all remembered list pages.

@@ -261,7 +261,7 @@ fn a_page_of_one_gist_is_that_gist_or_nothing() {
         "as lists tell it"
     );
     assert_eq!(page(&gist, first.etag), Fetched::NotModified);
-    let nothing = Page { gists: vec![], next: None, etag: None };
+    let nothing = Page { gists: vec![], next: None, last: None, etag: None };
     assert_eq!(page(&id("0123456789"), None), Fetched::New(nothing));
 }
 
