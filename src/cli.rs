@@ -291,12 +291,16 @@ pub struct ServeArgs {
     /// The port of raw content and git [default: the API's and one]
     #[arg(long)]
     pub raw_port: Option<u16>,
-    /// Delay every answer by this many milliseconds
+    /// Delay every answer by this many milliseconds, and the first one of a connection once more
     #[arg(long, default_value = "0", value_name = "MS")]
     pub latency: u64,
     /// Send raw content and git's answers at this many bytes a second
     #[arg(long, value_parser = size, value_name = "SIZE")]
     pub speed: Option<u64>,
+    /// Append a line of JSON for each request to this file: method, origin (api, raw or git), path,
+    /// status, begin and end (milliseconds since 1970) and bytes of the body
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
     /// Behave like an Enterprise Server: the API is below /api/v3 and has no rate limits
     #[arg(long)]
     pub enterprise: bool,

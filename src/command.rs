@@ -117,6 +117,7 @@ fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
         }),
         latency: Duration::from_millis(args.latency),
         enterprise: args.enterprise,
+        journal: args.log.as_deref().map(crate::config::absolute).transpose()?,
         ..ServerOptions::default()
     })
     .map_err(|error| {

@@ -18,6 +18,7 @@ mod gists;
 mod githttp;
 mod graphql;
 mod hook;
+mod journal;
 mod language;
 mod limits;
 mod lists;

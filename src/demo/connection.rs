@@ -26,6 +26,8 @@ struct Orders {
     cut: Cut,
     /// Bytes a second; `None` is as fast as it goes.
     speed: Option<u64>,
+    /// Whether a request came this way before.
+    used: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,6 +55,11 @@ impl Knife {
     /// The next answer's head and `bytes` of its body are written, then nothing more.
     pub(super) fn cut_in_body(&self, bytes: usize) {
         locked(&self.0).cut = Cut::InBody(bytes);
+    }
+
+    /// Whether this is the connection's first request: asked once a request.
+    pub(super) fn is_new(&self) -> bool {
+        !std::mem::replace(&mut locked(&self.0).used, true)
     }
 
     /// From the next answer on so many bytes a second are written.
@@ -151,7 +158,7 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let Orders { cut, speed } = *locked(&self.knife.0);
+        let Orders { cut, speed, .. } = *locked(&self.knife.0);
         std::task::ready!(self.pace.poll_due(context));
         let bytes = &bytes[..bytes.len().min(Pace::piece(speed))];
         let allowed = match cut {
@@ -184,7 +191,7 @@ impl AsyncWrite for Connection {
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let orders = *locked(&self.knife.0);
-        if let Orders { cut: Cut::Whole, speed: None } = orders {
+        if let Orders { cut: Cut::Whole, speed: None, .. } = orders {
             return Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
         }
         let first = pieces.iter().find(|piece| !piece.is_empty()).map_or(&[][..], |piece| piece);

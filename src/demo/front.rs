@@ -20,7 +20,7 @@ use super::limits::secondary_refusal;
 use super::reply::Reply;
 use super::requests::{LoggedRequest, Origin};
 use super::site::{Arrival, Site};
-use super::{githttp, raw, routes, spoil};
+use super::{githttp, journal, raw, routes, spoil};
 use crate::model::Time;
 
 /// Longer bodies are not even read; far above what the API takes.
@@ -87,11 +87,14 @@ async fn handle(
     if let Some(record) = &site.record {
         record.note(&arrival);
     }
+    let line = site.journal.as_ref().map(|journal| journal.line(&arrival));
+    let latency = site.options.latency;
+    let latency = if knife.is_new() { latency.saturating_mul(2) } else { latency };
     let under_way = site.log.arrived(logged(&arrival, started));
-    let outcome = answer(&site, &Arc::new(arrival)).await;
+    let outcome = answer(&site, &Arc::new(arrival), latency).await;
     let speed = site.switches().speed.filter(|_| origin != Origin::Api);
     knife.slow(speed);
-    match outcome {
+    let answered = match outcome {
         Outcome::Whole(reply) => {
             site.log.answered(&under_way, reply.status);
             let as_it_is = origin == Origin::Git || speed.is_some() || reply.status == 206;
@@ -109,12 +112,16 @@ async fn handle(
         }
         Outcome::Nothing => {
             knife.cut();
-            Response::new(Body::empty())
+            return Response::new(Body::empty());
         }
         Outcome::Reset => {
             knife.reset();
-            Response::new(Body::empty())
+            return Response::new(Body::empty());
         }
+    };
+    match line {
+        Some(line) => journal::told(line, answered),
+        None => answered,
     }
 }
 
@@ -165,9 +172,8 @@ enum Outcome {
     Reset,
 }
 
-async fn answer(site: &Arc<Site>, arrival: &Arc<Arrival>) -> Outcome {
+async fn answer(site: &Arc<Site>, arrival: &Arc<Arrival>, latency: Duration) -> Outcome {
     let target = format!("{}?{}", arrival.path, arrival.query);
-    let latency = site.options.latency;
     let Some(fault) = site.faults.take(arrival.origin, &arrival.method, &target) else {
         return if arrival.origin == Origin::Git && githttp::flows(arrival) {
             pause(latency).await;

@@ -15,7 +15,8 @@ pub struct ServerOptions {
     /// The addresses of API and bodies that answers name, where others reach it through something
     /// that stands in between; `None` names its own.
     pub seen_as: Option<(String, String)>,
-    /// Added to every answer, as a network would.
+    /// Added to every answer, as a network would, and once more to the first one of a connection:
+    /// making one takes a round trip too.
     pub latency: Duration,
     /// GitHub Enterprise Server's shape: the API below `/api/v3` only, no rate limits, no headers
     /// that tell of them, and `/rate_limit` is 404.
@@ -30,6 +31,9 @@ pub struct ServerOptions {
     /// A file that every API request of gistfs's own is appended to, a line of JSON each, without
     /// the token; by default the one that the environment's `GISTFS_RECORD` names.
     pub record: Option<PathBuf>,
+    /// A file that every request is appended to, a line of JSON each: when it began and ended, and
+    /// how it was answered.
+    pub journal: Option<PathBuf>,
     /// The rate limits.
     pub limits: Limits,
     /// Who may log in, and how.
@@ -49,6 +53,7 @@ impl Default for ServerOptions {
             private_raw: false,
             raw_tokens: false,
             record: std::env::var_os("GISTFS_RECORD").map(PathBuf::from),
+            journal: None,
             limits: Limits::default(),
             accounts: vec![
                 Account::classic("octo", "demo-token", &["gist"]),

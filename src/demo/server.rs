@@ -16,6 +16,7 @@ use super::faults::{Fault, Faults};
 use super::front::{self, Door};
 use super::gist::Gist;
 use super::hook;
+use super::journal::Journal;
 use super::limits::Meter;
 use super::options::ServerOptions;
 use super::record::Record;
@@ -70,7 +71,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// A port is taken, the record cannot be written, or the data directory cannot be made or
+    /// A port is taken, the record or the journal cannot be written, or the data directory cannot be made or
     /// read or has a server already.
     pub fn start(options: ServerOptions) -> io::Result<Self> {
         let (directory, temporary) = match &options.data {
@@ -86,6 +87,7 @@ impl Server {
         let hooks = directory.join("hooks");
         hook::install(&hooks)?;
         let record = options.record.as_deref().map(Record::open).transpose()?;
+        let journal = options.journal.as_deref().map(Journal::open).transpose()?;
         let store = Store::open(directory.join("gists"))?;
         let api = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))?;
         let raw = TcpListener::bind((Ipv4Addr::LOCALHOST, options.raw_port))?;
@@ -103,6 +105,7 @@ impl Server {
             meter: Meter::new(options.limits.clone()),
             log: RequestLog::default(),
             record,
+            journal,
             faults: Faults::default(),
             switches: Mutex::default(),
             updating: Mutex::default(),

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 
 use super::faults::Faults;
+use super::journal::Journal;
 use super::limits::Meter;
 use super::options::ServerOptions;
 use super::record::Record;
@@ -28,6 +29,7 @@ pub(super) struct Site {
     pub(super) meter: Meter,
     pub(super) log: RequestLog,
     pub(super) record: Option<Record>,
+    pub(super) journal: Option<Journal>,
     pub(super) faults: Faults,
     pub(super) switches: Mutex<Switches>,
     /// Gists with an update under way.

@@ -45,7 +45,26 @@ fn latency_delays_every_answer() {
     let start = Instant::now();
     world.get("/gists").expect(200);
     world.get("/gists").expect(200);
-    assert!(start.elapsed() >= latency * 2);
+    assert!(start.elapsed() >= latency * 3);
+}
+
+/// A connection takes a round trip to make: who makes one for every request pays for it.
+#[test]
+fn the_first_answer_of_a_connection_is_late_once_more() {
+    let latency = Duration::from_millis(300);
+    let world = World::with(ServerOptions { latency, ..ServerOptions::default() });
+    let timed = |close: bool| {
+        let start = Instant::now();
+        let request = world.octo("GET", "/gists");
+        let request = if close { request.header("connection", "close") } else { request };
+        request.answer().expect(200);
+        start.elapsed()
+    };
+    assert!(timed(false) >= latency * 2);
+    let kept = (0..4).map(|_| timed(false)).min().unwrap();
+    assert!((latency..latency * 2).contains(&kept), "{kept:?}");
+    timed(true);
+    assert!(timed(false) >= latency * 2);
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod git;
 mod git_faults;
 mod git_rules;
 mod graphql;
+mod journal;
 mod lists;
 mod persistence;
 mod raw;

@@ -1,0 +1,44 @@
+//! Times, medians, and the kernel's caches.
+
+use std::time::{Duration, Instant};
+
+/// What something brings, and how long it takes.
+pub(crate) fn time<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let start = Instant::now();
+    let brought = work();
+    (brought, start.elapsed())
+}
+
+/// The one in the middle; of two the smaller.
+pub(crate) fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    quantile(&times, 0.5)
+}
+
+/// The smallest of the sorted times that this part of them does not exceed.
+pub(crate) fn quantile(sorted: &[Duration], part: f64) -> Duration {
+    let rank = (sorted.len() as f64 * part).ceil() as usize;
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+}
+
+/// Measures several candidates in turn, `rounds` times, so that what disturbs one disturbs all;
+/// returns the median of each.
+pub(crate) fn in_turn<C>(
+    rounds: usize,
+    candidates: &[C],
+    mut measure: impl FnMut(&C) -> Duration,
+) -> Vec<Duration> {
+    let mut times = vec![Vec::new(); candidates.len()];
+    for _ in 0..rounds {
+        for (candidate, times) in candidates.iter().zip(&mut times) {
+            times.push(measure(candidate));
+        }
+    }
+    times.into_iter().map(median).collect()
+}
+
+/// Makes the kernel forget pages, names and attributes; false where that is not allowed. What
+/// is not on the disk yet stays.
+pub(crate) fn drop_caches() -> bool {
+    std::fs::write("/proc/sys/vm/drop_caches", "3").is_ok()
+}
