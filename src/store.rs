@@ -65,6 +65,8 @@ struct State {
     /// The few of ten thousand that [`Gist::is_busy`] holds for: they are looked at all the time.
     busy: BTreeSet<GistKey>,
     next_key: i64,
+    /// Gists and files. `df` asks for it, of whatever size the account is.
+    count: u64,
 }
 
 impl Store {
@@ -85,6 +87,7 @@ impl Store {
             .values()
             .flat_map(|gist| gist.moved_to.values().chain(&gist.copy_of).chain([&gist.key]));
         let next_key = keys.max().map_or(1, |key| key.0 + 1);
+        let count = gists.values().map(counted).sum();
         let base_id = |key: GistKey| gists.get(&key).map(id_of);
         let trash = Trash::open(directory, base_id);
         // Whoever asked for it does not wait any more.
@@ -93,7 +96,7 @@ impl Store {
         let store = Self {
             blobs,
             trash,
-            state: Mutex::new(State { db, owed, gists, by_id, busy, next_key }),
+            state: Mutex::new(State { db, owed, gists, by_id, busy, next_key, count }),
             memory: Mutex::new(Memory::new(memory)),
             directory: directory.to_owned(),
             _lock: lock,
@@ -134,10 +137,20 @@ impl Store {
         self.state().gists.values().for_each(&mut look);
     }
 
+    /// How many gists and files there are.
+    pub fn count(&self) -> u64 {
+        self.state().count
+    }
+
     /// Looks at every gist that [`Gist::is_busy`] holds for.
     pub fn look_at_busy(&self, mut look: impl FnMut(&Gist)) {
         let state = self.state();
         state.busy.iter().filter_map(|key| state.gists.get(key)).for_each(&mut look);
+    }
+
+    /// How many of them there are.
+    pub fn busy_count(&self) -> u32 {
+        u32::try_from(self.state().busy.len()).unwrap_or(u32::MAX)
     }
 
     /// A copy of a gist as it is now.
@@ -335,10 +348,12 @@ impl State {
                 self.by_id.insert(id, key);
             }
         }
-        match new {
+        self.count += new.as_ref().map_or(0, counted);
+        let old = match new {
             Some(gist) => self.gists.insert(key, gist),
             None => self.gists.remove(&key),
         };
+        self.count -= old.as_ref().map_or(0, counted);
         self.note_busy(key);
     }
 
@@ -349,6 +364,11 @@ impl State {
             self.busy.remove(&key);
         }
     }
+}
+
+/// What a gist adds to [`Store::count`].
+fn counted(gist: &Gist) -> u64 {
+    1 + gist.files.len() as u64
 }
 
 fn id_of(gist: &Gist) -> Option<GistId> {
