@@ -13,6 +13,7 @@ mod comments_lost;
 mod commits;
 mod control;
 mod crash;
+mod crowd;
 mod damage;
 mod door;
 mod editors;
