@@ -5,8 +5,8 @@
 //! [`Wait::No`] they answer [`Error::WouldWait`] instead of blocking, and the caller asks again
 //! from a thread that may wait.
 //!
-//! Locks are taken in this order: an open file's body, the tree, the store. Only a body's lock is
-//! ever held across disk I/O of any length, and none across the network.
+//! Locks are taken in this order: an open file's body, the turn to change, the tree, the store. Only a
+//! body's lock is ever held across disk I/O of any length, and none across the network.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -109,6 +109,9 @@ pub type Invalidate = Box<dyn Fn(Stale) + Send + Sync>;
 
 /// The file system.
 pub struct GistFs {
+    /// Who is about to hold the tree across a commit has this first: who only looks then waits for one
+    /// commit, not for all that others are about to make.
+    turn: Mutex<()>,
     tree: Mutex<Tree>,
     store: Arc<Store>,
     syncer: Arc<Syncer>,
@@ -146,6 +149,7 @@ impl GistFs {
         let now = clock();
         let tree = if options.of_one { Tree::of_one() } else { Tree::default() };
         let fs = Arc::new(Self {
+            turn: Mutex::default(),
             tree: Mutex::new(tree),
             store,
             syncer,
@@ -193,6 +197,10 @@ impl GistFs {
 
     fn tree(&self) -> MutexGuard<'_, Tree> {
         lock(&self.tree)
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        lock(&self.turn)
     }
 
     /// Shows every gist of the store; of two with one title the older gets the bare name.

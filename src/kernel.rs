@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use bytes::Bytes;
 use fuser::{
     AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, Generation,
     INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags,
@@ -18,11 +19,13 @@ use self::convert::{
     fh, file_attr, file_type, ino, new_node, nothing, open_flags, open_mode, poll_events,
     time_or_now,
 };
+use self::threads::{Places, Waiters};
 use crate::error::Error;
 use crate::fs::{Attr, Expect, Fallocate, GistFs, Listed, RenameMode, SetAttr, Wait};
 use crate::sync::events::Wake;
 
 mod convert;
+mod threads;
 
 /// How long the kernel may believe what it was told. Long, because it is told of every change.
 const TTL: Duration = Duration::from_secs(3600);
@@ -33,22 +36,27 @@ const NEGATIVE_TTL: Duration = Duration::from_secs(5);
 /// A number is never given twice, so there is only one generation.
 const GENERATION: Generation = Generation(0);
 
-/// Reads under way at one time: many may be waiting for the network.
-const BACKGROUND: u16 = 256;
+/// Reads and closes under way at one time. Where a kernel has sent so many it holds back all others,
+/// whatever file they are of, and many may be waiting for bodies that do not come.
+const BACKGROUND: u16 = 4096;
 
 /// The adapter.
 pub struct Kernel {
     fs: Arc<GistFs>,
+    waiters: Waiters,
+    /// At the disk, for the threads that requests come to.
+    places: Places,
 }
 
 impl Kernel {
-    /// Serves `fs`.
-    pub fn new(fs: Arc<GistFs>) -> Self {
-        Self { fs }
+    /// Serves `fs` to a session of so many threads, of which there must be two at least.
+    pub fn new(fs: Arc<GistFs>, threads: usize) -> Self {
+        let places = Places::new(threads.saturating_sub(1));
+        Self { fs, waiters: Waiters::default(), places }
     }
 
-    /// Does `work` and hands what came of it to `send`: at once, or from a thread of its own when
-    /// the answer needs the network. No request ever waits behind one that does.
+    /// Does `work` and hands what came of it to `send`: at once, or from another thread when the
+    /// answer needs the network. No request ever waits behind one that does.
     fn answer<T, W, S>(&self, what: impl Fn() -> String + Send + 'static, work: W, send: S)
     where
         W: Fn(&GistFs, Wait) -> Result<T, Error> + Send + 'static,
@@ -56,53 +64,52 @@ impl Kernel {
     {
         let start = Instant::now();
         match run(&self.fs, &work, Wait::No) {
-            Err(Error::WouldWait) => {
-                let fs = Arc::clone(&self.fs);
-                let spawned =
-                    std::thread::Builder::new().name("gistfs-wait".into()).spawn(move || {
-                        let result = run(&fs, &work, Wait::Yes);
-                        send(logged(&what, start, result));
-                    });
-                if let Err(error) = spawned {
-                    // The reply went with the closure and is answered with EIO.
-                    log::error!("cannot start a thread to wait for the network: {error}");
-                }
-            }
+            Err(Error::WouldWait) => self.wait(start, what, work, send),
             result => send(logged(&what, start, result)),
         }
+    }
+
+    /// The same for what reads or writes local files: here only as long as another thread stays free
+    /// for what memory knows.
+    fn at_disk<T, W, S>(&self, what: impl Fn() -> String + Send + 'static, work: W, send: S)
+    where
+        W: Fn(&GistFs, Wait) -> Result<T, Error> + Send + 'static,
+        S: FnOnce(Result<T, Errno>) + Send + 'static,
+    {
+        match self.places.take() {
+            Some(_place) => self.answer(what, work, send),
+            None => self.wait(Instant::now(), what, work, send),
+        }
+    }
+
+    /// Does `work` on a thread that may wait.
+    fn wait<T, W, S>(
+        &self,
+        start: Instant,
+        what: impl Fn() -> String + Send + 'static,
+        work: W,
+        send: S,
+    ) where
+        W: Fn(&GistFs, Wait) -> Result<T, Error> + Send + 'static,
+        S: FnOnce(Result<T, Errno>) + Send + 'static,
+    {
+        let fs = Arc::clone(&self.fs);
+        self.waiters.run(move || send(logged(&what, start, run(&fs, &work, Wait::Yes))));
     }
 
     /// Answers with the entries of a directory behind `offset`.
     fn list<L: Listing>(&self, number: INodeNo, offset: u64, mut reply: L) {
         let start = Instant::now();
         let what = move || format!("{} {number} behind {offset}", L::NAME);
-        let listed = self.read_directory(number, offset, Wait::No, &mut reply);
+        let listed = read_directory(&self.fs, number, offset, Wait::No, &mut reply);
         if !matches!(listed, Err(Error::WouldWait)) {
             return reply.send(logged(what, start, listed));
         }
-        let kernel = Self::new(Arc::clone(&self.fs));
-        let spawned = std::thread::Builder::new().name("gistfs-wait".into()).spawn(move || {
-            let listed = kernel.read_directory(number, offset, Wait::Yes, &mut reply);
+        let fs = Arc::clone(&self.fs);
+        self.waiters.run(move || {
+            let listed = read_directory(&fs, number, offset, Wait::Yes, &mut reply);
             reply.send(logged(what, start, listed));
         });
-        if let Err(error) = spawned {
-            log::error!("cannot start a thread to wait for the network: {error}");
-        }
-    }
-
-    fn read_directory<L: Listing>(
-        &self,
-        number: INodeNo,
-        offset: u64,
-        wait: Wait,
-        reply: &mut L,
-    ) -> Result<(), Error> {
-        let reply = Mutex::new(reply);
-        let read = |fs: &GistFs, wait| {
-            let mut reply = reply.lock().unwrap_or_else(PoisonError::into_inner);
-            fs.readdir(ino(number), offset, L::PLUS, wait, |entry| reply.take(&entry))
-        };
-        run(&self.fs, &read, wait)
     }
 
     /// Does what never waits.
@@ -114,6 +121,21 @@ impl Kernel {
         let start = Instant::now();
         logged(what, start, run(&self.fs, &|fs: &GistFs, _| work(fs), Wait::No))
     }
+}
+
+fn read_directory<L: Listing>(
+    fs: &GistFs,
+    number: INodeNo,
+    offset: u64,
+    wait: Wait,
+    reply: &mut L,
+) -> Result<(), Error> {
+    let reply = Mutex::new(reply);
+    let read = |fs: &GistFs, wait| {
+        let mut reply = reply.lock().unwrap_or_else(PoisonError::into_inner);
+        fs.readdir(ino(number), offset, L::PLUS, wait, |entry| reply.take(&entry))
+    };
+    run(fs, &read, wait)
 }
 
 /// A reply that is filled with the entries of a directory.
@@ -267,7 +289,8 @@ impl Filesystem for Kernel {
         match run(&self.fs, &|fs: &GistFs, wait| fs.lookup(ino(parent), name, wait), Wait::No) {
             Err(Error::WouldWait) => {
                 let (name, shown) = (name.to_owned(), name.to_owned());
-                self.answer(
+                self.wait(
+                    start,
                     move || format!("lookup {shown:?} in {parent}"),
                     move |fs, wait| fs.lookup(ino(parent), &name, wait),
                     send,
@@ -315,7 +338,7 @@ impl Filesystem for Kernel {
     ) {
         let (atime, mtime) = (atime.map(time_or_now), mtime.map(time_or_now));
         let set = SetAttr { mode, uid, gid, size, atime, mtime };
-        self.answer(
+        self.at_disk(
             move || format!("setattr {number} {set:?}"),
             move |fs, wait| fs.setattr(ino(number), &set, handle.map(fh), wait),
             move |result| reply_attr(reply, result),
@@ -339,16 +362,18 @@ impl Filesystem for Kernel {
         _rdev: u32,
         reply: ReplyEntry,
     ) {
-        let made = self.at_once(
-            || format!("mknod {name:?} in {parent}"),
-            |fs| {
+        let (name, shown) = (name.to_owned(), name.to_owned());
+        let new = new_node(request, mode, umask);
+        self.at_disk(
+            move || format!("mknod {shown:?} in {parent}"),
+            move |fs, _| {
                 if mode & libc::S_IFMT != libc::S_IFREG && mode & libc::S_IFMT != 0 {
                     return Err(Error::NotPermitted("a gist holds regular files only"));
                 }
-                fs.mknod(ino(parent), name, new_node(request, mode, umask))
+                fs.mknod(ino(parent), &name, new)
             },
+            move |made| reply_entry(reply, made),
         );
-        reply_entry(reply, made);
     }
 
     fn mkdir(
@@ -360,16 +385,18 @@ impl Filesystem for Kernel {
         umask: u32,
         reply: ReplyEntry,
     ) {
-        let made = self.at_once(
-            || format!("mkdir {name:?} in {parent}"),
-            |fs| fs.mkdir(ino(parent), name, new_node(request, mode, umask)),
+        let (name, shown) = (name.to_owned(), name.to_owned());
+        let new = new_node(request, mode, umask);
+        self.at_disk(
+            move || format!("mkdir {shown:?} in {parent}"),
+            move |fs, _| fs.mkdir(ino(parent), &name, new),
+            move |made| reply_entry(reply, made),
         );
-        reply_entry(reply, made);
     }
 
     fn unlink(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let (name, shown) = (name.to_owned(), name.to_owned());
-        self.answer(
+        self.at_disk(
             move || format!("unlink {shown:?} in {parent}"),
             move |fs, wait| fs.unlink(ino(parent), &name, wait),
             move |result| reply_empty(reply, result),
@@ -378,7 +405,7 @@ impl Filesystem for Kernel {
 
     fn rmdir(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let (name, shown) = (name.to_owned(), name.to_owned());
-        self.answer(
+        self.at_disk(
             move || format!("rmdir {shown:?} in {parent}"),
             move |fs, wait| fs.rmdir(ino(parent), &name, wait),
             move |result| reply_empty(reply, result),
@@ -393,11 +420,13 @@ impl Filesystem for Kernel {
         target: &Path,
         reply: ReplyEntry,
     ) {
-        let made = self.at_once(
-            || format!("symlink {name:?} in {parent}"),
-            |fs| fs.symlink(ino(parent), name, target, new_node(request, 0o777, 0)),
+        let (name, shown) = (name.to_owned(), name.to_owned());
+        let (target, new) = (target.to_owned(), new_node(request, 0o777, 0));
+        self.at_disk(
+            move || format!("symlink {shown:?} in {parent}"),
+            move |fs, _| fs.symlink(ino(parent), &name, &target, new),
+            move |made| reply_entry(reply, made),
         );
-        reply_entry(reply, made);
     }
 
     fn rename(
@@ -418,7 +447,7 @@ impl Filesystem for Kernel {
         };
         let (name, new_name) = (name.to_owned(), new_name.to_owned());
         let (old, new) = (name.clone(), new_name.clone());
-        self.answer(
+        self.at_disk(
             move || format!("rename {old:?} in {parent} to {new:?} in {new_parent}, {mode:?}"),
             move |fs, wait| fs.rename(ino(parent), &name, ino(new_parent), &new_name, mode, wait),
             move |result| reply_empty(reply, result),
@@ -460,20 +489,21 @@ impl Filesystem for Kernel {
     ) {
         let open = open_mode(OpenFlags(flags));
         let new = new_node(request, mode, umask);
-        let made = self.at_once(
-            || format!("create {name:?} in {parent}"),
-            |fs| fs.create(ino(parent), name, new, open),
+        let (name, shown) = (name.to_owned(), name.to_owned());
+        self.at_disk(
+            move || format!("create {shown:?} in {parent}"),
+            move |fs, _| fs.create(ino(parent), &name, new, open),
+            move |made| match made {
+                Ok((attr, handle)) => reply.created(
+                    lasts(&attr),
+                    &file_attr(&attr),
+                    GENERATION,
+                    FileHandle(handle.0),
+                    open_flags(handle, open),
+                ),
+                Err(errno) => reply.error(errno),
+            },
         );
-        match made {
-            Ok((attr, handle)) => reply.created(
-                lasts(&attr),
-                &file_attr(&attr),
-                GENERATION,
-                FileHandle(handle.0),
-                open_flags(handle, open),
-            ),
-            Err(errno) => reply.error(errno),
-        }
     }
 
     fn read(
@@ -488,17 +518,24 @@ impl Filesystem for Kernel {
         reply: ReplyData,
     ) {
         let waits = flags.0 & libc::O_NONBLOCK == 0;
-        self.answer(
-            move || format!("read {number} {size}@{offset}"),
-            move |fs, wait| match waits {
-                true => fs.read(fh(handle), offset, size, wait),
-                false => fs.read_now(fh(handle), offset, size, wait),
-            },
-            move |result| match result {
-                Ok(bytes) => reply.data(&bytes),
-                Err(errno) => reply.error(errno),
-            },
-        );
+        let what = move || format!("read {number} {size}@{offset}");
+        let start = Instant::now();
+        let send = move |result: Result<Bytes, Errno>| match result {
+            Ok(bytes) => reply.data(&bytes),
+            Err(errno) => reply.error(errno),
+        };
+        let hot = |fs: &GistFs, _| Ok(fs.read_hot(fh(handle), offset, size));
+        match run(&self.fs, &hot, Wait::No) {
+            Ok(Some(bytes)) => send(logged(what, start, Ok(bytes))),
+            Ok(None) | Err(_) => self.at_disk(
+                what,
+                move |fs, wait| match waits {
+                    true => fs.read(fh(handle), offset, size, wait),
+                    false => fs.read_now(fh(handle), offset, size, wait),
+                },
+                send,
+            ),
+        }
     }
 
     fn write(
@@ -528,11 +565,15 @@ impl Filesystem for Kernel {
             Ok(count) => reply.written(count),
             Err(errno) => reply.error(errno),
         };
-        // Only a write that has to wait for the old body needs a copy of the new bytes.
-        match run(&self.fs, &|fs: &GistFs, wait| write(fs, data, wait), Wait::No) {
+        // Only a write that has to wait needs a copy of the new bytes.
+        let result = match self.places.take() {
+            Some(_place) => run(&self.fs, &|fs: &GistFs, wait| write(fs, data, wait), Wait::No),
+            None => Err(Error::WouldWait),
+        };
+        match result {
             Err(Error::WouldWait) => {
                 let data = data.to_owned();
-                self.answer(what, move |fs, wait| write(fs, &data, wait), send);
+                self.wait(start, what, move |fs, wait| write(fs, &data, wait), send);
             }
             result => send(logged(what, start, result)),
         }
@@ -546,7 +587,7 @@ impl Filesystem for Kernel {
         _owner: LockOwner,
         reply: ReplyEmpty,
     ) {
-        self.answer(
+        self.at_disk(
             move || format!("flush {number}"),
             move |fs, wait| fs.flush(fh(handle), wait),
             move |result| reply_empty(reply, result),
@@ -563,7 +604,7 @@ impl Filesystem for Kernel {
         _flush: bool,
         reply: ReplyEmpty,
     ) {
-        self.answer(
+        self.at_disk(
             move || format!("release {number}"),
             move |fs, wait| fs.release(fh(handle), wait),
             move |result| reply_empty(reply, result),
@@ -578,8 +619,13 @@ impl Filesystem for Kernel {
         _data_only: bool,
         reply: ReplyEmpty,
     ) {
-        let done = self.at_once(|| format!("fsync {number}"), |fs| fs.fsync(fh(handle)));
-        reply_empty(reply, done);
+        // It is there to wait for the disk.
+        self.wait(
+            Instant::now(),
+            move || format!("fsync {number}"),
+            move |fs, _| fs.fsync(fh(handle)),
+            move |done| reply_empty(reply, done),
+        );
     }
 
     fn opendir(&self, _request: &Request, _number: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
@@ -617,8 +663,12 @@ impl Filesystem for Kernel {
         _data_only: bool,
         reply: ReplyEmpty,
     ) {
-        let done = self.at_once(|| format!("fsyncdir {number}"), GistFs::fsyncdir);
-        reply_empty(reply, done);
+        self.wait(
+            Instant::now(),
+            move || format!("fsyncdir {number}"),
+            |fs, _| fs.fsyncdir(),
+            move |done| reply_empty(reply, done),
+        );
     }
 
     fn statfs(&self, _request: &Request, _number: INodeNo, reply: ReplyStatfs) {
@@ -651,7 +701,7 @@ impl Filesystem for Kernel {
             libc::FALLOC_FL_KEEP_SIZE => Fallocate::KeepSize,
             _ => return reply.error(Errno::EOPNOTSUPP),
         };
-        self.answer(
+        self.at_disk(
             move || format!("fallocate {number} {length}@{offset} {mode:?}"),
             move |fs, wait| fs.fallocate(fh(handle), offset, length, mode, wait),
             move |result| reply_empty(reply, result),
@@ -681,7 +731,7 @@ impl Filesystem for Kernel {
             _ => return reply.error(Errno::EINVAL),
         };
         let (name, value, shown) = (name.to_owned(), value.to_owned(), name.to_owned());
-        self.answer(
+        self.at_disk(
             move || format!("setxattr {shown:?} of {number}"),
             move |fs, wait| fs.setxattr(ino(number), &name, &value, expect, wait),
             move |result| reply_empty(reply, result),

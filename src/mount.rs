@@ -340,8 +340,11 @@ fn run_session(
     ];
     options.acl = if config.allow_other { SessionACL::All } else { SessionACL::Owner };
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    options.n_threads = Some(cores.clamp(2, 4));
-    let session = Session::new(Kernel::new(Arc::clone(fs)), &config.mountpoint, &options)
+    // One more than may be at the disk. More serve no faster, they only take turns.
+    let threads = cores.clamp(3, 4);
+    options.n_threads = Some(threads);
+    let kernel = Kernel::new(Arc::clone(fs), threads);
+    let session = Session::new(kernel, &config.mountpoint, &options)
         .map_err(|error| point::cannot_mount(&config.mountpoint, &error))?;
     let notifier = session.notifier();
     let events = events.clone();

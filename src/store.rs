@@ -67,6 +67,8 @@ struct State {
     /// Those that GitHub is not known to have, as few: they are looked at with every page of a list.
     unmade: BTreeSet<GistKey>,
     next_key: i64,
+    /// Gists and files. `df` asks for it, of whatever size the account is.
+    count: u64,
 }
 
 impl Store {
@@ -89,6 +91,7 @@ impl Store {
             .values()
             .flat_map(|gist| gist.moved_to.values().chain(&gist.copy_of).chain([&gist.key]));
         let next_key = keys.max().map_or(1, |key| key.0 + 1);
+        let count = gists.values().map(counted).sum();
         let base_id = |key: GistKey| gists.get(&key).map(id_of);
         let trash = Trash::open(directory, base_id);
         // Whoever asked for it does not wait any more.
@@ -97,7 +100,7 @@ impl Store {
         let store = Self {
             blobs,
             trash,
-            state: Mutex::new(State { db, owed, gists, by_id, busy, unmade, next_key }),
+            state: Mutex::new(State { db, owed, gists, by_id, busy, unmade, next_key, count }),
             memory: Mutex::new(Memory::new(memory)),
             directory: directory.to_owned(),
             _lock: lock,
@@ -138,10 +141,20 @@ impl Store {
         self.state().gists.values().for_each(&mut look);
     }
 
+    /// How many gists and files there are.
+    pub fn count(&self) -> u64 {
+        self.state().count
+    }
+
     /// Looks at every gist that [`Gist::is_busy`] holds for.
     pub fn look_at_busy(&self, mut look: impl FnMut(&Gist)) {
         let state = self.state();
         state.busy.iter().filter_map(|key| state.gists.get(key)).for_each(&mut look);
+    }
+
+    /// How many of them there are.
+    pub fn busy_count(&self) -> u32 {
+        u32::try_from(self.state().busy.len()).unwrap_or(u32::MAX)
     }
 
     /// Looks at every gist without a base.
@@ -345,10 +358,12 @@ impl State {
                 self.by_id.insert(id, key);
             }
         }
-        match new {
+        self.count += new.as_ref().map_or(0, counted);
+        let old = match new {
             Some(gist) => self.gists.insert(key, gist),
             None => self.gists.remove(&key),
         };
+        self.count -= old.as_ref().map_or(0, counted);
         self.note_busy(key);
     }
 
@@ -364,6 +379,11 @@ impl State {
             }
         }
     }
+}
+
+/// What a gist adds to [`Store::count`].
+fn counted(gist: &Gist) -> u64 {
+    1 + gist.files.len() as u64
 }
 
 fn id_of(gist: &Gist) -> Option<GistId> {

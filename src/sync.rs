@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use self::alone::Alone;
 use self::bodies::Bodies;
@@ -120,6 +120,11 @@ impl Default for Options {
 
 /// Another try at the network is no sooner than this after the last round began.
 const SHORTEST_ROUND: Duration = Duration::from_secs(1);
+
+/// The pause before everything that is owed is looked at again, for each gist that owes something:
+/// some ten times what the look takes. Who changes ten thousand files in a row, offline, pokes with
+/// every close of them.
+const LOOK: Duration = Duration::from_micros(10);
 
 /// Where requests are few the whole list, which alone shows deletions, is read this often.
 const RARELY: Duration = Duration::from_secs(3600);
@@ -419,10 +424,27 @@ impl Syncer {
             let ticked = self.watcher().and_then(|watcher| watcher.tick(now));
             let next = self.send_what_is_due(now);
             let until = [ticked, next].into_iter().flatten().min();
-            if !self.wait(seen, until) {
+            if !self.wait(seen, until) || !self.rest(LOOK.saturating_mul(self.store.busy_count())) {
                 return;
             }
         }
+    }
+
+    /// Lets so much time pass, whatever is poked meanwhile; says whether to go on.
+    fn rest(&self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        let mut shared = self.shared();
+        while !shared.stopping {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            shared = match self.wake.wait_timeout(shared, left) {
+                Ok((shared, _)) => shared,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+        false
     }
 
     fn run_refresh(self: &Arc<Self>) {

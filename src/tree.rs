@@ -87,7 +87,7 @@ pub struct Tree {
     /// The root is itself the directory of the first gist shown.
     of_one: bool,
     /// Hidden places that have a number, by directory and name.
-    hidden: HashMap<(Ino, Arc<str>), Ino>,
+    hidden: HashMap<Ino, HashMap<Arc<str>, Ino>>,
     next: u64,
 }
 
@@ -174,20 +174,29 @@ impl Tree {
         self.lose_hidden(parent, name);
         let shown: Arc<str> = name.into();
         let ino = self.add(Place::Hidden(place.clone()), parent, Arc::clone(&shown));
-        self.hidden.insert((parent, shown), ino);
+        self.hidden.entry(parent).or_default().insert(shown, ino);
         ino
     }
 
     /// The number of a hidden place, if it has one.
     pub fn hidden_child(&self, parent: Ino, name: &str) -> Option<Ino> {
-        self.hidden.get(&(parent, name.into())).copied()
+        self.hidden.get(&parent)?.get(name).copied()
     }
 
     /// Takes the name of a hidden place away; the number stays with whoever holds it.
     pub fn lose_hidden(&mut self, parent: Ino, name: &str) -> Option<Ino> {
-        let ino = self.hidden.remove(&(parent, name.into()))?;
+        let ino = self.forget_hidden(parent, name)?;
         self.lose(ino);
         Some(ino)
+    }
+
+    fn forget_hidden(&mut self, parent: Ino, name: &str) -> Option<Ino> {
+        let names = self.hidden.get_mut(&parent)?;
+        let ino = names.remove(name);
+        if names.is_empty() {
+            self.hidden.remove(&parent);
+        }
+        ino
     }
 
     /// How many gists there are.
@@ -375,8 +384,8 @@ impl Tree {
             Place::Gone => drop(self.nodes.remove(&ino)),
             // Made anew when it is next asked for: there is no end of them.
             Place::Hidden(_) => {
-                let name = (node.parent, Arc::clone(&node.shown));
-                self.hidden.remove(&name);
+                let (parent, shown) = (node.parent, Arc::clone(&node.shown));
+                self.forget_hidden(parent, &shown);
                 self.nodes.remove(&ino);
             }
             Place::Root | Place::Gist(_) | Place::File(..) => {}

@@ -45,7 +45,7 @@ pub struct Attr {
 }
 
 /// What `chmod`, `chown`, `utimens` and `truncate` change.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SetAttr {
     /// New permission bits.
     pub mode: Option<u32>,
@@ -177,6 +177,10 @@ impl GistFs {
         if let Some(size) = set.size {
             self.truncate(ino, size, wait)?;
         }
+        if set.size.is_some() && (SetAttr { size: None, ..*set }) == SetAttr::default() {
+            // What was cut is changed and recorded already, or will be when it is closed.
+            return self.attr(&self.tree(), ino);
+        }
         let now = self.now();
         let change = |meta: &mut Meta| {
             meta.mode = set.mode.map(|mode| mode & 0o7777).or(meta.mode);
@@ -186,6 +190,7 @@ impl GistFs {
             meta.mtime = set.mtime.unwrap_or(meta.mtime);
             meta.ctime = now;
         };
+        let _turn = self.turn();
         let tree = self.tree();
         match tree.place(ino).ok_or(Error::NotFound)? {
             Place::Root => change(&mut lock(&self.root)),
@@ -208,8 +213,7 @@ impl GistFs {
     /// How much can still be written: what the disk under the local state has, for every write
     /// goes there first.
     pub fn room(&self) -> Room {
-        let mut files = 0;
-        self.store.look_at_all(|gist| files += 1 + gist.files.len() as u64);
+        let files = self.store.count();
         let (total, free) = match nix::sys::statvfs::statvfs(self.store.directory()) {
             Ok(disk) => (
                 disk.blocks() * disk.fragment_size(),

@@ -20,6 +20,7 @@ impl Watcher for GistFs {
     fn follow(&self, change: &mut dyn FnMut() -> Vec<GistChange>) {
         let mut stale = Vec::new();
         {
+            let _turn = self.turn();
             let mut tree = self.tree();
             for change in change() {
                 self.follow_gist(&mut tree, &change, &mut stale);

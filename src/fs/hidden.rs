@@ -230,6 +230,12 @@ impl GistFs {
         }
     }
 
+    /// The same, for who has no lock.
+    pub(super) fn hidden_at(&self, ino: Ino) -> Option<Hidden> {
+        let tree = self.tree();
+        Self::hidden_place(&tree, ino)
+    }
+
     /// The hidden place called `name` in the root or a gist's directory.
     pub(super) fn hidden_door(tree: &Tree, parent: Ino, name: &str) -> Option<Hidden> {
         if !name.starts_with('.') {

@@ -62,11 +62,11 @@ impl GistFs {
         new: NewNode,
         mode: OpenMode,
     ) -> Result<(Attr, Fh), Error> {
-        let mut tree = self.tree();
-        if let Some(place) = Self::hidden_place(&tree, parent) {
-            drop(tree);
+        if let Some(place) = self.hidden_at(parent) {
             return self.hidden_create(parent, &place, name, mode);
         }
+        let _turn = self.turn();
+        let mut tree = self.tree();
         let ino = self.make(&mut tree, parent, name, new, None)?;
         let fh = self.open_in(&tree, ino, mode)?;
         tree.remember(ino);
@@ -75,11 +75,11 @@ impl GistFs {
 
     /// Makes an empty file.
     pub fn mknod(&self, parent: Ino, name: &OsStr, new: NewNode) -> Result<Attr, Error> {
-        let mut tree = self.tree();
-        if let Some(place) = Self::hidden_place(&tree, parent) {
-            drop(tree);
+        if let Some(place) = self.hidden_at(parent) {
             return self.hidden_make(parent, &place, name).map(|(attr, _)| attr);
         }
+        let _turn = self.turn();
+        let mut tree = self.tree();
         let ino = self.make(&mut tree, parent, name, new, None)?;
         tree.remember(ino);
         self.attr(&tree, ino)
@@ -93,6 +93,7 @@ impl GistFs {
         target: &Path,
         new: NewNode,
     ) -> Result<Attr, Error> {
+        let _turn = self.turn();
         let mut tree = self.tree();
         if matches!(tree.place(parent), Some(Place::Hidden(_))) {
             return Err(READ_ONLY);
@@ -154,6 +155,7 @@ impl GistFs {
     /// Makes a gist: local until it holds something GitHub accepts.
     pub fn mkdir(&self, parent: Ino, name: &OsStr, new: NewNode) -> Result<Attr, Error> {
         self.writable()?;
+        let _turn = self.turn();
         let mut tree = self.tree();
         match tree.place(parent).ok_or(Error::NotFound)? {
             Place::Root if tree.is_of_one() => return Err(GONE),
@@ -189,12 +191,12 @@ impl GistFs {
     pub fn unlink(&self, parent: Ino, name: &OsStr, wait: Wait) -> Result<(), Error> {
         self.writable()?;
         self.may_push(wait)?;
+        if let Some(place) = self.hidden_at(parent) {
+            return self.hidden_unlink(parent, &place, name, wait);
+        }
         let key = {
+            let _turn = self.turn();
             let mut tree = self.tree();
-            if let Some(place) = Self::hidden_place(&tree, parent) {
-                drop(tree);
-                return self.hidden_unlink(parent, &place, name, wait);
-            }
             if tree.place(parent) == Some(&Place::Root) {
                 let shown = name.to_str().ok_or(Error::NotFound)?;
                 return Err(match tree.child(parent, shown) {
@@ -232,6 +234,7 @@ impl GistFs {
         self.writable()?;
         self.may_push(wait)?;
         let key = {
+            let _turn = self.turn();
             let mut tree = self.tree();
             let shown = name.to_str().ok_or(Error::NotFound)?;
             if Self::hidden_place(&tree, parent).is_some() {

@@ -7,7 +7,7 @@ use tempfile::NamedTempFile;
 
 use super::lock;
 use crate::error::Error;
-use crate::model::BlobId;
+use crate::model::{BlobId, Snapshot};
 use crate::store::gist::Meta;
 use crate::sync::bodies::{Source, Trust};
 use crate::tree::Ino;
@@ -35,7 +35,7 @@ pub(super) struct Live {
 
 /// Where an open file's bytes are.
 pub(super) enum Body {
-    /// In the blob store or, where `source` says so, still on GitHub; never changed there.
+    /// In the blob store or, where [`Stored::source`] says so, still on GitHub; never changed there.
     Stored(Stored),
     /// In a file of our own, being written.
     Working(NamedTempFile),
@@ -46,11 +46,25 @@ pub(super) enum Body {
 pub(super) struct Stored {
     pub(super) blob: BlobId,
     pub(super) size: u64,
-    pub(super) source: Option<Source>,
+    /// The gist as GitHub had it when the file was opened; `None` for what was written here since.
+    pub(super) base: Option<Arc<Snapshot>>,
     /// The proved file, for bodies too large for memory.
     pub(super) file: Option<Arc<File>>,
     /// What was read of it before all of it was proved.
     pub(super) trust: Arc<Trust>,
+}
+
+impl Stored {
+    /// What was written here, in its file.
+    pub(super) fn here(blob: BlobId, size: u64, file: Option<Arc<File>>) -> Self {
+        Self { blob, size, base: None, file, trust: Arc::default() }
+    }
+
+    /// Where the body can be fetched, if GitHub had it when the file was opened. Put together only
+    /// when it is asked for: most files are opened to be read from memory or disk.
+    pub(super) fn source(&self) -> Option<Source> {
+        Source::in_base(self.base.as_ref()?, self.blob)
+    }
 }
 
 impl OpenFile {

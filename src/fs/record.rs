@@ -75,27 +75,14 @@ impl GistFs {
         let (blob, size) = match &*body {
             Body::Stored(stored) => (stored.blob, stored.size),
             Body::Working(_) => {
-                let empty = Stored {
-                    blob: BlobId::EMPTY,
-                    size: 0,
-                    source: None,
-                    file: None,
-                    trust: Arc::default(),
-                };
+                let empty = Stored::here(BlobId::EMPTY, 0, None);
                 let Body::Working(copy) = std::mem::replace(&mut *body, Body::Stored(empty)) else {
                     return Err(Error::Nonsense("an open file changed under its lock".into()));
                 };
                 match self.store.blobs.adopt(copy) {
                     Ok(Adopted { blob, size, file }) => {
                         // Held open: should the file lose its name, this is all there is of it.
-                        let file = Some(Arc::new(file));
-                        *body = Body::Stored(Stored {
-                            blob,
-                            size,
-                            source: None,
-                            file,
-                            trust: Arc::default(),
-                        });
+                        *body = Body::Stored(Stored::here(blob, size, Some(Arc::new(file))));
                         (blob, size)
                     }
                     Err((copy, error)) => {
@@ -106,6 +93,7 @@ impl GistFs {
             }
         };
         let now = self.now();
+        let _turn = self.turn();
         let tree = self.tree();
         if let Some(Place::File(key, name)) = tree.place(open.ino) {
             self.store.update(*key, |gist| {
@@ -145,7 +133,7 @@ impl GistFs {
         let handle = self.handle(fh)?;
         self.record(&handle.open)?;
         let blob = match &*handle.open.body() {
-            Body::Stored(stored) if stored.source.is_none() => vec![stored.blob],
+            Body::Stored(stored) if stored.source().is_none() => vec![stored.blob],
             Body::Stored(_) | Body::Working(_) => vec![],
         };
         self.store.sync(&blob)

@@ -73,6 +73,7 @@ impl GistFs {
         new_name: &OsStr,
         mode: RenameMode,
     ) -> Result<Renamed, Error> {
+        let _turn = self.turn();
         let mut tree = self.tree();
         let shown = name.to_str().ok_or(Error::NotFound)?;
         for directory in [parent, new_parent] {

@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use tempfile::NamedTempFile;
 
+use super::memory::SMALL;
 use crate::error::Error;
 use crate::model::{BlobHasher, BlobId};
 
@@ -204,51 +205,80 @@ impl Blobs {
         if id == BlobId::EMPTY {
             return Ok(Some(Bytes::new()));
         }
-        let Some(mut file) = self.open_checked(id)? else { return Ok(None) };
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(|error| Error::local("cannot read a body", &error))?;
+        let failed = |error: io::Error| Error::local("cannot read a body", &error);
+        let Some((file, data)) = self.open_stored(id).map_err(failed)? else { return Ok(None) };
+        if data.len() > SMALL && !self.is_checked(id) {
+            // Damage may have made a body of any size of it.
+            let Some(mut file) = self.open_checked(id)? else { return Ok(None) };
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).map_err(failed)?;
+            return Ok(Some(bytes.into()));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(data.len()).unwrap_or_default());
+        // Without `take` the length is asked for once more.
+        (&file).take(u64::MAX).read_to_end(&mut bytes).map_err(failed)?;
+        // Read once and proved as it was read: nobody can have changed it in between.
+        if !self.is_checked(id) {
+            if BlobId::of(&bytes) != id {
+                self.put_away(id);
+                return Ok(None);
+            }
+            self.lock().insert(id);
+        }
+        Self::mark_use(&file, &data);
         Ok(Some(bytes.into()))
     }
 
-    /// The body open for reading, proved; `None` if it is not stored.
-    pub fn open_checked(&self, id: BlobId) -> Result<Option<File>, Error> {
+    /// The file of that id, whatever is in it.
+    fn open_stored(&self, id: BlobId) -> io::Result<Option<(File, fs::Metadata)>> {
         let path = self.path(id);
         let file = match fs::OpenOptions::new().read(true).custom_flags(libc::O_NOATIME).open(&path)
         {
             Err(error) if error.raw_os_error() == Some(libc::EPERM) => File::open(&path),
             other => other,
         };
-        let file = match file {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if id == BlobId::EMPTY {
-                    let empty = self.working_copy()?;
-                    return empty
-                        .reopen()
-                        .map(Some)
-                        .map_err(|error| Error::local("cannot read a body", &error));
-                }
-                return Ok(None);
+        match file {
+            Ok(file) => file.metadata().map(|data| Some((file, data))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn is_checked(&self, id: BlobId) -> bool {
+        self.lock().contains(&id)
+    }
+
+    /// What a body's file holds is another body: it is moved to where nobody believes it.
+    fn put_away(&self, id: BlobId) {
+        let (path, aside) = (self.path(id), self.damaged.join(id.to_string()));
+        log::warn!("a stored body is damaged; it is now {}", aside.display());
+        let moved = fs::create_dir_all(&self.damaged)
+            .and_then(|()| fs::rename(&path, &aside))
+            .or_else(|_| fs::remove_file(&path));
+        if let Err(error) = moved {
+            log::warn!("cannot move {} there: {error}", path.display());
+        }
+    }
+
+    /// The body open for reading, proved; `None` if it is not stored.
+    pub fn open_checked(&self, id: BlobId) -> Result<Option<File>, Error> {
+        let failed = |error: io::Error| Error::local("cannot read a body", &error);
+        let Some((file, data)) = self.open_stored(id).map_err(failed)? else {
+            if id == BlobId::EMPTY {
+                let empty = self.working_copy()?;
+                return empty.reopen().map(Some).map_err(failed);
             }
-            Err(error) => return Err(Error::local("cannot read a body", &error)),
+            return Ok(None);
         };
-        if !self.lock().contains(&id) {
-            let (found, _) =
-                hash(&file).map_err(|error| Error::local("cannot read a body", &error))?;
+        if !self.is_checked(id) {
+            let (found, _) = hash(&file).map_err(failed)?;
             if found != id {
-                let aside = self.damaged.join(id.to_string());
-                log::warn!("a stored body is damaged; it is now {}", aside.display());
-                let moved = fs::create_dir_all(&self.damaged)
-                    .and_then(|()| fs::rename(&path, &aside))
-                    .or_else(|_| fs::remove_file(&path));
-                if let Err(error) = moved {
-                    log::warn!("cannot move {} there: {error}", path.display());
-                }
+                self.put_away(id);
                 return Ok(None);
             }
             self.lock().insert(id);
         }
-        self.mark_use(&file);
+        Self::mark_use(&file, &data);
         Ok(Some(file))
     }
 
@@ -293,11 +323,9 @@ impl Blobs {
     }
 
     /// Least recently used goes first: the file's mtime is the mark, renewed once an hour.
-    fn mark_use(&self, file: &File) {
+    fn mark_use(file: &File, data: &fs::Metadata) {
         let now = SystemTime::now();
-        let age =
-            file.metadata().and_then(|data| data.modified()).map(|time| now.duration_since(time));
-        if let Ok(Ok(age)) = age
+        if let Ok(Ok(age)) = data.modified().map(|time| now.duration_since(time))
             && age > USE_MARK
             && let Err(error) = file.set_modified(now)
         {

@@ -51,8 +51,13 @@ pub struct Source {
 impl Source {
     /// Where the body `blob` can be fetched, if the gist has it on GitHub.
     pub fn of(gist: &Gist, blob: BlobId) -> Option<Self> {
-        let base = gist.base.as_ref()?;
-        gist.source(blob).map(|file| Self::in_gist(base, file.clone()))
+        Self::in_base(gist.base.as_ref()?, blob)
+    }
+
+    /// Where the body `blob` can be fetched, if `base` has it.
+    pub fn in_base(base: &Snapshot, blob: BlobId) -> Option<Self> {
+        let file = base.files.values().find(|file| file.blob == blob)?;
+        Some(Self::in_gist(base, file.clone()))
     }
 
     /// Where the body of `file`, which `gist` has or had, can be fetched.

@@ -14,6 +14,7 @@ mod commits;
 mod control;
 mod counts;
 mod crash;
+mod crowd;
 mod damage;
 mod door;
 mod editors;
