@@ -140,6 +140,25 @@ pub trait Watcher: Send + Sync {
 
     /// Does what is due by time alone (see `GistFs::tick`) and says when to call again.
     fn tick(&self, now: Time) -> Option<Time>;
+
+    /// A body that somebody may read soon and that is not here, each once.
+    fn next_ahead(&self) -> Option<Upcoming> {
+        None
+    }
+
+    /// A body that [`Watcher::next_ahead`] told of does not come.
+    fn left_ahead(&self, ticket: u64) {
+        log::trace!("{ticket} is not read ahead");
+    }
+}
+
+/// A body that somebody may read soon.
+#[derive(Clone, Debug)]
+pub struct Upcoming {
+    /// Names it to whoever told of it.
+    pub ticket: u64,
+    /// Where it can be had.
+    pub source: bodies::Source,
 }
 
 /// What changed in one gist. Which files came and went is for the hearer to see in the store.

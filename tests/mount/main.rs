@@ -5,6 +5,7 @@
 //! own. Without /dev/fuse, or without one of the programs, the tests fail: none is skipped.
 
 mod about;
+mod ahead;
 mod asking;
 mod bytes;
 mod command;
