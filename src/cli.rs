@@ -37,6 +37,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Send now and wait; exit 1 with a list if something cannot go
     Sync(SyncArgs),
+    /// Fetch all of a mount, a gist or a file, to be read without a network
+    Prefetch(PrefetchArgs),
     /// Copy somebody's gist to your account; print its id, address and path
     Fork(GistArgs),
     /// Star gists
@@ -195,6 +197,13 @@ pub struct SyncArgs {
     /// Give up after this long
     #[arg(long, value_parser = seconds, default_value = "300", value_name = "SECONDS")]
     pub timeout: Duration,
+}
+
+/// Options of `gistfs prefetch`.
+#[derive(Args, Debug)]
+pub struct PrefetchArgs {
+    /// Mounts, gists' directories, or files in them [default: the only mount]
+    pub paths: Vec<PathBuf>,
 }
 
 /// The subcommands of `gistfs trash`.

@@ -29,6 +29,7 @@ mod content;
 mod follow;
 mod hidden;
 mod namespace;
+mod offline;
 mod open;
 mod record;
 mod rename;

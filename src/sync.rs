@@ -44,6 +44,7 @@ pub mod others;
 mod overwritten;
 pub mod owed;
 pub mod plan;
+pub mod prefetch;
 mod push;
 mod queue;
 mod reach;
@@ -398,6 +399,10 @@ impl Syncer {
     pub fn stop(&self) {
         self.shared().stopping = true;
         self.wake.notify_all();
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.shared().stopping
     }
 
     /// After [`Syncer::stop`]: begins no more requests, because the next mount waits for our end.

@@ -16,6 +16,7 @@ use crate::store::gist::Gist;
 pub use self::flight::Trust;
 use self::flight::{Flight, Landed, Progress};
 use self::places::Places;
+pub(in crate::sync) use self::work::Fetching;
 
 mod flight;
 mod inline;

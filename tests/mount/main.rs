@@ -39,6 +39,7 @@ mod offline;
 mod ordinary;
 mod outcome;
 mod power;
+mod prefetch;
 mod proxy;
 mod pushed;
 mod reading;

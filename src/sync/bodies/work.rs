@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::flight::{Flight, Landed};
 use super::places::{Job, Turn};
@@ -11,11 +11,34 @@ use super::{Source, lock};
 use crate::error::Error;
 use crate::sync::{Syncer, Upcoming};
 
+/// A body that is to come.
+pub(in crate::sync) struct Fetching(Arc<Flight>);
+
+impl Fetching {
+    /// Waits until it has ended, at most so long.
+    pub(in crate::sync) fn wait(&self, most: Duration) {
+        let state = self.0.state();
+        if state.landed().is_none() {
+            drop(self.0.moved.wait_timeout(state, most));
+        }
+    }
+
+    /// What came of it, if it has ended.
+    pub(in crate::sync) fn result(&self) -> Option<Result<(), Error>> {
+        self.0.state().landed().map(|landed| landed.map(drop))
+    }
+}
+
 impl Syncer {
     /// Lets the body `source` names be fetched when nobody waits for another; who asks for it next
     /// finds it under way.
     pub(in crate::sync) fn begin_fetching(self: &Arc<Self>, source: &Source) -> Result<(), Error> {
         self.join_flight(source, false).map(drop)
+    }
+
+    /// The same for somebody who comes back for it.
+    pub(in crate::sync) fn fetching(self: &Arc<Self>, source: &Source) -> Result<Fetching, Error> {
+        self.join_flight(source, false).map(Fetching)
     }
 
     /// Something may be read soon that is not stored: lets it be fetched, in places nobody needs.
