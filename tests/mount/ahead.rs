@@ -150,3 +150,34 @@ fn where_the_cache_is_full_nothing_is_read_ahead() {
     let requests = bodies(&world);
     assert_eq!((requests.len(), most_in_flight(&requests)), (30, 1));
 }
+
+#[test]
+fn many_who_wait_at_once_have_no_more_threads_and_connections_than_places() {
+    let mut world = far(20, 5, &["--parallel", "4"]);
+    let pid = world.mounted().pid();
+    let tasks = format!("/proc/{pid}/task");
+    let fetching = || {
+        let tasks = std::fs::read_dir(&tasks).expect("the mount's threads");
+        let name = |task: std::io::Result<std::fs::DirEntry>| {
+            std::fs::read_to_string(task.ok()?.path().join("comm")).ok()
+        };
+        tasks.filter_map(name).filter(|name| name.trim() == "gistfs-body").count()
+    };
+    let mut cats: Vec<_> = (0..100)
+        .map(|at| {
+            let mut cat = world.program("cat");
+            cat.arg(world.path(&format!("{}/{}", title(at / 5), name(at % 5))));
+            cat.stdout(std::process::Stdio::null()).spawn().expect("cat runs")
+        })
+        .collect();
+    let mut most = 0;
+    wait_until("all are read", || {
+        most = most.max(fetching());
+        bodies(&world).len() == 100
+    });
+    for cat in &mut cats {
+        assert!(cat.wait().expect("it ends").success());
+    }
+    assert!(most <= 4 && most_in_flight(&bodies(&world)) <= 4, "{most} threads");
+    assert_eq!(bodies(&world).len(), 100);
+}
