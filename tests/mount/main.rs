@@ -13,6 +13,7 @@ mod comments;
 mod comments_lost;
 mod commits;
 mod control;
+mod counts;
 mod crash;
 mod damage;
 mod door;
