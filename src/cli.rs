@@ -37,6 +37,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Send now and wait; exit 1 with a list if something cannot go
     Sync(SyncArgs),
+    /// Fetch all of a mount, a gist or a file, to be read without a network
+    Prefetch(PrefetchArgs),
     /// Copy somebody's gist to your account; print its id, address and path
     Fork(GistArgs),
     /// Star gists
@@ -142,7 +144,7 @@ pub struct MountArgs {
     /// Hold deletions for a minute when more gists than this are removed within one (0: no limit)
     #[arg(long, default_value = "10", value_name = "N")]
     pub delete_limit: u32,
-    /// Fetch at most this many bodies, and pages of the list, at one time
+    /// Fetch at most this many bodies, or pages of the list, at one time (1: read nothing ahead)
     #[arg(long, default_value = "16", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub parallel: u16,
     /// Take these permission bits away from 0700 and 0600
@@ -195,6 +197,13 @@ pub struct SyncArgs {
     /// Give up after this long
     #[arg(long, value_parser = seconds, default_value = "300", value_name = "SECONDS")]
     pub timeout: Duration,
+}
+
+/// Options of `gistfs prefetch`.
+#[derive(Args, Debug)]
+pub struct PrefetchArgs {
+    /// Mounts, gists' directories, or files in them [default: the only mount]
+    pub paths: Vec<PathBuf>,
 }
 
 /// The subcommands of `gistfs trash`.

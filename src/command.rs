@@ -19,6 +19,7 @@ mod gist;
 mod hands;
 mod meant;
 mod out;
+mod prefetch;
 mod progress;
 mod republish;
 mod show;
@@ -40,6 +41,7 @@ fn run_one(command: Command) -> Result<ExitCode, Failure> {
         Command::Unmount(args) => sync::unmount(&args),
         Command::Status(args) => status::run(&args),
         Command::Sync(args) => sync::sync(&args),
+        Command::Prefetch(args) => prefetch::run(&args),
         Command::Fork(args) => gist::fork(&args),
         Command::Star(args) => gist::star(&args, true),
         Command::Unstar(args) => gist::star(&args, false),

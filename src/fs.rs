@@ -23,11 +23,13 @@ use crate::sync::Syncer;
 use crate::tree::names::{self, LONGEST};
 use crate::tree::{Ino, Place, Tree};
 
+mod ahead;
 mod attr;
 mod content;
 mod follow;
 mod hidden;
 mod namespace;
+mod offline;
 mod open;
 mod record;
 mod rename;
@@ -130,6 +132,7 @@ pub struct GistFs {
     /// The names in views. A leaf like `opened`.
     shelf_names: Mutex<ShelfNames>,
     desks: hidden::Desks,
+    ahead: ahead::Ahead,
     next_handle: AtomicU64,
     /// The descriptions that directory names were made of. Under the tree's lock only.
     titles: Mutex<HashMap<GistKey, String>>,
@@ -162,6 +165,7 @@ impl GistFs {
             listings: AtomicU32::new(0),
             shelf_names: Mutex::default(),
             desks: hidden::Desks::default(),
+            ahead: ahead::Ahead::default(),
             next_handle: AtomicU64::new(1),
             titles: Mutex::default(),
             root: Mutex::new(Meta::at(now)),

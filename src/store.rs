@@ -259,6 +259,11 @@ impl Store {
         self.memory().takes(size)
     }
 
+    /// The most bytes of bodies in memory.
+    pub fn memory_limit(&self) -> u64 {
+        self.memory().limit() as u64
+    }
+
     /// Keeps a body that the caller has proved to be `id`.
     pub fn keep(&self, id: BlobId, body: &Bytes) -> Result<(), Error> {
         self.memory().put(id, body.clone());

@@ -45,6 +45,7 @@ mod overwritten;
 pub mod owed;
 mod pages;
 pub mod plan;
+pub mod prefetch;
 mod push;
 mod queue;
 mod reach;
@@ -146,6 +147,25 @@ pub trait Watcher: Send + Sync {
 
     /// Does what is due by time alone (see `GistFs::tick`) and says when to call again.
     fn tick(&self, now: Time) -> Option<Time>;
+
+    /// A body that somebody may read soon and that is not here, each once.
+    fn next_ahead(&self) -> Option<Upcoming> {
+        None
+    }
+
+    /// A body that [`Watcher::next_ahead`] told of does not come.
+    fn left_ahead(&self, ticket: u64) {
+        log::trace!("{ticket} is not read ahead");
+    }
+}
+
+/// A body that somebody may read soon.
+#[derive(Clone, Debug)]
+pub struct Upcoming {
+    /// Names it to whoever told of it.
+    pub ticket: u64,
+    /// Where it can be had.
+    pub source: bodies::Source,
 }
 
 /// What changed in one gist. Which files came and went is for the hearer to see in the store.
@@ -385,6 +405,10 @@ impl Syncer {
     pub fn stop(&self) {
         self.shared().stopping = true;
         self.wake.notify_all();
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.shared().stopping
     }
 
     /// After [`Syncer::stop`]: begins no more requests, because the next mount waits for our end.

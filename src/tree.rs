@@ -154,6 +154,19 @@ impl Tree {
             .map(|(ino, name)| (*ino, name))
     }
 
+    /// The entry of a directory behind the one numbered `ino`, in the order of numbers, or before it.
+    pub fn beside(&self, directory: Ino, ino: Ino, back: bool) -> Option<Ino> {
+        let entries = &self.directory(directory)?.by_ino;
+        let (before, behind) =
+            (..ino, (std::ops::Bound::Excluded(ino), std::ops::Bound::Unbounded));
+        let found = if back {
+            entries.range(before).next_back()
+        } else {
+            entries.range::<Ino, _>(behind).next()
+        };
+        found.map(|(ino, _)| *ino)
+    }
+
     fn directory(&self, ino: Ino) -> Option<&Directory> {
         match self.place(ino)? {
             Place::Root => Some(&self.root),

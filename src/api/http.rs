@@ -109,8 +109,10 @@ pub(super) struct Http {
 const MOST_REDIRECTS: usize = 3;
 /// The most bytes of an error's body that are worth reading.
 const MOST_OF_AN_ERROR: u64 = 64 << 10;
-/// How much of an answer is read at a time.
+/// How much of an answer is read at a time…
 const PIECE: usize = 64 << 10;
+/// …and how much at first: most bodies are small, and room is cleared before it is filled.
+const FIRST_PIECE: usize = 4 << 10;
 /// The most bytes of one body; far above what a gist takes, far below what a machine has.
 const MOST_OF_A_BODY: u64 = 400 << 20;
 /// A body of so many bytes is mostly there a moment after it was asked for…
@@ -429,13 +431,18 @@ fn read(
     late: impl Fn() -> bool,
 ) -> Result<Vec<u8>, ApiError> {
     let mut body = Vec::new();
-    let mut piece = vec![0; PIECE];
+    let mut piece = vec![0; FIRST_PIECE];
     let mut rest = response.take(most);
     loop {
         match rest.read(&mut piece).map_err(|error| cut_off(host, &error))? {
             0 => return Ok(body),
             _ if late() => return Err(ApiError::TimedOut { host: host.to_owned() }),
-            length => body.extend_from_slice(&piece[..length]),
+            length => {
+                body.extend_from_slice(&piece[..length]);
+                if length == piece.len() {
+                    piece.resize(PIECE, 0);
+                }
+            }
         }
         heard();
     }

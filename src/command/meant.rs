@@ -48,7 +48,7 @@ fn is_nothing(error: &std::io::Error) -> bool {
 }
 
 /// The gistfs mount that `path` is in.
-fn mount_of(path: &Path) -> Option<PathBuf> {
+pub(super) fn mount_of(path: &Path) -> Option<PathBuf> {
     let within = point::mounts().into_iter().filter(|mount| path.starts_with(mount));
     within.max_by_key(|mount| mount.components().count())
 }

@@ -174,6 +174,9 @@ impl GistFs {
         if let Some(error) = trust.broken() {
             return Err(error);
         }
+        if offset == 0 {
+            self.begins_to_read(handle.open.ino);
+        }
         if let Some(body) = self.store.hot_body(stored.blob) {
             return Ok(cut(&body, offset, size));
         }
@@ -197,10 +200,13 @@ impl GistFs {
             return part;
         }
         let source = self.source(handle.open.ino, &stored)?;
-        match wait {
-            Wait::No => Err(Error::WouldWait),
-            Wait::Yes => self.syncer.body_part(&source, offset, size, trust),
+        if wait == Wait::No {
+            return Err(Error::WouldWait);
         }
+        if offset == 0 {
+            self.misses(handle.open.ino, stored.size);
+        }
+        self.syncer.body_part(&source, offset, size, trust)
     }
 
     /// The same if memory alone answers it: no lock is waited for that is held across disk I/O.

@@ -7,7 +7,7 @@ use super::open::{Body, OpenFile};
 use super::{GistFs, Stale, lock};
 use crate::model::{BlobId, FileName, Time};
 use crate::store::gist::{Gist, GistKey};
-use crate::sync::{GistChange, Watcher};
+use crate::sync::{GistChange, Upcoming, Watcher};
 use crate::tree::{Ino, Place, Tree};
 
 /// How long a scratch file may be all there is of a real one before it is taken back as that.
@@ -29,6 +29,14 @@ impl Watcher for GistFs {
         if let Some(invalidate) = self.invalidate.get() {
             stale.into_iter().for_each(invalidate);
         }
+    }
+
+    fn next_ahead(&self) -> Option<Upcoming> {
+        self.upcoming()
+    }
+
+    fn left_ahead(&self, ticket: u64) {
+        self.leave_upcoming(ticket);
     }
 
     fn unproved(&self, blob: BlobId) {

@@ -218,7 +218,8 @@ impl Door {
         }
         let (ask, follows) = match read_line::<Ask>(&mut BufReader::new(&stream)) {
             Ok(Some(ask)) => {
-                let follows = matches!(ask, Ask::FollowSync(_) | Ask::FollowUnmount(_));
+                let follows =
+                    matches!(ask, Ask::FollowSync(_) | Ask::FollowUnmount(_) | Ask::Prefetch(_));
                 (ask, follows)
             }
             Ok(None) => return,
@@ -256,12 +257,29 @@ impl Door {
             Ask::Unmount(seconds) | Ask::FollowUnmount(seconds) => {
                 self.pass_on(Event::Unmount(bounded(seconds), asker));
             }
+            Ask::Prefetch(paths) => asker.hear(&self.prefetch(&paths, &asker)),
             Ask::Gist(ask) => asker.hear(&errands::run(&self.fs, &ask, &|| asker.waits())),
             Ask::Trash(ask) => asker.hear(&Reply {
                 trash: Some(self.syncer.trash(&ask)),
                 mountpoint: Some(self.mountpoint.clone()),
                 ..Reply::default()
             }),
+        }
+    }
+
+    fn prefetch(&self, paths: &[String], asker: &Asker) -> Reply {
+        match self.fs.files_at(paths) {
+            Ok(wanted) => {
+                let see = &mut |progress: &Progress| asker.see(progress);
+                let prefetched = self.syncer.prefetch(&wanted, &|| asker.waits(), see);
+                Reply { prefetched: Some(prefetched), ..Reply::default() }
+            }
+            Err(path) => {
+                let text = format!("no gist or file of this mount is at {path:?}");
+                let hint = "name the mount, a gist's directory, or a file in one";
+                let failure = Failure::new(Exit::Usage, text, hint);
+                Reply { failure: Some(failure), ..Reply::default() }
+            }
         }
     }
 

@@ -39,6 +39,15 @@ pub struct Adopted {
     pub file: File,
 }
 
+/// A body in the directory.
+struct Stored {
+    used: SystemTime,
+    size: u64,
+    /// `None` for a file that is none.
+    id: Option<BlobId>,
+    path: PathBuf,
+}
+
 /// The directory of bodies.
 pub struct Blobs {
     blobs: PathBuf,
@@ -49,6 +58,8 @@ pub struct Blobs {
     checked: Mutex<HashSet<BlobId>>,
     /// Bytes added since the last eviction.
     added: AtomicU64,
+    /// Bytes there are, once they were counted; at least: what comes twice counts twice.
+    held: Mutex<Option<u64>>,
 }
 
 fn below(blobs: &Path, id: BlobId) -> PathBuf {
@@ -80,6 +91,7 @@ impl Blobs {
             damaged,
             checked: Mutex::default(),
             added: AtomicU64::new(u64::MAX / 2),
+            held: Mutex::default(),
         })
     }
 
@@ -182,6 +194,47 @@ impl Blobs {
     fn note(&self, id: BlobId, size: u64) {
         self.lock().insert(id);
         self.added.fetch_add(size, Ordering::Relaxed);
+        if let Some(held) = &mut *self.held() {
+            *held = held.saturating_add(size);
+        }
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, Option<u64>> {
+        self.held.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// How many more bytes there are room for below `limit`, before anything has to go for them.
+    pub fn room(&self, limit: u64) -> io::Result<u64> {
+        let known = *self.held();
+        let held = match known {
+            Some(held) => held,
+            None => {
+                let found = self.stored()?;
+                let held = found.iter().map(|stored| stored.size).sum();
+                *self.held() = Some(held);
+                held
+            }
+        };
+        Ok(limit.saturating_sub(held))
+    }
+
+    fn stored(&self) -> io::Result<Vec<Stored>> {
+        let mut found = Vec::new();
+        for directory in fs::read_dir(&self.blobs)? {
+            let directory = directory?;
+            for file in fs::read_dir(directory.path())? {
+                let file = file?;
+                let data = file.metadata()?;
+                let hex = format!(
+                    "{}{}",
+                    directory.file_name().to_string_lossy(),
+                    file.file_name().to_string_lossy()
+                );
+                let (used, size, path) = (data.modified()?, data.len(), file.path());
+                found.push(Stored { used, size, id: hex.parse().ok(), path });
+            }
+        }
+        Ok(found)
     }
 
     /// Whether a file of that id is there. It is not read.
@@ -355,34 +408,21 @@ impl Blobs {
             return Ok(());
         }
         self.added.store(0, Ordering::Relaxed);
-        let mut found = Vec::new();
-        let mut total = 0;
-        for directory in fs::read_dir(&self.blobs)? {
-            let directory = directory?;
-            for file in fs::read_dir(directory.path())? {
-                let file = file?;
-                let data = file.metadata()?;
-                total += data.len();
-                let hex = format!(
-                    "{}{}",
-                    directory.file_name().to_string_lossy(),
-                    file.file_name().to_string_lossy()
-                );
-                found.push((data.modified()?, data.len(), hex.parse::<BlobId>(), file.path()));
-            }
-        }
-        found.sort_by_key(|(used, ..)| *used);
-        for (used, size, id, path) in found {
+        let mut found = self.stored()?;
+        let mut total = found.iter().map(|stored| stored.size).sum::<u64>();
+        found.sort_by_key(|stored| stored.used);
+        for Stored { used, size, id, path } in found {
             let young = used.elapsed().is_ok_and(|age| age < YOUNG);
             if total <= limit || young {
                 break;
             }
-            if id.as_ref().is_ok_and(|id| needed.contains(id)) {
+            if id.is_some_and(|id| needed.contains(&id)) {
                 continue;
             }
             fs::remove_file(path)?;
             total -= size;
         }
+        *self.held() = Some(total);
         Ok(())
     }
 

@@ -21,6 +21,11 @@ impl Memory {
         Self { bodies: LruCache::unbounded(), held: 0, limit }
     }
 
+    /// The bound, in bytes.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// The body, which now counts as just used.
     pub(super) fn get(&mut self, id: BlobId) -> Option<Bytes> {
         self.bodies.get(&id).cloned()

@@ -1,7 +1,8 @@
 //! Bodies that are not stored yet: fetched once however many wait, and waited for with a bound.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -14,13 +15,17 @@ use crate::store::gist::Gist;
 
 pub use self::flight::Trust;
 use self::flight::{Flight, Landed, Progress};
+use self::places::Places;
+pub(in crate::sync) use self::work::Fetching;
 
 mod flight;
 mod inline;
 mod large;
+mod places;
 #[cfg(test)]
 mod tests;
 mod ways;
+mod work;
 
 /// How long one read waits while nothing comes: 5 s with all that goes before and after. The fetch
 /// itself goes on, for the next who asks.
@@ -69,10 +74,10 @@ impl Source {
 /// Fetches under way, by blob.
 pub(super) struct Bodies {
     flights: Mutex<HashMap<BlobId, Arc<Flight>>>,
-    /// Places for fetches of small bodies, and for those of large ones, which last: they have at most
-    /// a quarter of all, so that small ones find one.
-    small: Places,
-    large: Places,
+    places: Places,
+    /// The last body that was asked for came by its raw address. While that is not so nothing is
+    /// read ahead: it would cost quota, or be in vain.
+    raw_is_well: AtomicBool,
     /// When a part of any body last came. A leaf.
     heard: Mutex<Instant>,
     /// Bodies that no answer of the API had, and when they were looked for. A leaf.
@@ -87,8 +92,8 @@ impl Bodies {
     pub(super) fn new(parallel: usize) -> Self {
         Self {
             flights: Mutex::default(),
-            small: Places::new(parallel.saturating_sub((parallel / 4).max(1)).max(1)),
-            large: Places::new((parallel / 4).max(1)),
+            places: Places::new(parallel),
+            raw_is_well: AtomicBool::new(false),
             heard: Mutex::new(Instant::now()),
             in_vain: Mutex::default(),
             mistrusted: Mutex::default(),
@@ -133,11 +138,6 @@ impl Bodies {
         gone
     }
 
-    /// Where a fetch of the body waits for its turn.
-    fn places(&self, source: &Source) -> &Places {
-        if source.is_large() { &self.large } else { &self.small }
-    }
-
     fn heard(&self) -> Instant {
         *lock(&self.heard)
     }
@@ -145,31 +145,6 @@ impl Bodies {
     fn hears(&self, flight: &Flight) {
         *lock(&self.heard) = Instant::now();
         flight.hears();
-    }
-}
-
-/// So many may do something at the same time.
-struct Places {
-    left: Mutex<usize>,
-    freed: Condvar,
-}
-
-impl Places {
-    fn new(count: usize) -> Self {
-        Self { left: Mutex::new(count), freed: Condvar::new() }
-    }
-
-    fn take(&self) {
-        let mut left = lock(&self.left);
-        while *left == 0 {
-            left = self.freed.wait(left).unwrap_or_else(PoisonError::into_inner);
-        }
-        *left -= 1;
-    }
-
-    fn free(&self) {
-        *lock(&self.left) += 1;
-        self.freed.notify_one();
     }
 }
 
@@ -283,7 +258,7 @@ impl Syncer {
             return Err(error);
         }
         let joined = Instant::now();
-        let flight = self.join_flight(source)?;
+        let flight = self.join_flight(source, true)?;
         let mut state = flight.state();
         loop {
             if let Some(result) = ready(&state) {
@@ -306,49 +281,16 @@ impl Syncer {
         }
     }
 
-    /// Lets the body `source` names be fetched; who asks for it next finds it under way.
-    pub(super) fn begin_fetching(self: &Arc<Self>, source: &Source) -> Result<(), Error> {
-        self.join_flight(source).map(drop)
-    }
-
     /// Whoever asks for another body just now need not wait in vain too, unless something came.
     pub(super) fn waited_in_vain(&self, since: Instant, error: &Error) {
         let (Error::Unreachable(_) | Error::TimedOut(_)) = error else { return };
         if self.api.hush().is_none() && self.api.trouble().is_none() {
             log::warn!("a body does not come: {error}");
         }
+        self.bodies.raw_is_well.store(false, Ordering::Relaxed);
         if self.bodies.heard() < since {
             self.api.note_hush(error.clone());
         }
-    }
-
-    /// The fetch under way for that body, begun on a thread of its own if there is none.
-    fn join_flight(self: &Arc<Self>, source: &Source) -> Result<Arc<Flight>, Error> {
-        let blob = source.file.blob;
-        let mut flights = lock(&self.bodies.flights);
-        if let Some(flight) = flights.get(&blob) {
-            return Ok(Arc::clone(flight));
-        }
-        let flight = Arc::new(Flight::default());
-        let (syncer, source) = (Arc::clone(self), source.clone());
-        let landing = Arc::clone(&flight);
-        std::thread::Builder::new()
-            .name("gistfs-body".into())
-            .spawn(move || {
-                syncer.bodies.places(&source).take();
-                // Those before it may have shown that there is no network.
-                let result = match syncer.api.hush() {
-                    Some(error) => Err(error),
-                    None => syncer.fetch_and_note(&source, &landing),
-                };
-                syncer.bodies.places(&source).free();
-                // Stored before the flight is forgotten: who comes now finds it.
-                lock(&syncer.bodies.flights).remove(&blob);
-                landing.lands(result);
-            })
-            .map_err(|error| Error::local("cannot start a thread", &error))?;
-        flights.insert(blob, Arc::clone(&flight));
-        Ok(flight)
     }
 
     fn fetch_and_note(&self, source: &Source, flight: &Flight) -> Result<Landed, Error> {

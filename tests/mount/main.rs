@@ -5,6 +5,7 @@
 //! own. Without /dev/fuse, or without one of the programs, the tests fail: none is skipped.
 
 mod about;
+mod ahead;
 mod asking;
 mod bytes;
 mod command;
@@ -40,6 +41,7 @@ mod offline;
 mod ordinary;
 mod outcome;
 mod power;
+mod prefetch;
 mod proxy;
 mod pushed;
 mod reading;

@@ -114,8 +114,9 @@ impl Row {
                 expected.insert(format!("{column}/b"), "beta\n".into());
             }
         }
-        // A body that its raw address does not give would come by git.
-        world.mount(&[&["--refresh", "1"], &WITHOUT_GIT[..]].concat());
+        // A body that its raw address does not give would come by git; and one that is read ahead
+        // would be here before anything goes wrong.
+        world.mount(&[&["--refresh", "1", "--parallel", "1"], &WITHOUT_GIT[..]].concat());
         for known in ["list", "get", "patch", "delete"] {
             world.read(&format!("{known}/a"));
         }

@@ -7,6 +7,7 @@ use crate::fs::GistFs;
 use crate::model::{GistId, Time};
 use crate::sync::Progress;
 use crate::sync::hold::HeldDeletions;
+use crate::sync::prefetch::Prefetched;
 use crate::sync::report::{Owing, UnsentComment, Waiting};
 use crate::sync::status::Status;
 use crate::sync::trash::{TrashAsk, TrashReply};
@@ -29,6 +30,8 @@ pub enum Ask {
     FollowUnmount(f64),
     /// Something about one gist.
     Gist(GistAsk),
+    /// Fetch the bodies of what is at these paths below the mount point, and tell how it goes.
+    Prefetch(Vec<String>),
     /// Leave what is not sent yet to the mount that asks, if this one is unmounted already.
     GiveWay,
 }
@@ -60,6 +63,9 @@ pub struct Reply {
     /// What a gist is, where one was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gist: Option<GistReply>,
+    /// What can be read without a network, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefetched: Option<Prefetched>,
     /// Why nothing was done with it, and what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,

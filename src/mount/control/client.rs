@@ -70,6 +70,7 @@ fn ask_socket(
         | Ask::Unmount(_)
         | Ask::FollowUnmount(_)
         | Ask::Trash(_)
+        | Ask::Prefetch(_)
         | Ask::Gist(_) => {}
     }
     write_line(&stream, question)?;

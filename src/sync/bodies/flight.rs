@@ -1,6 +1,7 @@
 //! One fetch of a body, as those see it who wait for it.
 
 use std::fs::File;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -19,6 +20,8 @@ const LAST: u64 = 128 << 10;
 #[derive(Default)]
 pub(in crate::sync) struct Flight {
     state: Mutex<Progress>,
+    /// Somebody waits for it. Set under the lock of the flights.
+    pub(super) waited_for: AtomicBool,
     /// Signalled when more of it is here, and when it ends.
     pub(super) moved: Condvar,
 }

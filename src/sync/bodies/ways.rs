@@ -1,6 +1,7 @@
 //! The ways a body can come: its raw address, the API's answers, git.
 
 use std::io::{self, Read};
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
@@ -49,24 +50,41 @@ impl Syncer {
             return Ok(body);
         }
         flight.hears();
-        let body = self.small(source, flight)?;
-        if let Err(error) = self.store.keep(blob, &body) {
+        let body = self.small(source, flight, None)?;
+        if flight.waited_for.load(Ordering::Relaxed) {
+            self.keep_small(blob, &body);
+        } else if let Err(error) = self.store.blobs.put(blob, &body) {
+            // Memory is for what is read.
             log::warn!("{error}; the body is served but not stored");
         }
         Ok(body)
     }
 
+    pub(super) fn keep_small(&self, blob: BlobId, body: &Bytes) {
+        if let Err(error) = self.store.keep(blob, body) {
+            log::warn!("{error}; the body is served but not stored");
+        }
+    }
+
     /// Raw first: it costs no quota. The API's inline content is the way round a raw host that
-    /// is out of reach or wants a login, and git the way round both.
-    fn small(&self, source: &Source, flight: &Flight) -> Result<Bytes, Error> {
+    /// is out of reach or wants a login, and git the way round both. `tried` is why it has just not
+    /// come by its raw address.
+    pub(super) fn small(
+        &self,
+        source: &Source,
+        flight: &Flight,
+        tried: Option<ApiError>,
+    ) -> Result<Bytes, Error> {
         if source.is_unlisted() {
             let no_git = match self.small_by_git(source, flight) {
                 Ok(body) => return Ok(body),
                 Err(no_git) => no_git,
             };
-            return self.raw_or_inline(source, flight).map_err(|error| of_both(error, no_git));
+            return self
+                .raw_or_inline(source, flight, tried)
+                .map_err(|error| of_both(error, no_git));
         }
-        match self.raw_or_inline(source, flight) {
+        match self.raw_or_inline(source, flight, tried) {
             Err(error) if self.may_come_by_git(&error) => {
                 self.small_by_git(source, flight).map_err(|no_git| of_both(error, no_git))
             }
@@ -74,14 +92,20 @@ impl Syncer {
         }
     }
 
-    fn raw_or_inline(&self, source: &Source, flight: &Flight) -> Result<Bytes, Error> {
-        let detour = self.api.raw_trouble();
-        let raw = match &detour {
-            Some(error) => {
+    fn raw_or_inline(
+        &self,
+        source: &Source,
+        flight: &Flight,
+        tried: Option<ApiError>,
+    ) -> Result<Bytes, Error> {
+        let detour = self.api.raw_trouble().filter(|_| tried.is_none());
+        let raw = match (tried, &detour) {
+            (Some(error), _) => error,
+            (None, Some(error)) => {
                 flight.meets(error);
                 error.clone()
             }
-            None => match self.raw(source, flight) {
+            (None, None) => match self.raw(source, flight) {
                 Ok(body) => return Ok(body),
                 Err(error) => error,
             },
@@ -97,8 +121,9 @@ impl Syncer {
         }
     }
 
-    fn raw(&self, source: &Source, flight: &Flight) -> Result<Bytes, ApiError> {
+    pub(super) fn raw(&self, source: &Source, flight: &Flight) -> Result<Bytes, ApiError> {
         let answer = self.api.body(&source.file, &|| self.bodies.hears(flight));
+        self.bodies.raw_is_well.store(answer.is_ok(), Ordering::Relaxed);
         answer.inspect_err(|error| self.note_raw(error, flight))
     }
 
