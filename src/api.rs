@@ -185,8 +185,17 @@ pub struct Page {
     pub gists: Vec<Snapshot>,
     /// Where the next page is, exactly as the `Link` header said.
     pub next: Option<String>,
+    /// Where the last page is, as the `Link` header said. It tells which pages there are; whether
+    /// there is a next one, only `next` does.
+    pub last: Option<String>,
     /// The validator of this page.
     pub etag: Option<String>,
+}
+
+/// The addresses of the pages behind `next` up to `last`, at most `most`, where the two differ in
+/// the number of the page alone; else none is known before the page before it names it.
+pub fn pages_after(next: &str, last: &str, most: usize) -> Vec<String> {
+    link::between(next, last, most)
 }
 
 /// One gist as a single answer tells it.

@@ -142,7 +142,7 @@ pub struct MountArgs {
     /// Hold deletions for a minute when more gists than this are removed within one (0: no limit)
     #[arg(long, default_value = "10", value_name = "N")]
     pub delete_limit: u32,
-    /// Fetch at most this many bodies at one time
+    /// Fetch at most this many bodies, and pages of the list, at one time
     #[arg(long, default_value = "16", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub parallel: u16,
     /// Take these permission bits away from 0700 and 0600

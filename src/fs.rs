@@ -215,9 +215,7 @@ impl GistFs {
         gists.sort();
         let mut tree = self.tree();
         for (_, _, key) in gists {
-            if let Some(gist) = self.store.get(key) {
-                self.show(&mut tree, &gist);
-            }
+            self.store.look(key, |gist| self.show(&mut tree, gist));
         }
     }
 

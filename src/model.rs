@@ -215,7 +215,9 @@ impl BlobHasher {
 
 impl fmt::Display for BlobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let text: String = digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect();
+        f.write_str(&text)
     }
 }
 
@@ -230,13 +232,16 @@ impl FromStr for BlobId {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("{text:?} is no git object id");
-        if text.len() != 40 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        if text.len() != 40 {
             return Err(wrong());
         }
         let mut id = [0; 20];
-        for (byte, digits) in id.iter_mut().zip(text.as_bytes().chunks(2)) {
-            let digits = std::str::from_utf8(digits).map_err(|_| wrong())?;
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| wrong())?;
+        for (byte, digits) in id.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            // A gist's files are read with every start: by one look at each digit.
+            for digit in digits {
+                let value = char::from(*digit).to_digit(16).ok_or_else(wrong)?;
+                *byte = *byte << 4 | value as u8;
+            }
         }
         Ok(Self(id))
     }

@@ -64,6 +64,8 @@ struct State {
     by_id: HashMap<GistId, GistKey>,
     /// The few of ten thousand that [`Gist::is_busy`] holds for: they are looked at all the time.
     busy: BTreeSet<GistKey>,
+    /// Those that GitHub is not known to have, as few: they are looked at with every page of a list.
+    unmade: BTreeSet<GistKey>,
     next_key: i64,
     /// Gists and files. `df` asks for it, of whatever size the account is.
     count: u64,
@@ -83,6 +85,8 @@ impl Store {
         let Opened { db, owed, gists } = recover::open(directory, &blobs)?;
         let by_id = gists.values().filter_map(|gist| Some((id_of(gist)?, gist.key))).collect();
         let busy = gists.values().filter(|gist| gist.is_busy()).map(|gist| gist.key).collect();
+        let unmade =
+            gists.values().filter(|gist| gist.base.is_none()).map(|gist| gist.key).collect();
         let keys = gists
             .values()
             .flat_map(|gist| gist.moved_to.values().chain(&gist.copy_of).chain([&gist.key]));
@@ -96,7 +100,7 @@ impl Store {
         let store = Self {
             blobs,
             trash,
-            state: Mutex::new(State { db, owed, gists, by_id, busy, next_key, count }),
+            state: Mutex::new(State { db, owed, gists, by_id, busy, unmade, next_key, count }),
             memory: Mutex::new(Memory::new(memory)),
             directory: directory.to_owned(),
             _lock: lock,
@@ -151,6 +155,12 @@ impl Store {
     /// How many of them there are.
     pub fn busy_count(&self) -> u32 {
         u32::try_from(self.state().busy.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Looks at every gist without a base.
+    pub fn look_at_unmade(&self, mut look: impl FnMut(&Gist)) {
+        let state = self.state();
+        state.unmade.iter().filter_map(|key| state.gists.get(key)).for_each(&mut look);
     }
 
     /// A copy of a gist as it is now.
@@ -307,9 +317,9 @@ impl Store {
         self.state().db.set_setting(name, value)
     }
 
-    /// The list page last seen at `address`.
-    pub fn page(&self, address: &str) -> Result<Option<StoredPage>, Error> {
-        self.state().db.page(address)
+    /// The list pages last seen, by their addresses.
+    pub fn pages(&self) -> Result<HashMap<String, StoredPage>, Error> {
+        self.state().db.pages()
     }
 
     /// Replaces all remembered list pages.
@@ -353,15 +363,20 @@ impl State {
             Some(gist) => self.gists.insert(key, gist),
             None => self.gists.remove(&key),
         };
-        self.count -= old.as_ref().map_or(0, counted);
+        self.count = self.count.saturating_sub(old.as_ref().map_or(0, counted));
         self.note_busy(key);
     }
 
     fn note_busy(&mut self, key: GistKey) {
-        if self.gists.get(&key).is_some_and(Gist::is_busy) {
-            self.busy.insert(key);
-        } else {
-            self.busy.remove(&key);
+        let gist = self.gists.get(&key);
+        let (busy, unmade) =
+            (gist.is_some_and(Gist::is_busy), gist.is_some_and(|g| g.base.is_none()));
+        for (holds, keys) in [(busy, &mut self.busy), (unmade, &mut self.unmade)] {
+            if holds {
+                keys.insert(key);
+            } else {
+                keys.remove(&key);
+            }
         }
     }
 }
@@ -404,14 +419,54 @@ fn lock(directory: &Path, user: &str) -> Result<File, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::model::{FileName, Time};
+    use crate::model::{FileName, Snapshot, Time};
     use crate::store::gist::LocalFile;
 
     const NOW: Time = Time(1_700_000_000_000_000_000);
 
     fn name(text: &str) -> FileName {
         FileName::parse(text).unwrap()
+    }
+
+    #[test]
+    fn gists_that_github_is_not_known_to_have_are_found_without_looking_at_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let unmade = |store: &Store| {
+            let mut keys = Vec::new();
+            store.look_at_unmade(|gist| keys.push(gist.key));
+            keys
+        };
+        let made = Snapshot::sample("1", &[("a", "text")], NOW);
+        let (new, known) = {
+            let store = Store::open(directory.path(), "/m", 1000).unwrap();
+            let (new, known) = (store.new_key(), store.new_key());
+            let gist = Gist::of_remote(known, Arc::new(made.clone()));
+            let ours = Gist::new(new, "ours".into(), true, NOW);
+            store.put_all(vec![(known, Some(gist)), (new, Some(ours))]).unwrap();
+            assert_eq!(unmade(&store), [new]);
+            (new, known)
+        };
+        let store = Store::open(directory.path(), "/m", 1000).unwrap();
+        assert_eq!(unmade(&store), [new]);
+        let base = Arc::new(Snapshot { id: GistId::parse("2").unwrap(), ..made });
+        store
+            .update(new, |gist| {
+                gist.base = Some(base);
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(unmade(&store), []);
+        let lose = |gist: &mut Gist| {
+            gist.base = None;
+            Ok(())
+        };
+        store.update(known, lose).unwrap();
+        assert_eq!(unmade(&store), [known]);
+        store.put_all(vec![(known, None)]).unwrap();
+        assert_eq!(unmade(&store), []);
     }
 
     #[test]

@@ -43,6 +43,7 @@ pub mod merge;
 pub mod others;
 mod overwritten;
 pub mod owed;
+mod pages;
 pub mod plan;
 mod push;
 mod queue;
@@ -88,7 +89,7 @@ pub struct Options {
     pub scarce: bool,
     /// Nothing is ever sent.
     pub read_only: bool,
-    /// Bodies fetched at one time.
+    /// Bodies fetched at one time, and pages of the list.
     pub parallel: usize,
     /// How many bytes of bodies stay on disk.
     pub cache_size: u64,

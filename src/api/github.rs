@@ -130,11 +130,11 @@ impl GitHub {
                 let mut snapshot = gist.snapshot;
                 let etag = snapshot.etag.take();
                 snapshot.revision = None;
-                Ok(Fetched::New(Page { gists: vec![snapshot], next: None, etag }))
+                Ok(Fetched::New(Page { gists: vec![snapshot], next: None, last: None, etag }))
             }
             Ok(Fetched::NotModified) => Ok(Fetched::NotModified),
             Err(ApiError::NotFound) => {
-                Ok(Fetched::New(Page { gists: vec![], next: None, etag: None }))
+                Ok(Fetched::New(Page { gists: vec![], next: None, last: None, etag: None }))
             }
             Err(error) => Err(error),
         }
@@ -230,8 +230,9 @@ impl GistApi for GitHub {
         for told in told {
             gists.extend(self.completed(told)?.map(|gist| gist.snapshot));
         }
-        let (next, etag) = (next(&answer.headers), etag(&answer.headers).filter(|_| all));
-        Ok(Fetched::New(Page { gists, next, etag }))
+        let linked = |relation| linked(&answer.headers, relation);
+        let etag = etag(&answer.headers).filter(|_| all);
+        Ok(Fetched::New(Page { gists, next: linked("next"), last: linked("last"), etag }))
     }
 
     fn get(&self, id: &GistId, etag: Option<&str>) -> Result<Fetched<FullGist>, ApiError> {
@@ -314,10 +315,10 @@ impl Api for GitHub {
     }
 }
 
-/// Where the next page is, as the answer says it.
-fn next(headers: &HeaderMap) -> Option<String> {
+/// Where the page of that relation is, as the answer says it.
+fn linked(headers: &HeaderMap, relation: &str) -> Option<String> {
     let links = headers.get_all(LINK).iter().filter_map(|link| link.to_str().ok());
-    links.filter_map(link::next).next()
+    links.filter_map(|link| link::to(link, relation)).next()
 }
 
 fn etag(headers: &HeaderMap) -> Option<String> {

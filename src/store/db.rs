@@ -4,7 +4,7 @@
 //! process; [`sync`] makes them survive a power cut. Checkpoints run on a connection of
 //! their own, so that no commit ever waits for the disk.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -124,15 +124,23 @@ impl Db {
 
     /// Reads everything; a row that cannot be understood is an error, never a guess.
     fn load(&self) -> rusqlite::Result<Vec<Gist>> {
-        let mut gists = self.query("SELECT * FROM gist", read_gist)?;
-        let mut files: BTreeMap<i64, BTreeMap<FileName, LocalFile>> = BTreeMap::new();
-        for (gist, name, file) in self.query("SELECT * FROM file", read_file)? {
-            files.entry(gist).or_default().insert(name, file);
-        }
+        let mut gists = self.query("SELECT * FROM gist ORDER BY key", read_gist)?;
+        // Both come in the order of keys, which is the order they are stored in: one walk along both.
+        let mut statement = self.connection.prepare("SELECT * FROM file ORDER BY gist, name")?;
+        let mut files = statement.query_map([], read_file)?.peekable();
         for gist in &mut gists {
-            gist.files = files.remove(&gist.key.0).unwrap_or_default();
+            let key = gist.key.0;
+            let mut own = Vec::new();
+            while let Some(file) =
+                files.next_if(|file| !matches!(file, Ok((gist, ..)) if *gist != key))
+            {
+                let (_, name, file) = file?;
+                own.push(shared(gist, name, file));
+            }
+            gist.files = own.into_iter().collect();
         }
-        if let Some(key) = files.keys().next() {
+        if let Some(file) = files.next() {
+            let (key, ..) = file?;
             return Err(rows::nonsense(format!("files of gist {key}, which is not there")));
         }
         // Nothing else reads them before they are needed.
@@ -193,10 +201,12 @@ impl Db {
 
     /// The value kept under `name`.
     pub(super) fn setting(&self, name: &str) -> Result<Option<String>, Error> {
-        self.connection
-            .query_row("SELECT value FROM setting WHERE name = ?1", [name], |row| row.get(0))
-            .optional()
-            .map_err(|error| trouble(&self.path, &error))
+        let read = || {
+            let mut statement =
+                self.connection.prepare_cached("SELECT value FROM setting WHERE name = ?1")?;
+            statement.query_row([name], |row| row.get(0)).optional()
+        };
+        read().map_err(|error| trouble(&self.path, &error))
     }
 
     /// Keeps `value` under `name`.
@@ -210,12 +220,11 @@ impl Db {
         save().map_err(|error| trouble(&path, &error))
     }
 
-    /// The list page last seen at `address`.
-    pub(super) fn page(&self, address: &str) -> Result<Option<StoredPage>, Error> {
-        self.connection
-            .query_row("SELECT etag, next, ids FROM page WHERE address = ?1", [address], read_page)
-            .optional()
-            .map_err(|error| trouble(&self.path, &error))
+    /// The list pages last seen, by their addresses.
+    pub(super) fn pages(&self) -> Result<HashMap<String, StoredPage>, Error> {
+        let read = |row: &Row<'_>| Ok((row.get(3)?, read_page(row)?));
+        let pages = self.query("SELECT etag, next, ids, address FROM page", read);
+        pages.map(|pages| pages.into_iter().collect()).map_err(|error| trouble(&self.path, &error))
     }
 
     /// Replaces all remembered list pages.
@@ -246,6 +255,16 @@ impl Db {
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// The file with the text of its name that `base` has already: there are many of both.
+fn shared(gist: &Gist, name: FileName, mut file: LocalFile) -> (FileName, LocalFile) {
+    let base = gist.base.as_ref().and_then(|base| base.files.get_key_value(&name));
+    let Some((known, _)) = base else { return (name, file) };
+    if file.from.as_ref() == Some(known) {
+        file.from = Some(known.clone());
+    }
+    (known.clone(), file)
 }
 
 fn read_page(row: &Row<'_>) -> rusqlite::Result<StoredPage> {

@@ -21,10 +21,8 @@ impl Syncer {
     /// Every create that may have been acted on.
     pub(super) fn doubtful_creates(&self) -> Vec<Doubt> {
         let mut found = Vec::new();
-        self.store.look_at_all(|gist| {
-            if gist.base.is_none()
-                && let Some(attempt) = gist.attempt.clone()
-            {
+        self.store.look_at_unmade(|gist| {
+            if let Some(attempt) = gist.attempt.clone() {
                 let sent = gist.wrote.unwrap_or_default();
                 found.push(Doubt { key: gist.key, attempt, sent });
             }

@@ -1,10 +1,11 @@
 //! Asking GitHub what is new: the whole list now and then, and what changed since in between.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::errand::{self, Forked};
 use super::events::{Became, different};
+use super::pages::{Reading, Turns, address};
 use super::selection::Selection;
 use super::upload;
 use super::whole::{fill, is_doubtful};
@@ -27,9 +28,6 @@ const SINCE_ETAG: &str = "since_etag";
 /// ends and begins again does not read it again.
 const LISTED: &str = "listed";
 
-/// More pages than any account has; a server that never ends its list does not hold us for ever.
-const MOST_PAGES: usize = 10_000;
-
 /// When an earlier process read the whole list, where requests are few.
 pub(super) fn listed_before(store: &Store, options: &Options, now: Time) -> Option<Time> {
     let kept = if options.scarce { store.setting(LISTED).ok()? } else { None };
@@ -47,21 +45,23 @@ impl Syncer {
     pub fn refresh_all(&self, now: Time) -> Result<(), Error> {
         self.shared().git_cut = false;
         let known: Vec<(GistKey, GistId)> = self.known_gists();
+        let stored = self.store.pages()?;
         let mut seen = HashSet::new();
         let mut newest = self.newest()?;
         let mut read = Vec::new();
-        let mut pages = Pages::default();
-        let mut from = self.list(None);
-        loop {
-            let address = address(&from);
-            let stored = self.store.page(&address)?;
-            let etag = stored.as_ref().and_then(|page| page.etag.clone());
-            let answer = self.api.list(&PageRequest { from, etag });
-            let page = match (answer.map_err(|error| self.heard(error))?, stored) {
-                (Fetched::NotModified, Some(stored)) => stored,
-                (Fetched::NotModified, None) => {
-                    return Err(Error::Nonsense("304 to a question without an ETag".into()));
-                }
+        let from = self.list(None);
+        let etag = stored.get(&address(&from)).and_then(|page| page.etag.clone());
+        let reading = Reading {
+            at_once: self.options.parallel,
+            stored: &stored,
+            // While it is not known whether there is a network, one request tells.
+            probe: self.api.retry_at().is_some(),
+            ask: &|page| self.api.list(page).map_err(|error| self.heard(error)),
+        };
+        reading.read(PageRequest { from, etag }, &mut |address, answer| {
+            let page = match (answer, stored.get(address)) {
+                (Fetched::NotModified, Some(stored)) => stored.clone(),
+                (Fetched::NotModified, None) => return Err(unasked()),
                 (Fetched::New(page), _) => {
                     let ids = page.gists.iter().map(|gist| gist.id.to_string()).collect();
                     newest = newest.max(page.gists.iter().map(|gist| gist.updated_at).max());
@@ -72,23 +72,19 @@ impl Syncer {
             };
             seen.extend(page.ids.iter().cloned());
             let next = page.next.clone();
-            read.push((address, page));
-            match pages.turn(next)? {
-                Some(next) => from = next,
-                None => {
-                    self.settle_deletions(&seen, now)?;
-                    self.drop_missing(&known, &seen, now)?;
-                    self.store.set_pages(&read)?;
-                    self.store.set_setting(NEWEST, &newest.unwrap_or_default().0.to_string())?;
-                    if self.options.scarce {
-                        self.store.set_setting(LISTED, &now.0.to_string())?;
-                    }
-                    self.complete_all(now);
-                    self.shared().listed = Some(now);
-                    return Ok(());
-                }
-            }
+            read.push((address.to_owned(), page));
+            Ok(next)
+        })?;
+        self.settle_deletions(&seen, now)?;
+        self.drop_missing(&known, &seen, now)?;
+        self.store.set_pages(&read)?;
+        self.store.set_setting(NEWEST, &newest.unwrap_or_default().0.to_string())?;
+        if self.options.scarce {
+            self.store.set_setting(LISTED, &now.0.to_string())?;
         }
+        self.complete_all(now);
+        self.shared().listed = Some(now);
+        Ok(())
     }
 
     /// Asks for what was updated since the newest change a list has shown.
@@ -99,37 +95,36 @@ impl Syncer {
         let Some(newest) = self.newest()? else { return self.refresh_all(now) };
         self.shared().git_cut = false;
         let since = newest.before(self.options.read_lag);
-        let mut from = self.list(Some(since));
         let mut shown = newest;
         // Good for the same question only: it is kept with the instant asked about.
-        let mut etag = self.store.setting(SINCE_ETAG)?.and_then(|kept| {
+        let etag = self.store.setting(SINCE_ETAG)?.and_then(|kept| {
             kept.split_once(' ')
                 .filter(|(at, _)| *at == since.0.to_string())
                 .map(|(_, etag)| etag.to_owned())
         });
-        let mut first = None;
-        let mut all = true;
-        let mut pages = Pages::default();
-        loop {
-            let answer = self.api.list(&PageRequest { from, etag: etag.take() });
-            let page = match answer.map_err(|error| self.heard(error))? {
-                Fetched::NotModified => {
-                    self.complete_all(now);
-                    return Ok(());
-                }
+        let (mut told, mut all) = (None, true);
+        let reading = Reading {
+            at_once: self.options.parallel,
+            stored: &HashMap::new(),
+            probe: true,
+            ask: &|page| self.api.list(page).map_err(|error| self.heard(error)),
+        };
+        let first = PageRequest { from: self.list(Some(since)), etag };
+        reading.read(first, &mut |_, answer| {
+            let page = match answer {
+                Fetched::NotModified if told.is_none() => return Ok(None),
+                Fetched::NotModified => return Err(unasked()),
                 Fetched::New(page) => page,
             };
-            if pages.0.is_empty() {
-                first = page.etag;
-            }
+            // The first one's validator is the question's.
+            told.get_or_insert(page.etag);
             shown = page.gists.iter().map(|gist| gist.updated_at).fold(shown, Time::max);
             all &= self.take_listed(page.gists, now)?;
-            match pages.turn(page.next)? {
-                Some(next) => from = next,
-                None => break,
-            }
-        }
+            Ok(page.next)
+        })?;
         self.complete_all(now);
+        // Nothing is new.
+        let Some(etag) = told else { return Ok(()) };
         if !all {
             // What could not be taken over yet has to be shown again.
             return self.store.set_setting(SINCE_ETAG, "");
@@ -137,18 +132,20 @@ impl Syncer {
         if shown > newest {
             self.store.set_setting(NEWEST, &shown.0.to_string())?;
         }
-        match first {
+        match etag {
             Some(etag) => self.store.set_setting(SINCE_ETAG, &format!("{} {etag}", since.0)),
             None => Ok(()),
         }
     }
 
     fn list(&self, since: Option<Time>) -> PageAddress {
-        match (&self.options.selection, self.known_gists().first()) {
-            // Deleted there and changed here, it was made anew and has another id now.
-            (Selection::One(_), Some((_, id))) => PageAddress::One(id.clone()),
-            (selection, _) => selection.list(since),
-        }
+        let selection = &self.options.selection;
+        let known = match selection {
+            Selection::One(_) => self.known_gists().into_iter().next(),
+            Selection::Own | Selection::User(_) | Selection::Starred => None,
+        };
+        // Deleted there and changed here, it was made anew and has another id now.
+        known.map_or_else(|| selection.list(since), |(_, id)| PageAddress::One(id))
     }
 
     /// The list that has every gist which is or was made here.
@@ -301,7 +298,7 @@ impl Syncer {
         is_it: impl Fn(Snapshot) -> Result<Option<T>, ApiError>,
     ) -> Result<Option<T>, ApiError> {
         let mut from = self.list_of_all();
-        let mut pages = Pages::default();
+        let mut turns = Turns::default();
         loop {
             let page = match self.api.list(&PageRequest { from, etag: None })? {
                 Fetched::NotModified => return Ok(None),
@@ -312,7 +309,7 @@ impl Syncer {
                     return Ok(Some(found));
                 }
             }
-            match pages.turn(page.next)? {
+            match turns.turn(page.next)? {
                 Some(next) => from = next,
                 None => return Ok(None),
             }
@@ -354,23 +351,8 @@ impl Syncer {
     }
 }
 
-/// The addresses of the pages of a list that were shown so far, the first one's apart.
-#[derive(Default)]
-struct Pages(HashSet<String>);
-
-impl Pages {
-    /// The next page after one that names it so; `None` after the last. A list that leads in circles
-    /// or does not end makes no sense.
-    fn turn(&mut self, next: Option<String>) -> Result<Option<PageAddress>, ApiError> {
-        let Some(next) = next else { return Ok(None) };
-        if self.0.len() >= MOST_PAGES || !self.0.insert(next.clone()) {
-            return Err(ApiError::Nonsense {
-                host: "GitHub".into(),
-                detail: "the list of gists does not end".into(),
-            });
-        }
-        Ok(Some(PageAddress::Next(next)))
-    }
+fn unasked() -> Error {
+    Error::Nonsense("304 to a question without an ETag".into())
 }
 
 /// Whether a change was taken over, or waits: for a writer to close the file, or for a body.
@@ -379,17 +361,5 @@ fn taken(done: Result<bool, upload::Failure>) -> Result<bool, Error> {
         Ok(taken) => Ok(taken),
         Err(upload::Failure::Ours(Error::Conflict(_)) | upload::Failure::NotKnown(_)) => Ok(false),
         Err(failure) => Err(failure.into()),
-    }
-}
-
-/// What a page is remembered by.
-fn address(page: &PageAddress) -> String {
-    match page {
-        PageAddress::Own { .. } => "own".into(),
-        PageAddress::User { login, .. } => format!("user {login}"),
-        PageAddress::Starred { .. } => "starred".into(),
-        PageAddress::One(id) => format!("gist {id}"),
-        PageAddress::Public { .. } => "public".into(),
-        PageAddress::Next(url) => url.clone(),
     }
 }

@@ -63,7 +63,7 @@ impl GistApi for Canned {
             Some(error) => Err(error),
             None => {
                 let next = self.circle.load(Ordering::Relaxed).then(|| "again".to_owned());
-                Ok(Fetched::New(Page { gists: vec![], next, etag: None }))
+                Ok(Fetched::New(Page { gists: vec![], next, last: None, etag: None }))
             }
         }
     }

@@ -67,6 +67,10 @@ fn a_list_is_paged_by_its_links_and_complete() {
     let api = octo(&server);
     let own = pages(&api, PageAddress::Own { since: None });
     assert_eq!(own.iter().map(|page| page.gists.len()).collect::<Vec<_>>(), [100, 100, 5]);
+    // The first page tells which others there are: what the second one will say is known before.
+    let (next, last) = (own[0].next.as_deref(), own[0].last.as_deref());
+    let known = gistfs::api::pages_after(next.unwrap(), last.unwrap(), 10);
+    assert_eq!(known, [own[1].next.clone().unwrap()]);
     let ids: BTreeSet<_> =
         own.iter().flat_map(|page| &page.gists).map(|gist| gist.id.clone()).collect();
     assert_eq!(ids.len(), 205);
@@ -261,7 +265,7 @@ fn a_page_of_one_gist_is_that_gist_or_nothing() {
         "as lists tell it"
     );
     assert_eq!(page(&gist, first.etag), Fetched::NotModified);
-    let nothing = Page { gists: vec![], next: None, etag: None };
+    let nothing = Page { gists: vec![], next: None, last: None, etag: None };
     assert_eq!(page(&id("0123456789"), None), Fetched::New(nothing));
 }
 

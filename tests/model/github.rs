@@ -783,7 +783,7 @@ impl GistApi for FakeGitHub {
         drop(world);
         let happens = self.meanwhile.lock().expect("nobody panicked").take();
         happens.into_iter().for_each(|happens| happens());
-        Ok(Fetched::New(Page { gists, next, etag }))
+        Ok(Fetched::New(Page { gists, next, last: None, etag }))
     }
 
     fn get(&self, id: &GistId, etag: Option<&str>) -> Result<Fetched<FullGist>, ApiError> {

@@ -12,6 +12,7 @@ mod comments;
 mod comments_lost;
 mod commits;
 mod control;
+mod counts;
 mod crash;
 mod crowd;
 mod damage;

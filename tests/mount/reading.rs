@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use gistfs::demo::{Fault, FaultKind, Limits, Origin, Seed, ServerOptions, samples};
-use gistfs::model::Time;
+use gistfs::demo::{Fault, FaultKind, Origin, ServerOptions, samples};
 use serde_json::Value;
 
-use crate::outcome::shown;
 use crate::world::{World, wait_until};
 
 /// The sample account, and its gists as the API lists them.
@@ -186,59 +184,4 @@ fn without_a_network_what_was_read_still_reads_and_what_was_not_says_so() {
     assert!(out.status.success(), "{}", crate::world::said(&out));
     world.saved();
     world.same_on_both_sides(&id, "Notes");
-}
-
-// --- a thousand gists
-
-/// A thousand gists of three files.
-fn thousand() -> World {
-    let limits = Limits::none();
-    let world = World::github(ServerOptions { limits, ..ServerOptions::default() });
-    for number in 0..1000_i64 {
-        let files = [
-            ("a.txt", format!("alpha {number}\n")),
-            ("b.md", format!("# beta {number}\n")),
-            ("c.sh", format!("echo {number}\n")),
-        ];
-        let files = files.map(|(name, text)| (name.to_owned(), text.into_bytes()));
-        let created_at = Some(Time((1_600_000_000 + number * 60) * 1_000_000_000));
-        let seed =
-            Seed { files: files.into(), created_at, ..Seed::new(&format!("G{number}"), &[]) };
-        world.server.seed("octo", seed);
-    }
-    world
-}
-
-#[test]
-fn a_thousand_gists_take_ten_lists_at_first_then_none_and_304s_alone() {
-    let mut world = thousand();
-    world.mount(&[]);
-    assert_eq!(world.sh("ls -lR | grep -c '^-'"), "3000\n");
-    assert_eq!(world.sh("find . -type f | wc -l"), "3000\n");
-    let requests: Vec<String> = world.server.requests().iter().map(shown).collect();
-    assert_eq!(requests.len(), 11, "{requests:#?}");
-    assert!(requests[0].starts_with("GET Api /user? 200"), "{requests:#?}");
-    assert!(requests[1..].iter().all(|r| r.starts_with("GET Api /gists?")), "{requests:#?}");
-    world.unmount();
-
-    // Again, while nobody answers.
-    world.server.forget_requests();
-    world.server.inject(Fault { times: 1_000_000, ..Fault::once(FaultKind::Hang) });
-    world.mount(&[]);
-    assert_eq!(world.sh("ls -lR | grep -c '^-'"), "3000\n");
-    assert!(world.server.requests().iter().all(|r| r.status == 0), "nobody answered");
-    world.mounted().signal(nix::sys::signal::Signal::SIGTERM);
-    world.forget_mount();
-
-    // And once more with all well: nothing is transferred again.
-    world.server.clear_faults();
-    world.server.forget_requests();
-    world.mount(&[]);
-    wait_until("the list is checked", || {
-        world.server.requests().iter().filter(|r| r.status != 0).count() >= 10
-    });
-    assert_eq!(world.sh("ls -lR | grep -c '^-'"), "3000\n");
-    let requests: Vec<String> = world.server.requests().iter().map(shown).collect();
-    assert_eq!(requests.len(), 10, "{requests:#?}");
-    assert!(world.server.requests().iter().all(|r| r.status == 304), "{requests:#?}");
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use reqwest::{Method, StatusCode, Url};
 
-use super::{GitHub, MOST_OF_A_GIST, MOST_OF_A_LIST, PAGE, etag, incomplete, next};
+use super::{GitHub, MOST_OF_A_GIST, MOST_OF_A_LIST, PAGE, etag, incomplete, linked};
 use crate::api::social::{
     Comment, Commit, Fork, Sheet, SheetAddress, SheetRequest, Single, SocialApi,
 };
@@ -45,7 +45,7 @@ impl GitHub {
             return Ok(Fetched::NotModified);
         }
         let (items, all) = read(&answer.body).map_err(|problem| self.nonsense(problem))?;
-        let (next, etag) = (next(&answer.headers), etag(&answer.headers).filter(|_| all));
+        let (next, etag) = (linked(&answer.headers, "next"), etag(&answer.headers).filter(|_| all));
         Ok(Fetched::New(Sheet { items, next, etag }))
     }
 

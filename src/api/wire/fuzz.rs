@@ -298,7 +298,7 @@ fn read(text: &[u8], headers: &HeaderMap, code: StatusCode) {
     assert!(!words.contains('\n'), "{words:?} is more than a line");
     let _quota = status::quota(headers);
     if let Some(links) = headers.get("link") {
-        let _next = link::next(&String::from_utf8_lossy(links.as_bytes()));
+        let _next = link::to(&String::from_utf8_lossy(links.as_bytes()), "next");
     }
 }
 

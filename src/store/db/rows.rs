@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use rusqlite::types::FromSqlError;
 use rusqlite::{Row, Transaction, params};
 
 use crate::model::{FileName, Time};
@@ -141,8 +142,8 @@ fn write_file(
 }
 
 pub(super) fn read_gist(row: &Row<'_>) -> rusqlite::Result<Gist> {
-    let base: Option<String> = row.get(1)?;
-    let attempt: Option<String> = row.get(6)?;
+    let base = text(row, 1)?;
+    let attempt = text(row, 6)?;
     let key = row.get(0)?;
     let moved_to: BTreeMap<FileName, GistKey> = json(row, 5)?;
     let copy_of: Option<i64> = row.get(18)?;
@@ -153,14 +154,14 @@ pub(super) fn read_gist(row: &Row<'_>) -> rusqlite::Result<Gist> {
     }
     Ok(Gist {
         key: GistKey(key),
-        base: base.map(|text| from_json(&text, 1)).transpose()?.map(Arc::new),
+        base: base.map(|text| from_json(text, 1)).transpose()?.map(Arc::new),
         description: row.get(2)?,
         public: row.get(3)?,
         removed: row.get(4)?,
         files: BTreeMap::new(),
         moved_to,
         meta: read_meta(row, 8)?,
-        attempt: attempt.map(|text| from_json(&text, 6)).transpose()?,
+        attempt: attempt.map(|text| from_json(text, 6)).transpose()?,
         wrote: row.get::<_, Option<i64>>(14)?.map(Time),
         upload: Upload { error: row.get(7)?, ..Upload::default() },
         their_description: row.get(15)?,
@@ -171,29 +172,44 @@ pub(super) fn read_gist(row: &Row<'_>) -> rusqlite::Result<Gist> {
     })
 }
 
+/// A file, and the key of the gist it is in. Read by the ten thousand: text is borrowed from the row.
 pub(super) fn read_file(row: &Row<'_>) -> rusqlite::Result<(i64, FileName, LocalFile)> {
-    let name: String = row.get(1)?;
-    let blob: Option<String> = row.get(2)?;
-    let descent: Option<String> = row.get(5)?;
-    let altered: Option<String> = row.get(7)?;
-    let content = match (blob, row.get(4)?) {
-        (None, Some(link)) => Content::Link(link),
+    let name = text(row, 1)?.unwrap_or_default();
+    let name = FileName::parse(name).ok_or_else(|| unreadable(1, "an empty name".into()))?;
+    let content = match (text(row, 2)?, text(row, 4)?) {
+        (None, Some(link)) => Content::Link(link.to_owned()),
         (blob, _) => Content::Bytes {
-            blob: parsed(&blob.unwrap_or_default(), 2)?,
+            blob: parsed(blob.unwrap_or_default(), 2)?,
             size: row.get::<_, i64>(3)?.max(0) as u64,
         },
     };
+    let from = match text(row, 5)? {
+        // Mostly it is the same name: one text for both.
+        Some(descent) if descent == name.as_str() => Some(name.clone()),
+        descent => descent.and_then(FileName::parse),
+    };
     let file = LocalFile {
         content,
-        from: descent.as_deref().and_then(FileName::parse),
+        from,
         meta: read_meta(row, 8)?,
         limbo: row.get::<_, Option<i64>>(6)?.map(Time),
-        altered: altered.map(|text| parsed(&text, 7)).transpose()?,
+        altered: text(row, 7)?.map(|text| parsed(text, 7)).transpose()?,
         writers: 0,
         writing_since: None,
     };
-    let name = FileName::parse(&name).ok_or_else(|| unreadable(1, "an empty name".into()))?;
     Ok((row.get(0)?, name, file))
+}
+
+/// The text in a column, not copied.
+fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<Option<&'a str>> {
+    let value = row.get_ref(column)?;
+    value.as_str_or_null().map_err(|error| {
+        if error == FromSqlError::InvalidType {
+            let name = row.as_ref().column_name(column).unwrap_or_default().to_owned();
+            return rusqlite::Error::InvalidColumnType(column, name, value.data_type());
+        }
+        unreadable(column, error.to_string())
+    })
 }
 
 fn read_meta(row: &Row<'_>, at: usize) -> rusqlite::Result<Meta> {
@@ -215,7 +231,7 @@ pub(super) fn json<T: serde::de::DeserializeOwned>(
     row: &Row<'_>,
     column: usize,
 ) -> rusqlite::Result<T> {
-    from_json(&row.get::<_, String>(column)?, column)
+    from_json(text(row, column)?.unwrap_or_default(), column)
 }
 
 fn from_json<T: serde::de::DeserializeOwned>(text: &str, column: usize) -> rusqlite::Result<T> {

@@ -258,7 +258,12 @@ mod tests {
 
     fn page(ids: &[&str], next: Option<&str>) -> Page {
         let gists = ids.iter().map(|id| gist(id)).collect();
-        Page { gists, next: next.map(str::to_owned), etag: Some(format!("\"{ids:?}\"")) }
+        Page {
+            gists,
+            next: next.map(str::to_owned),
+            last: None,
+            etag: Some(format!("\"{ids:?}\"")),
+        }
     }
 
     /// What is asked for the position `from`: the page, its address and its validator.
