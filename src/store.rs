@@ -368,7 +368,7 @@ impl State {
             Some(gist) => self.gists.insert(key, gist),
             None => self.gists.remove(&key),
         };
-        self.count -= old.as_ref().map_or(0, counted);
+        self.count = self.count.saturating_sub(old.as_ref().map_or(0, counted));
         self.note_busy(key);
     }
 
