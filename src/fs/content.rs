@@ -215,15 +215,20 @@ impl GistFs {
             return None;
         }
         let handle = self.handle(fh).ok().filter(|handle| handle.reads || handle.writes)?;
-        let body = handle.open.body.try_lock().ok()?;
-        let Body::Stored(stored) = &*body else { return None };
+        let open = handle.open.body.try_lock().ok()?;
+        let Body::Stored(stored) = &*open else { return None };
         if offset >= stored.size {
             return Some(Bytes::new());
         }
         if stored.trust.broken().is_some() {
             return None;
         }
-        self.store.hot_body(stored.blob).map(|body| cut(&body, offset, size))
+        let body = self.store.hot_body(stored.blob)?;
+        drop(open);
+        if offset == 0 {
+            self.begins_to_read(handle.open.ino);
+        }
+        Some(cut(&body, offset, size))
     }
 
     /// Where a body that is not stored can be had.
