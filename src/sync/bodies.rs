@@ -80,6 +80,8 @@ pub(super) struct Bodies {
     raw_is_well: AtomicBool,
     /// When a part of any body last came. A leaf.
     heard: Mutex<Instant>,
+    /// The first body that did not come in time since then. A leaf.
+    silent: Mutex<Option<BlobId>>,
     /// Bodies that no answer of the API had, and when they were looked for. A leaf.
     in_vain: Mutex<HashMap<BlobId, Instant>>,
     /// Bodies that came from their raw address as others than they are, and when. A leaf.
@@ -95,6 +97,7 @@ impl Bodies {
             places: Places::new(parallel),
             raw_is_well: AtomicBool::new(false),
             heard: Mutex::new(Instant::now()),
+            silent: Mutex::default(),
             in_vain: Mutex::default(),
             mistrusted: Mutex::default(),
             aside: Mutex::default(),
@@ -144,7 +147,13 @@ impl Bodies {
 
     fn hears(&self, flight: &Flight) {
         *lock(&self.heard) = Instant::now();
+        *lock(&self.silent) = None;
         flight.hears();
+    }
+
+    /// Notes that a body did not come in time. Whether it is the only one since any came.
+    fn is_alone_in_silence(&self, blob: BlobId) -> bool {
+        *lock(&self.silent).get_or_insert(blob) == blob
     }
 }
 
@@ -271,7 +280,7 @@ impl Syncer {
             let Some(left) = deadline.checked_duration_since(Instant::now()) else {
                 let late = || Error::TimedOut("nothing has come of the body yet".into());
                 let error = state.trouble.clone().unwrap_or_else(late);
-                self.waited_in_vain(joined, &error);
+                self.waited_in_vain(joined, &error, Some(source.file.blob));
                 return Err(error);
             };
             state = match flight.moved.wait_timeout(state, left) {
@@ -281,14 +290,17 @@ impl Syncer {
         }
     }
 
-    /// Whoever asks for another body just now need not wait in vain too, unless something came.
-    pub(super) fn waited_in_vain(&self, since: Instant, error: &Error) {
+    /// Whoever asks for another body just now need not wait in vain too, unless something came. That
+    /// one body does not come in time (`blob`) says nothing of the others: only a second one does.
+    pub(super) fn waited_in_vain(&self, since: Instant, error: &Error, blob: Option<BlobId>) {
         let (Error::Unreachable(_) | Error::TimedOut(_)) = error else { return };
         if self.api.hush().is_none() && self.api.trouble().is_none() {
             log::warn!("a body does not come: {error}");
         }
         self.bodies.raw_is_well.store(false, Ordering::Relaxed);
-        if self.bodies.heard() < since {
+        let late = matches!(error, Error::TimedOut(_));
+        let alone = late && blob.is_some_and(|blob| self.bodies.is_alone_in_silence(blob));
+        if self.bodies.heard() < since && !alone {
             self.api.note_hush(error.clone());
         }
     }
@@ -297,7 +309,7 @@ impl Syncer {
         let began = Instant::now();
         let result = self.fetch(source, flight);
         if let Err(error) = &result {
-            self.waited_in_vain(began, error);
+            self.waited_in_vain(began, error, Some(source.file.blob));
         }
         result
     }

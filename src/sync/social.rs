@@ -142,7 +142,7 @@ impl Syncer {
             && error.is_network()
             && self.api.trouble().is_some()
         {
-            self.waited_in_vain(began, &error.clone().into());
+            self.waited_in_vain(began, &error.clone().into(), None);
         }
         outcome
     }

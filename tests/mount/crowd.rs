@@ -1,5 +1,6 @@
 //! Many at once: who wants what does not come delays nobody else.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -36,7 +37,8 @@ fn crowded(count: usize, hung: usize) -> (World, Vec<PathBuf>) {
     let names: Vec<String> = (0..hung).map(|number| format!("{number}.txt")).collect();
     let files: Vec<(&str, &str)> = names.iter().map(|name| (&**name, &**name)).collect();
     let id = world.seed("Hung", &files);
-    world.mount(&WITHOUT_GIT);
+    // What is not to come must not be fetched ahead of the `cat`.
+    world.mount(&[&WITHOUT_GIT[..], &["--parallel", "1"]].concat());
     world.sh("cat G*/* > $W/all");
     world.mount_again(&WITHOUT_GIT);
     hang(&world, &id);
@@ -64,6 +66,28 @@ fn a_crowd_that_reads_and_writes_feels_nothing_of_a_body_that_hangs() {
 }
 
 #[test]
+fn one_body_that_does_not_come_says_nothing_of_the_others() {
+    let mut world = World::empty();
+    let id = world.seed("Hung", &[("a.txt", "of the first\n"), ("b.txt", "of the other\n")]);
+    for name in ["One", "Two"] {
+        world.seed(name, &[("a.txt", name)]);
+    }
+    world.mount(&WITHOUT_GIT);
+    hang(&world, &id);
+    let silence = |name: &str| std::fs::read(world.path(name)).map_err(|error| error.kind());
+    assert_eq!(silence("Hung/a.txt"), Err(ErrorKind::TimedOut));
+    assert_eq!(world.read("One/a.txt"), "One", "it is not even asked for");
+    // Two of them without anything in between: there may be no network.
+    for name in ["Hung/a.txt", "Hung/b.txt"] {
+        assert_eq!(silence(name), Err(ErrorKind::TimedOut));
+    }
+    let start = Instant::now();
+    assert_eq!(silence("Two/a.txt"), Err(ErrorKind::TimedOut));
+    assert!(start.elapsed() < LONG, "{:?}", start.elapsed());
+    wait_until("somebody asks again", || silence("Two/a.txt").is_ok());
+}
+
+#[test]
 fn three_hundred_who_wait_for_bodies_leave_the_kernel_free_for_others() {
     let (world, hung) = crowded(40, 280);
     let over = AtomicBool::new(false);
@@ -82,6 +106,8 @@ fn three_hundred_who_wait_for_bodies_leave_the_kernel_free_for_others() {
                 }
             });
         }
+        // More than the kernel lets wait unless it is told.
+        wait_until("they wait", || waiting() > 256);
         let mut most = 0;
         let mut longest = Duration::ZERO;
         for number in 0..40 {

@@ -211,7 +211,7 @@ impl Syncer {
         let result = self.small(source, flight, Some(raw));
         let result = result.inspect(|body| self.keep_small(blob, body)).map(Landed::Small);
         if let Err(error) = &result {
-            self.waited_in_vain(began, error);
+            self.waited_in_vain(began, error, Some(blob));
         }
         let came = result.is_ok();
         self.land(source, flight, result);
