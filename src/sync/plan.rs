@@ -274,7 +274,7 @@ impl Draft {
     /// Whether the new contents are more than one request carries.
     fn overflows(&self) -> bool {
         let new = self.wanted.iter().filter(|(_, wanted)| !wanted.renamed);
-        fill(&new.map(|(name, wanted)| (name.clone(), *wanted)).collect(), LARGEST_REQUEST).1
+        fill(new, LARGEST_REQUEST).1
     }
 
     fn finish(mut self, gist: &Gist, outside: &Outside<'_>) -> Plan {
@@ -335,8 +335,7 @@ impl Draft {
     /// A gist that GitHub does not have: what one request carries, and git the rest.
     fn create(self, git: bool) -> Plan {
         let texts = self.wanted.iter().filter(|(_, wanted)| wanted.text);
-        let (files, _) =
-            fill(&texts.map(|(name, wanted)| (name.clone(), *wanted)).collect(), LARGEST_REQUEST);
+        let (files, _) = fill(texts, LARGEST_REQUEST);
         let more = files.len() < self.wanted.len();
         let nothing = files.is_empty() && !(git && more);
         let step = if nothing { Step::Nothing } else { Step::Create { files } };
@@ -383,7 +382,10 @@ impl Draft {
 
 /// As many of the wanted files as one request carries, and whether any are left. Deletions wait
 /// for the last request: until then nothing of the old is lost.
-fn fill(wanted: &BTreeMap<FileName, Wanted>, mut room: u64) -> (BTreeMap<FileName, Body>, bool) {
+fn fill<'a>(
+    wanted: impl IntoIterator<Item = (&'a FileName, &'a Wanted)>,
+    mut room: u64,
+) -> (BTreeMap<FileName, Body>, bool) {
     let mut taken = BTreeMap::new();
     let mut left = false;
     for (name, Wanted { body, wire, .. }) in wanted {

@@ -155,10 +155,7 @@ impl Reach {
             }
             // It says nothing of the network that there is no room here.
             Err(ApiError::Local { .. }) => {}
-            Ok(_) | Err(_) => {
-                let mut state = self.state();
-                (state.raw, state.hush) = (None, None);
-            }
+            Ok(_) | Err(_) => self.raw_heard(),
         }
         result
     }

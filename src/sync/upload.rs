@@ -180,8 +180,8 @@ impl Syncer {
                 }
             };
             // Waited for without the lock: others may have something that can go at once.
-            let waits = |patience: &&Patience<'_>| self.wait_for_turn(patience, changes);
-            if !(later && patience.as_ref().is_some_and(waits)) {
+            let waits = |patience| self.wait_for_turn(patience, changes);
+            if !(later && patience.is_some_and(waits)) {
                 return Err(error);
             }
         }
@@ -269,8 +269,9 @@ impl Syncer {
                 | Step::Withdraw(_)
                 | Step::Delete(_) => {
                     // Before the look: that one is not free if it has to be repeated.
-                    if let Some(barrier) = self.room_for(plan.step.changes(), self.now(), asked) {
-                        return Err(Failure::NotNow(barrier, plan.step.changes()));
+                    let changes = plan.step.changes();
+                    if let Some(barrier) = self.room_for(changes, self.now(), asked) {
+                        return Err(Failure::NotNow(barrier, changes));
                     }
                     self.shared().uploading = Some(key);
                 }
