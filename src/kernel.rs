@@ -21,7 +21,7 @@ use self::convert::{
 };
 use self::threads::{Places, Waiters};
 use crate::error::Error;
-use crate::fs::{Attr, Expect, Fallocate, GistFs, Listed, RenameMode, SetAttr, Wait};
+use crate::fs::{Attr, Expect, Fallocate, Fh, GistFs, Listed, RenameMode, SetAttr, Wait};
 use crate::sync::events::Wake;
 
 mod convert;
@@ -471,9 +471,15 @@ impl Filesystem for Kernel {
 
     fn open(&self, _request: &Request, number: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let mode = open_mode(flags);
-        match self.at_once(|| format!("open {number} {mode:?}"), |fs| fs.open(ino(number), mode)) {
+        let what = move || format!("open {number} {mode:?}");
+        let send = move |opened: Result<Fh, Errno>| match opened {
             Ok(handle) => reply.opened(FileHandle(handle.0), open_flags(handle, mode)),
             Err(errno) => reply.error(errno),
+        };
+        if mode.writes {
+            self.at_disk(what, move |fs, _| fs.open(ino(number), mode), send);
+        } else {
+            send(self.at_once(what, |fs| fs.open(ino(number), mode)));
         }
     }
 
