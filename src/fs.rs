@@ -5,8 +5,9 @@
 //! [`Wait::No`] they answer [`Error::WouldWait`] instead of blocking, and the caller asks again
 //! from a thread that may wait.
 //!
-//! Locks are taken in this order: an open file's body, the turn to change, the tree, the store. Only a
-//! body's lock is ever held across disk I/O of any length, and none across the network.
+//! Locks are taken in this order: an open file's body, the turn to change, the store's for a commit, the
+//! tree, the store's for a look. A commit is made with the tree free, so who only looks around waits
+//! for no disk: tree and store change together when it is made. None is held across the network.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -111,8 +112,8 @@ pub type Invalidate = Box<dyn Fn(Stale) + Send + Sync>;
 
 /// The file system.
 pub struct GistFs {
-    /// Who is about to hold the tree across a commit has this first: who only looks then waits for one
-    /// commit, not for all that others are about to make.
+    /// Held by whoever changes which files there are, or relies on it, across the commit. Names and
+    /// places in the tree change under it alone.
     turn: Mutex<()>,
     tree: Mutex<Tree>,
     store: Arc<Store>,

@@ -21,7 +21,7 @@ use self::convert::{
 };
 use self::threads::{Places, Waiters};
 use crate::error::Error;
-use crate::fs::{Attr, Expect, Fallocate, GistFs, Listed, RenameMode, SetAttr, Wait};
+use crate::fs::{Attr, Expect, Fallocate, Fh, GistFs, Listed, RenameMode, SetAttr, Wait};
 use crate::sync::events::Wake;
 
 mod convert;
@@ -43,7 +43,10 @@ const BACKGROUND: u16 = 4096;
 /// The adapter.
 pub struct Kernel {
     fs: Arc<GistFs>,
+    /// Who waits for the network.
     waiters: Waiters,
+    /// Who waits for the disk alone: where threads are short they do not wait behind the others.
+    at_disk: Waiters,
     /// At the disk, for the threads that requests come to.
     places: Places,
 }
@@ -52,7 +55,7 @@ impl Kernel {
     /// Serves `fs` to a session of so many threads, of which there must be two at least.
     pub fn new(fs: Arc<GistFs>, threads: usize) -> Self {
         let places = Places::new(threads.saturating_sub(1));
-        Self { fs, waiters: Waiters::default(), places }
+        Self { fs, waiters: Waiters::default(), at_disk: Waiters::with_one(), places }
     }
 
     /// Does `work` and hands what came of it to `send`: at once, or from another thread when the
@@ -78,8 +81,29 @@ impl Kernel {
     {
         match self.places.take() {
             Some(_place) => self.answer(what, work, send),
-            None => self.wait(Instant::now(), what, work, send),
+            None => self.wait_for_disk(Instant::now(), what, work, send),
         }
+    }
+
+    /// Does `work` on a thread that may wait for the disk, or on one that may wait for the network if
+    /// that turns out to be needed.
+    fn wait_for_disk<T, W, S>(
+        &self,
+        start: Instant,
+        what: impl Fn() -> String + Send + 'static,
+        work: W,
+        send: S,
+    ) where
+        W: Fn(&GistFs, Wait) -> Result<T, Error> + Send + 'static,
+        S: FnOnce(Result<T, Errno>) + Send + 'static,
+    {
+        let (fs, waiters) = (Arc::clone(&self.fs), self.waiters.clone());
+        self.at_disk.run(move || match run(&fs, &work, Wait::No) {
+            Err(Error::WouldWait) => {
+                waiters.run(move || send(logged(&what, start, run(&fs, &work, Wait::Yes))));
+            }
+            result => send(logged(&what, start, result)),
+        });
     }
 
     /// Does `work` on a thread that may wait.
@@ -471,9 +495,15 @@ impl Filesystem for Kernel {
 
     fn open(&self, _request: &Request, number: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let mode = open_mode(flags);
-        match self.at_once(|| format!("open {number} {mode:?}"), |fs| fs.open(ino(number), mode)) {
+        let what = move || format!("open {number} {mode:?}");
+        let send = move |opened: Result<Fh, Errno>| match opened {
             Ok(handle) => reply.opened(FileHandle(handle.0), open_flags(handle, mode)),
             Err(errno) => reply.error(errno),
+        };
+        if mode.writes {
+            self.at_disk(what, move |fs, _| fs.open(ino(number), mode), send);
+        } else {
+            send(self.at_once(what, |fs| fs.open(ino(number), mode)));
         }
     }
 
@@ -566,11 +596,11 @@ impl Filesystem for Kernel {
             Err(errno) => reply.error(errno),
         };
         // Only a write that has to wait needs a copy of the new bytes.
-        let result = match self.places.take() {
-            Some(_place) => run(&self.fs, &|fs: &GistFs, wait| write(fs, data, wait), Wait::No),
-            None => Err(Error::WouldWait),
+        let Some(_place) = self.places.take() else {
+            let data = data.to_owned();
+            return self.wait_for_disk(start, what, move |fs, wait| write(fs, &data, wait), send);
         };
-        match result {
+        match run(&self.fs, &|fs: &GistFs, wait| write(fs, data, wait), Wait::No) {
             Err(Error::WouldWait) => {
                 let data = data.to_owned();
                 self.wait(start, what, move |fs, wait| write(fs, &data, wait), send);
@@ -620,7 +650,7 @@ impl Filesystem for Kernel {
         reply: ReplyEmpty,
     ) {
         // It is there to wait for the disk.
-        self.wait(
+        self.wait_for_disk(
             Instant::now(),
             move || format!("fsync {number}"),
             move |fs, _| fs.fsync(fh(handle)),
@@ -663,7 +693,7 @@ impl Filesystem for Kernel {
         _data_only: bool,
         reply: ReplyEmpty,
     ) {
-        self.wait(
+        self.wait_for_disk(
             Instant::now(),
             move || format!("fsyncdir {number}"),
             |fs, _| fs.fsyncdir(),

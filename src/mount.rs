@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use fuser::{INodeNo, MountOption, Notifier, Session, SessionACL};
 
 use self::control::{Asker, Reply};
+use self::stale::Teller;
 use crate::api::git::{GitApi as _, GitOptions, GitProgram, Patience};
 use crate::api::github::GitHub;
 use crate::api::{Api, ApiError};
@@ -27,6 +28,7 @@ pub mod account;
 pub mod background;
 pub mod control;
 pub mod point;
+mod stale;
 
 /// How long the end of a mount waits for what is owed to be sent.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -359,31 +361,22 @@ fn run_session(
     Ok(notifier)
 }
 
-/// The kernel is told what it must forget from a thread that holds no lock: it may have to wait
+/// The kernel is told what it must forget from threads that hold no lock: it may have to wait
 /// for a request that is being answered, and that request for a lock.
 fn tell_kernel(fs: &Arc<GistFs>, notifier: Notifier) -> Result<(), Failure> {
-    let (sender, stale) = mpsc::channel::<Stale>();
-    std::thread::Builder::new()
-        .name("gistfs-notify".into())
-        .spawn(move || {
-            for stale in stale {
-                let told = match &stale {
-                    Stale::Node(ino) => notifier.inval_inode(INodeNo(ino.0), 0, 0),
-                    Stale::Name(parent, name) => {
-                        notifier.inval_entry(INodeNo(parent.0), name.as_ref().as_ref())
-                    }
-                };
-                if let Err(error) = told {
-                    log::debug!("{stale:?}: {error}");
-                }
+    let teller = Teller::start(move |stale| {
+        let told = match stale {
+            Stale::Node(ino) => notifier.inval_inode(INodeNo(ino.0), 0, 0),
+            Stale::Name(parent, name) => {
+                notifier.inval_entry(INodeNo(parent.0), name.as_ref().as_ref())
             }
-        })
-        .map_err(|error| no_threads(&error))?;
-    fs.on_stale(Box::new(move |stale| {
-        if sender.send(stale).is_err() {
-            log::debug!("nobody tells the kernel any more");
+        };
+        if let Err(error) = told {
+            log::debug!("{stale:?}: {error}");
         }
-    }));
+    });
+    let teller = teller.map_err(|error| no_threads(&error))?;
+    fs.on_stale(Box::new(move |stale| teller.send(stale)));
     Ok(())
 }
 

@@ -1,15 +1,15 @@
 //! What every gist holds now, on disk and in memory: local truth over the last remote one.
 //!
 //! Everything is keyed by [`GistKey`] and [`FileName`](crate::model::FileName); inodes are unknown here. A change is made
-//! on a copy, committed as one transaction, and only then becomes what others see. Nothing in
-//! this module waits for the network.
+//! on a copy, committed as one transaction, and only then becomes what others see. Who looks meanwhile
+//! sees what was there before, and waits for nobody's disk. Nothing in this module waits for the network.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
@@ -47,8 +47,11 @@ pub struct Store {
     pub blobs: Blobs,
     /// What was removed as a whole.
     pub trash: Trash,
-    /// Last in the lock order (open file, tree, store). Held for a commit, which is one write
-    /// into the log, and never across anything that can wait.
+    /// Held by whoever changes anything: for a commit, which is one write into the log and one of a
+    /// copy, and never across anything else that can wait. Before `state` and, where a change shows in
+    /// the tree at the same moment, before that (see [`Store::update_under`]).
+    writer: Mutex<Writer>,
+    /// Last in the lock order, and never held across the disk. Changed by whoever has `writer` alone.
     state: Mutex<State>,
     memory: Mutex<Memory>,
     directory: PathBuf,
@@ -56,11 +59,14 @@ pub struct Store {
     _lock: File,
 }
 
-struct State {
+struct Writer {
     db: Db,
     /// Follows every commit.
     owed: Owed,
-    gists: BTreeMap<GistKey, Gist>,
+}
+
+struct State {
+    gists: BTreeMap<GistKey, Arc<Gist>>,
     by_id: HashMap<GistId, GistKey>,
     /// The few of ten thousand that [`Gist::is_busy`] holds for: they are looked at all the time.
     busy: BTreeSet<GistKey>,
@@ -97,10 +103,12 @@ impl Store {
         // Whoever asked for it does not wait any more.
         let given_up = gists.values().filter(|gist| gist.is_unsent_copy());
         let given_up: Vec<_> = given_up.map(|gist| (gist.key, None)).collect();
+        let gists = gists.into_iter().map(|(key, gist)| (key, Arc::new(gist))).collect();
         let store = Self {
             blobs,
             trash,
-            state: Mutex::new(State { db, owed, gists, by_id, busy, unmade, next_key, count }),
+            writer: Mutex::new(Writer { db, owed }),
+            state: Mutex::new(State { gists, by_id, busy, unmade, next_key, count }),
             memory: Mutex::new(Memory::new(memory)),
             directory: directory.to_owned(),
             _lock: lock,
@@ -113,6 +121,15 @@ impl Store {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The gist as it is; it stays so for whoever has `writer`.
+    fn current(&self, key: GistKey) -> Option<Arc<Gist>> {
+        self.state().gists.get(&key).map(Arc::clone)
     }
 
     /// Who has the state in `directory` open, as they said in [`Store::open`].
@@ -133,12 +150,12 @@ impl Store {
 
     /// Looks at a gist; `None` if there is no such one (any more).
     pub fn look<T>(&self, key: GistKey, look: impl FnOnce(&Gist) -> T) -> Option<T> {
-        self.state().gists.get(&key).map(look)
+        self.state().gists.get(&key).map(|gist| look(gist))
     }
 
     /// Looks at every gist.
     pub fn look_at_all(&self, mut look: impl FnMut(&Gist)) {
-        self.state().gists.values().for_each(&mut look);
+        self.state().gists.values().for_each(|gist| look(gist));
     }
 
     /// How many gists and files there are.
@@ -149,7 +166,7 @@ impl Store {
     /// Looks at every gist that [`Gist::is_busy`] holds for.
     pub fn look_at_busy(&self, mut look: impl FnMut(&Gist)) {
         let state = self.state();
-        state.busy.iter().filter_map(|key| state.gists.get(key)).for_each(&mut look);
+        state.busy.iter().filter_map(|key| state.gists.get(key)).for_each(|gist| look(gist));
     }
 
     /// How many of them there are.
@@ -160,7 +177,7 @@ impl Store {
     /// Looks at every gist without a base.
     pub fn look_at_unmade(&self, mut look: impl FnMut(&Gist)) {
         let state = self.state();
-        state.unmade.iter().filter_map(|key| state.gists.get(key)).for_each(&mut look);
+        state.unmade.iter().filter_map(|key| state.gists.get(key)).for_each(|gist| look(gist));
     }
 
     /// A copy of a gist as it is now.
@@ -187,39 +204,54 @@ impl Store {
         key: GistKey,
         edit: impl FnOnce(&mut Gist) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let mut state = self.state();
-        let mut new = state.gists.get(&key).ok_or(Error::NotFound)?.clone();
-        let done = edit(&mut new)?;
-        state.commit(vec![(key, Some(new))])?;
-        Ok(done)
+        self.update_under(key, edit, || ()).map(|(done, ())| done)
     }
 
-    /// Changes two gists in one transaction.
-    pub fn update_both<T>(
+    /// The same for what has to show in the tree at the same moment: `lock` is called when the change
+    /// is committed and before anybody sees it, and what it returned is handed over. Whoever calls
+    /// this must not hold that lock already.
+    pub fn update_under<T, G>(
+        &self,
+        key: GistKey,
+        edit: impl FnOnce(&mut Gist) -> Result<T, Error>,
+        lock: impl FnOnce() -> G,
+    ) -> Result<(T, G), Error> {
+        let mut writer = self.writer();
+        let mut new = Gist::clone(&*self.current(key).ok_or(Error::NotFound)?);
+        let done = edit(&mut new)?;
+        let locked = self.commit(&mut writer, vec![(key, Some(new))], lock)?;
+        Ok((done, locked))
+    }
+
+    /// [`Store::update_under`] for two gists in one transaction.
+    pub fn update_both_under<T, G>(
         &self,
         first: GistKey,
         second: GistKey,
         edit: impl FnOnce(&mut Gist, &mut Gist) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let mut state = self.state();
-        let copy = |key| state.gists.get(key).cloned().ok_or(Error::NotFound);
-        let (mut new_first, mut new_second) = (copy(&first)?, copy(&second)?);
+        lock: impl FnOnce() -> G,
+    ) -> Result<(T, G), Error> {
+        let mut writer = self.writer();
+        let copy = |key| self.current(key).map(|gist| Gist::clone(&gist)).ok_or(Error::NotFound);
+        let (mut new_first, mut new_second) = (copy(first)?, copy(second)?);
         let done = edit(&mut new_first, &mut new_second)?;
-        state.commit(vec![(first, Some(new_first)), (second, Some(new_second))])?;
-        Ok(done)
+        let changes = vec![(first, Some(new_first)), (second, Some(new_second))];
+        Ok((done, self.commit(&mut writer, changes, lock)?))
     }
 
-    /// Changes what is never written down (open handles, upload times).
+    /// Changes what is never written down (open handles, upload times). Waits for the commit under
+    /// way: what that makes of the gist is to have this too.
     pub fn note<T>(&self, key: GistKey, edit: impl FnOnce(&mut Gist) -> T) -> Option<T> {
+        let _writer = self.writer();
         let mut state = self.state();
-        let done = state.gists.get_mut(&key).map(edit);
+        let done = state.gists.get_mut(&key).map(|gist| edit(Arc::make_mut(gist)));
         state.note_busy(key);
         done
     }
 
     /// Puts gists in or, where there is none given, takes them out; one transaction for all.
     pub fn put_all(&self, changes: Vec<(GistKey, Option<Gist>)>) -> Result<(), Error> {
-        self.state().commit(changes)
+        self.commit(&mut self.writer(), changes, || ())
     }
 
     /// Takes a gist out if `still` says so of what it is at that moment; false if it does not. One
@@ -229,12 +261,36 @@ impl Store {
         key: GistKey,
         still: impl FnOnce(&Gist) -> bool,
     ) -> Result<bool, Error> {
-        let mut state = self.state();
-        match state.gists.get(&key).map(still) {
+        let mut writer = self.writer();
+        match self.current(key).map(|gist| still(&gist)) {
             Some(false) => Ok(false),
-            Some(true) => state.commit(vec![(key, None)]).map(|()| true),
+            Some(true) => self.commit(&mut writer, vec![(key, None)], || ()).map(|()| true),
             None => Ok(true),
         }
+    }
+
+    /// Makes these changes in one transaction and then lets everybody see them; if it fails, nothing
+    /// has changed.
+    fn commit<G>(
+        &self,
+        writer: &mut Writer,
+        changes: Vec<(GistKey, Option<Gist>)>,
+        lock: impl FnOnce() -> G,
+    ) -> Result<G, Error> {
+        let old: Vec<Option<Arc<Gist>>> = {
+            let state = self.state();
+            changes.iter().map(|(key, _)| state.gists.get(key).map(Arc::clone)).collect()
+        };
+        let rows = old.iter().zip(&changes);
+        let rows: Vec<Change<'_>> =
+            rows.map(|(old, (_, new))| Change { old: old.as_deref(), new: new.as_ref() }).collect();
+        writer.save(rows)?;
+        let locked = lock();
+        let mut state = self.state();
+        for (key, new) in changes {
+            state.replace(key, new.map(Arc::new));
+        }
+        Ok(locked)
     }
 
     /// A body in memory or on disk, proved; `None` if it has to be fetched.
@@ -280,20 +336,20 @@ impl Store {
             self.blobs.sync(*id)?;
         }
         let (path, log, (copies, unsynced)) = {
-            let mut state = self.state();
-            (state.db.path().to_owned(), state.db.log_path(), state.owed.take_unsynced())
+            let mut writer = self.writer();
+            (writer.db.path().to_owned(), writer.db.log_path(), writer.owed.take_unsynced())
         };
         let synced = db::sync(&path, &log);
         if let Err(error) = owed::sync(&copies, &unsynced) {
             log::warn!("cannot sync {}: {error}", copies.display());
-            self.state().owed.put_unsynced(unsynced);
+            self.writer().owed.put_unsynced(unsynced);
         }
         synced
     }
 
     /// Moves the log into the database and brings the bodies below `limit` bytes.
     pub fn tidy(&self, limit: u64) -> Result<(), Error> {
-        let path = self.state().db.path().to_owned();
+        let path = self.writer().db.path().to_owned();
         db::checkpoint(&path)?;
         let mut needed = HashSet::new();
         self.look_at_all(|gist| {
@@ -314,47 +370,41 @@ impl Store {
 
     /// The value kept under `name`.
     pub fn setting(&self, name: &str) -> Result<Option<String>, Error> {
-        self.state().db.setting(name)
+        self.writer().db.setting(name)
     }
 
     /// Keeps `value` under `name`.
     pub fn set_setting(&self, name: &str, value: &str) -> Result<(), Error> {
-        self.state().db.set_setting(name, value)
+        self.writer().db.set_setting(name, value)
     }
 
     /// The list pages last seen, by their addresses.
     pub fn pages(&self) -> Result<HashMap<String, StoredPage>, Error> {
-        self.state().db.pages()
+        self.writer().db.pages()
     }
 
     /// Replaces all remembered list pages.
     pub fn set_pages(&self, pages: &[(String, StoredPage)]) -> Result<(), Error> {
-        self.state().db.set_pages(pages)
+        self.writer().db.set_pages(pages)
+    }
+}
+
+impl Writer {
+    /// Writes these changes down, all or none.
+    fn save(&mut self, rows: Vec<Change<'_>>) -> Result<(), Error> {
+        self.db.save(&rows)?;
+        for Change { old, new } in rows {
+            self.owed.follow(old, new, self.db.commits());
+        }
+        self.owed.note(self.db.commits());
+        Ok(())
     }
 }
 
 impl State {
-    /// Makes these changes in one transaction; if that fails, nothing has changed.
-    fn commit(&mut self, changes: Vec<(GistKey, Option<Gist>)>) -> Result<(), Error> {
-        let Self { db, owed, gists, .. } = self;
-        let rows: Vec<Change<'_>> = changes
-            .iter()
-            .map(|(key, new)| Change { old: gists.get(key), new: new.as_ref() })
-            .collect();
-        db.save(&rows)?;
-        for Change { old, new } in rows {
-            owed.follow(old, new, db.commits());
-        }
-        owed.note(db.commits());
-        for (key, new) in changes {
-            self.replace(key, new);
-        }
-        Ok(())
-    }
-
-    fn replace(&mut self, key: GistKey, new: Option<Gist>) {
-        let old_id = self.gists.get(&key).and_then(id_of);
-        let new_id = new.as_ref().and_then(id_of);
+    fn replace(&mut self, key: GistKey, new: Option<Arc<Gist>>) {
+        let old_id = self.gists.get(&key).and_then(|gist| id_of(gist));
+        let new_id = new.as_deref().and_then(id_of);
         if old_id != new_id {
             if let Some(id) = old_id {
                 self.by_id.remove(&id);
@@ -363,19 +413,19 @@ impl State {
                 self.by_id.insert(id, key);
             }
         }
-        self.count += new.as_ref().map_or(0, counted);
+        self.count += new.as_deref().map_or(0, counted);
         let old = match new {
             Some(gist) => self.gists.insert(key, gist),
             None => self.gists.remove(&key),
         };
-        self.count = self.count.saturating_sub(old.as_ref().map_or(0, counted));
+        self.count = self.count.saturating_sub(old.as_deref().map_or(0, counted));
         self.note_busy(key);
     }
 
     fn note_busy(&mut self, key: GistKey) {
         let gist = self.gists.get(&key);
         let (busy, unmade) =
-            (gist.is_some_and(Gist::is_busy), gist.is_some_and(|g| g.base.is_none()));
+            (gist.is_some_and(|gist| gist.is_busy()), gist.is_some_and(|g| g.base.is_none()));
         for (holds, keys) in [(busy, &mut self.busy), (unmade, &mut self.unmade)] {
             if holds {
                 keys.insert(key);
@@ -424,8 +474,6 @@ fn lock(directory: &Path, user: &str) -> Result<File, Error> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::model::{FileName, Snapshot, Time};
     use crate::store::gist::LocalFile;

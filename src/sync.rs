@@ -136,10 +136,11 @@ const DELETED: &str = "deleted";
 /// Hears what changed without the user's doing, so that tree and kernel can follow.
 pub trait Watcher: Send + Sync {
     /// Runs `change`, which changes the store and tells what changed in it, and follows. Nobody sees
-    /// the one without the other: who opened a file in between would write into another one.
+    /// the one without the other: who opened a file in between would write into another one. For that
+    /// `change` calls what it is handed when it has committed, before it lets anybody see it.
     ///
     /// Called with no lock held; `change` takes no other lock than the store's.
-    fn follow(&self, change: &mut dyn FnMut() -> Vec<GistChange>);
+    fn follow(&self, change: &mut dyn FnMut(Committed<'_>) -> Vec<GistChange>);
 
     /// Parts of the body `blob` were served that are not proved and will not be: whoever has them is
     /// to forget them.
@@ -158,6 +159,9 @@ pub trait Watcher: Send + Sync {
         log::trace!("{ticket} is not read ahead");
     }
 }
+
+/// Hears that a change is committed and about to be seen.
+pub type Committed<'a> = &'a mut dyn FnMut();
 
 /// A body that somebody may read soon.
 #[derive(Clone, Debug)]
@@ -331,7 +335,7 @@ impl Syncer {
         if !changes.is_empty()
             && let Some(watcher) = self.watcher()
         {
-            watcher.follow(&mut || changes.to_vec());
+            watcher.follow(&mut |_| changes.to_vec());
         }
     }
 
@@ -344,9 +348,9 @@ impl Syncer {
     ) -> Result<T, Error> {
         let mut edit = Some(edit);
         let mut done = None;
-        let mut change = || {
+        let mut change = |committed: Committed<'_>| {
             let Some(edit) = edit.take() else { return Vec::new() };
-            let outcome = self.store.update(key, edit);
+            let outcome = self.store.update_under(key, edit, committed).map(|(done, ())| done);
             let changes = outcome.as_ref().ok().and_then(&told).into_iter().collect();
             done = Some(outcome);
             changes
@@ -355,7 +359,7 @@ impl Syncer {
             watcher.follow(&mut change);
         }
         // Without a watcher, or with one that did not run it.
-        drop(change());
+        drop(change(&mut || {}));
         done.unwrap_or(Err(Error::NotFound))
     }
 

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use gistfs::api::github::GitHub;
 use gistfs::api::host::Endpoint;
-use gistfs::fs::{Fh, GistFs, NewNode, OpenMode, Options, SetAttr, Wait};
+use gistfs::fs::{Clock, Fh, GistFs, NewNode, OpenMode, Options, RenameMode, SetAttr, Wait};
 use gistfs::model::{BlobId, FileName, GistId, RemoteFile, Snapshot, Time};
 use gistfs::store::Store;
 use gistfs::store::gist::Gist;
@@ -59,6 +59,10 @@ fn snapshot(number: i64) -> Snapshot {
 
 impl World {
     fn new() -> Self {
+        Self::by(Arc::new(Time::now))
+    }
+
+    fn by(clock: Clock) -> Self {
         let state = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(state.path(), "here", 1 << 20).unwrap());
         let gists = (0..GISTS).map(|number| {
@@ -85,7 +89,7 @@ impl World {
             xattr: false,
             show_hidden: false,
         };
-        let fs = GistFs::new(syncer, options, Arc::new(Time::now));
+        let fs = GistFs::new(syncer, options, clock);
         Self { fs, store, _host: host, _state: state }
     }
 
@@ -207,4 +211,128 @@ fn a_file_that_is_cut_as_it_is_opened_is_recorded_once_when_it_is_closed() {
     assert_eq!(world.commits(), before + 2);
     let kept = world.fs.getattr(file, Wait::No).unwrap();
     assert!(kept.mtime == attr.mtime && kept.ctime == attr.ctime, "{attr:?} {kept:?}");
+}
+
+/// Somebody else writes to the database of the state: every commit waits, for ten seconds at most.
+fn hold_commits(world: &World) -> rusqlite::Connection {
+    let holder = rusqlite::Connection::open(world.store.directory().join("state.db")).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    holder
+}
+
+/// What one sees who looks around: lists the root and the directory, looks at all that is in it and
+/// opens its files to read.
+fn look_around(fs: &GistFs, gist: &str) -> Vec<(String, u64, u32)> {
+    fs.readdir(Ino::ROOT, 0, true, Wait::No, |_| false).unwrap();
+    let Some(directory) = fs.lookup(Ino::ROOT, OsStr::new(gist), Wait::No).unwrap() else {
+        return Vec::new();
+    };
+    fs.getattr(directory.ino, Wait::No).unwrap();
+    let mut names = Vec::new();
+    let take = |entry: gistfs::fs::Listed<'_>| {
+        names.push(entry.name.to_owned());
+        false
+    };
+    fs.readdir(directory.ino, 0, true, Wait::No, take).unwrap();
+    names.retain(|name| !name.starts_with('.'));
+    let look = |name: String| {
+        let found = fs.lookup(directory.ino, OsStr::new(&name), Wait::No).unwrap().unwrap();
+        let attr = fs.getattr(found.ino, Wait::No).unwrap();
+        // Whoever lets go of what is being recorded waits for that, and nobody for them.
+        if name != "c.rs" {
+            fs.release(fs.open(found.ino, READ).unwrap(), Wait::No).unwrap();
+        }
+        (name, attr.size, attr.mode)
+    };
+    names.into_iter().map(look).collect()
+}
+
+#[test]
+fn who_looks_around_waits_for_no_commit_and_sees_what_was_before_it() {
+    type Work = fn(&World, Ino) -> Result<(), gistfs::error::Error>;
+    let works: [(&str, Work); 7] = [
+        ("create", |world, gist| {
+            world.fs.create(gist, OsStr::new("new"), NEW, WRITE).map(|(_, fh)| world.close(fh))
+        }),
+        ("unlink", |world, gist| world.fs.unlink(gist, OsStr::new("a.txt"), Wait::No)),
+        ("rename", |world, gist| {
+            let (old, new) = (OsStr::new("b.md"), OsStr::new("z.md"));
+            world.fs.rename(gist, old, gist, new, RenameMode::Replace, Wait::No)
+        }),
+        ("rename a gist", |world, _| {
+            let (old, new) = (OsStr::new("gist 1"), OsStr::new("other"));
+            world.fs.rename(Ino::ROOT, old, Ino::ROOT, new, RenameMode::Replace, Wait::No)
+        }),
+        ("mkdir", |world, _| world.fs.mkdir(Ino::ROOT, OsStr::new("dir"), NEW).map(drop)),
+        ("chmod", |world, gist| {
+            let set = SetAttr { mode: Some(0o644), ..SetAttr::default() };
+            world.fs.setattr(world.ino(gist, "c.rs"), &set, None, Wait::No).map(drop)
+        }),
+        ("truncate", |world, gist| {
+            let set = SetAttr { size: Some(0), ..SetAttr::default() };
+            world.fs.setattr(world.ino(gist, "c.rs"), &set, None, Wait::No).map(drop)
+        }),
+    ];
+    for (what, work) in works {
+        let (tell, hear) = mpsc::channel();
+        let armed = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&armed);
+        let world = World::by(Arc::new(move || {
+            // Whoever changes anything looks at the clock first.
+            if told.swap(false, Ordering::SeqCst) {
+                tell.send(()).unwrap();
+            }
+            Time::now()
+        }));
+        let gist = world.ino(Ino::ROOT, "gist 1");
+        let before = look_around(&world.fs, "gist 1");
+        let commits = world.commits();
+        let holder = hold_commits(&world);
+        std::thread::scope(|scope| {
+            armed.store(true, Ordering::SeqCst);
+            let working = scope.spawn(|| work(&world, gist));
+            hear.recv().unwrap();
+            for _ in 0..100 {
+                let mut now = look_around(&world.fs, "gist 1");
+                if what == "truncate" {
+                    // It is open, and shows what is being written of it.
+                    now[2].1 = before[2].1;
+                }
+                assert_eq!(now, before, "{what}");
+            }
+            assert!(look_around(&world.fs, "other").is_empty(), "{what}");
+            assert!(!working.is_finished(), "{what}: the answer comes before the commit");
+            holder.execute_batch("ROLLBACK").unwrap();
+            working.join().unwrap().unwrap();
+        });
+        assert!(world.commits() > commits, "{what}");
+    }
+}
+
+#[test]
+fn what_is_noted_during_a_commit_is_not_lost() {
+    let world = World::new();
+    let file = world.ino(world.ino(Ino::ROOT, "gist 1"), "a.txt");
+    let key = world.store.find(&GistId::parse(&format!("{:032x}", 1)).unwrap()).unwrap();
+    let holder = hold_commits(&world);
+    let (tell, hear) = mpsc::channel();
+    std::thread::scope(|scope| {
+        let store = &world.store;
+        let changes = scope.spawn(move || {
+            store.update(key, |gist| {
+                tell.send(()).unwrap();
+                gist.description = "another".into();
+                Ok(())
+            })
+        });
+        hear.recv().unwrap();
+        let opens = scope.spawn(|| world.fs.open(file, WRITE));
+        assert_eq!(store.look(key, |gist| gist.description.clone()).unwrap(), "gist 1");
+        assert!(!changes.is_finished());
+        holder.execute_batch("ROLLBACK").unwrap();
+        changes.join().unwrap().unwrap();
+        opens.join().unwrap().unwrap();
+    });
+    let now = world.store.get(key).unwrap();
+    assert_eq!((now.description.as_str(), now.files["a.txt"].writers), ("another", 1));
 }

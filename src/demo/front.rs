@@ -89,8 +89,9 @@ async fn handle(
     }
     let line = site.journal.as_ref().map(|journal| journal.line(&arrival));
     let latency = site.options.latency;
-    let latency = if knife.is_new() { latency.saturating_mul(2) } else { latency };
-    let under_way = site.log.arrived(logged(&arrival, started));
+    let connects = knife.is_new();
+    let latency = if connects { latency.saturating_mul(2) } else { latency };
+    let under_way = site.log.arrived(LoggedRequest { connects, ..logged(&arrival, started) });
     let outcome = answer(&site, &Arc::new(arrival), latency).await;
     let speed = site.switches().speed.filter(|_| origin != Origin::Api);
     knife.slow(speed);
@@ -156,6 +157,7 @@ fn logged(arrival: &Arrival, started: Instant) -> LoggedRequest {
         status: 0,
         started,
         in_flight: 0,
+        connects: false,
     }
 }
 

@@ -46,6 +46,8 @@ pub struct LoggedRequest {
     pub started: Instant,
     /// How many requests of this server were under way when it arrived, this one included.
     pub in_flight: usize,
+    /// Whether it is the first one of its connection.
+    pub connects: bool,
 }
 
 impl LoggedRequest {

@@ -191,15 +191,15 @@ impl GistFs {
             meta.ctime = now;
         };
         let _turn = self.turn();
-        let tree = self.tree();
-        match tree.place(ino).ok_or(Error::NotFound)? {
+        let place = self.tree().place(ino).cloned();
+        match place.ok_or(Error::NotFound)? {
             Place::Root => change(&mut lock(&self.root)),
-            Place::Gist(key) => self.store.update(*key, |gist| {
+            Place::Gist(key) => self.store.update(key, |gist| {
                 change(&mut gist.meta);
                 Ok(())
             })?,
-            Place::File(key, name) => self.store.update(*key, |gist| {
-                change(&mut gist.files.get_mut(name).ok_or(Error::NotFound)?.meta);
+            Place::File(key, name) => self.store.update(key, |gist| {
+                change(&mut gist.files.get_mut(&name).ok_or(Error::NotFound)?.meta);
                 Ok(())
             })?,
             Place::Hidden(_) | Place::Gone => {}
@@ -207,7 +207,7 @@ impl GistFs {
         if let Some(open) = self.opened_file(ino) {
             open.change_meta(change);
         }
-        self.attr(&tree, ino)
+        self.attr(&self.tree(), ino)
     }
 
     /// How much can still be written: what the disk under the local state has, for every write

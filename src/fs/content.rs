@@ -66,42 +66,43 @@ pub enum Fallocate {
 }
 
 impl GistFs {
-    /// Opens a file. Neither the disk nor the network is asked for its body yet.
+    /// Opens a file. Neither the disk nor the network is asked for its body yet; who opens it to write
+    /// waits for the change that is being made.
     pub fn open(&self, ino: Ino, mode: OpenMode) -> Result<Fh, Error> {
         if mode.writes {
             self.writable()?;
         }
+        // As long as it is held the file keeps its name, and nothing else is taken over for it.
+        let turn = mode.writes.then(|| self.turn());
         let tree = self.tree();
         if let Some(place) = Self::hidden_place(&tree, ino) {
-            drop(tree);
+            drop((tree, turn));
             return self.hidden_open(ino, &place, mode);
         }
-        self.open_in(&tree, ino, mode)
+        let open = self.hold_open(&tree, ino)?;
+        let place = tree.place(ino).filter(|_| mode.writes).cloned();
+        drop(tree);
+        if let Some(Place::File(key, name)) = place {
+            let now = self.now();
+            self.store.note(key, |gist| gist.files.get_mut(&name).map(|file| file.opened(now)));
+        }
+        drop(turn);
+        Ok(self.hand_out(open, mode))
     }
 
-    pub(super) fn open_in(&self, tree: &Tree, ino: Ino, mode: OpenMode) -> Result<Fh, Error> {
-        let open = self.hold_open(tree, ino)?;
-        if mode.writes
-            && let Some(Place::File(key, name)) = tree.place(ino)
-        {
-            let now = self.now();
-            self.store.note(*key, |gist| {
-                if let Some(file) = gist.files.get_mut(name) {
-                    file.writers += 1;
-                    file.writing_since.get_or_insert(now);
-                }
-            });
-        }
+    /// A handle of an open file that counts it already.
+    pub(super) fn hand_out(&self, open: Arc<OpenFile>, mode: OpenMode) -> Fh {
+        let ino = open.ino;
         let mut fh = self.new_handle();
         if lock(&self.doubtful).remove(&ino) {
             fh = fh.doubtful();
         }
         lock(&self.handles).insert(fh, Arc::new(Handle::new(open, mode.reads, mode.writes)));
-        Ok(fh)
+        fh
     }
 
     /// The open file of `ino`, counted once more.
-    fn hold_open(&self, tree: &Tree, ino: Ino) -> Result<Arc<OpenFile>, Error> {
+    pub(super) fn hold_open(&self, tree: &Tree, ino: Ino) -> Result<Arc<OpenFile>, Error> {
         let place = tree.place(ino).ok_or(Error::Replaced)?;
         if let Some((open, count)) = lock(&self.opened).get_mut(&ino) {
             *count += 1;

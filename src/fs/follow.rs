@@ -7,7 +7,7 @@ use super::open::{Body, OpenFile};
 use super::{GistFs, Stale, lock};
 use crate::model::{BlobId, FileName, Time};
 use crate::store::gist::{Gist, GistKey};
-use crate::sync::{GistChange, Upcoming, Watcher};
+use crate::sync::{Committed, GistChange, Upcoming, Watcher};
 use crate::tree::{Ino, Place, Tree};
 
 /// How long a scratch file may be all there is of a real one before it is taken back as that.
@@ -17,12 +17,14 @@ const LIMBO: Duration = Duration::from_secs(30);
 const LONGEST_WRITE: Duration = Duration::from_secs(30);
 
 impl Watcher for GistFs {
-    fn follow(&self, change: &mut dyn FnMut() -> Vec<GistChange>) {
+    fn follow(&self, change: &mut dyn FnMut(Committed<'_>) -> Vec<GistChange>) {
         let mut stale = Vec::new();
         {
             let _turn = self.turn();
-            let mut tree = self.tree();
-            for change in change() {
+            let mut locked = None;
+            let changes = change(&mut || locked = Some(self.tree()));
+            let mut tree = locked.unwrap_or_else(|| self.tree());
+            for change in changes {
                 self.follow_gist(&mut tree, &change, &mut stale);
             }
         }
@@ -188,9 +190,9 @@ impl GistFs {
                 }
                 Ok(true)
             };
-            self.follow(&mut || match self.store.update(key, back) {
-                Ok(false) => vec![],
-                Ok(true) => {
+            self.follow(&mut |seen| match self.store.update_under(key, back, seen) {
+                Ok((false, ())) => vec![],
+                Ok((true, ())) => {
                     let moved = vec![(scratch.clone(), real.clone())];
                     vec![GistChange { key, moved, taken: vec![] }]
                 }

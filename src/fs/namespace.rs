@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
+use std::sync::MutexGuard;
 
 use super::content::{Fh, OpenMode};
 use super::hidden::READ_ONLY;
@@ -66,11 +67,18 @@ impl GistFs {
             return self.hidden_create(parent, &place, name, mode);
         }
         let _turn = self.turn();
-        let mut tree = self.tree();
-        let ino = self.make(&mut tree, parent, name, new, None)?;
-        let fh = self.open_in(&tree, ino, mode)?;
+        let now = self.now();
+        let opened = |file: &mut LocalFile| {
+            if mode.writes {
+                file.opened(now);
+            }
+        };
+        let (ino, mut tree) = self.make(parent, name, new, opened)?;
+        let open = self.hold_open(&tree, ino)?;
         tree.remember(ino);
-        Ok((self.attr(&tree, ino)?, fh))
+        let attr = self.attr(&tree, ino)?;
+        drop(tree);
+        Ok((attr, self.hand_out(open, mode)))
     }
 
     /// Makes an empty file.
@@ -79,8 +87,7 @@ impl GistFs {
             return self.hidden_make(parent, &place, name).map(|(attr, _)| attr);
         }
         let _turn = self.turn();
-        let mut tree = self.tree();
-        let ino = self.make(&mut tree, parent, name, new, None)?;
+        let (ino, mut tree) = self.make(parent, name, new, |_| {})?;
         tree.remember(ino);
         self.attr(&tree, ino)
     }
@@ -94,48 +101,51 @@ impl GistFs {
         new: NewNode,
     ) -> Result<Attr, Error> {
         let _turn = self.turn();
-        let mut tree = self.tree();
-        if matches!(tree.place(parent), Some(Place::Hidden(_))) {
+        if self.hidden_at(parent).is_some() {
             return Err(READ_ONLY);
         }
         if !name.to_str().is_some_and(scratch::matches) {
             return Err(Error::NotPermitted("a gist holds no symbolic links"));
         }
         let target = target.to_str().ok_or(Error::InvalidName)?.to_owned();
-        let ino = self.make(&mut tree, parent, name, new, Some(Content::Link(target)))?;
+        let link = |file: &mut LocalFile| file.content = Content::Link(target);
+        let (ino, mut tree) = self.make(parent, name, new, link)?;
         tree.remember(ino);
         self.attr(&tree, ino)
     }
 
+    /// Makes a file and does `more` to it. Called with the turn held; the tree is handed over locked, in
+    /// the moment in which everybody sees the new file.
     fn make(
         &self,
-        tree: &mut Tree,
         parent: Ino,
         name: &OsStr,
         new: NewNode,
-        content: Option<Content>,
-    ) -> Result<Ino, Error> {
+        more: impl FnOnce(&mut LocalFile),
+    ) -> Result<(Ino, MutexGuard<'_, Tree>), Error> {
         self.writable()?;
-        let key = Self::gist_at(tree, parent)?;
-        let name = Self::new_name(name)?;
-        if names::reserved_in_gist(name.as_str())
-            || (parent == Ino::ROOT && names::reserved_at_root(name.as_str()))
-        {
-            return Err(RESERVED);
-        }
-        self.learn(tree, key);
-        if tree.child(parent, name.as_str()).is_some() {
-            return Err(Error::Exists);
-        }
+        let (key, name) = {
+            let mut tree = self.tree();
+            let key = Self::gist_at(&tree, parent)?;
+            let name = Self::new_name(name)?;
+            if names::reserved_in_gist(name.as_str())
+                || (parent == Ino::ROOT && names::reserved_at_root(name.as_str()))
+            {
+                return Err(RESERVED);
+            }
+            self.learn(&mut tree, key);
+            if tree.child(parent, name.as_str()).is_some() {
+                return Err(Error::Exists);
+            }
+            (key, name)
+        };
         let now = self.now();
-        self.store.update(key, |gist| {
+        let add = |gist: &mut Gist| {
             if gist.files.contains_key(&name) {
                 return Err(Error::Exists);
             }
             let mut file = LocalFile::new(now);
-            if let Some(content) = content {
-                file.content = content;
-            }
+            more(&mut file);
             file.meta.mode = new.private_mode(0o600, self.options.umask);
             file.meta.uid = Some(new.uid).filter(|uid| *uid != self.options.uid);
             file.meta.gid = Some(new.gid).filter(|gid| *gid != self.options.gid);
@@ -147,31 +157,36 @@ impl GistFs {
                 gist.changed(now);
             }
             Ok(())
-        })?;
+        };
+        let ((), mut tree) = self.store.update_under(key, add, || self.tree())?;
         self.syncer.poke();
-        tree.add_file(key, &name).ok_or(Error::NotFound)
+        let ino = tree.add_file(key, &name).ok_or(Error::NotFound)?;
+        Ok((ino, tree))
     }
 
     /// Makes a gist: local until it holds something GitHub accepts.
     pub fn mkdir(&self, parent: Ino, name: &OsStr, new: NewNode) -> Result<Attr, Error> {
         self.writable()?;
         let _turn = self.turn();
-        let mut tree = self.tree();
-        match tree.place(parent).ok_or(Error::NotFound)? {
-            Place::Root if tree.is_of_one() => return Err(GONE),
-            Place::Root => {}
-            Place::Gist(_) => return Err(FLAT),
-            Place::Hidden(_) => return Err(Self::no_directories(&tree, parent)),
-            Place::File(..) => return Err(Error::NotDirectory),
-            Place::Gone => return Err(Error::NotFound),
-        }
-        let name = Self::new_name(name)?;
-        if names::reserved_at_root(name.as_str()) {
-            return Err(RESERVED);
-        }
-        if tree.child(Ino::ROOT, name.as_str()).is_some() {
-            return Err(Error::Exists);
-        }
+        let name = {
+            let tree = self.tree();
+            match tree.place(parent).ok_or(Error::NotFound)? {
+                Place::Root if tree.is_of_one() => return Err(GONE),
+                Place::Root => {}
+                Place::Gist(_) => return Err(FLAT),
+                Place::Hidden(_) => return Err(Self::no_directories(&tree, parent)),
+                Place::File(..) => return Err(Error::NotDirectory),
+                Place::Gone => return Err(Error::NotFound),
+            }
+            let name = Self::new_name(name)?;
+            if names::reserved_at_root(name.as_str()) {
+                return Err(RESERVED);
+            }
+            if tree.child(Ino::ROOT, name.as_str()).is_some() {
+                return Err(Error::Exists);
+            }
+            name
+        };
         let now = self.now();
         let key = self.store.new_key();
         let mut gist = Gist::new(key, name.as_str().to_owned(), self.options.public, now);
@@ -179,6 +194,7 @@ impl GistFs {
         gist.meta.uid = Some(new.uid).filter(|uid| *uid != self.options.uid);
         gist.meta.gid = Some(new.gid).filter(|gid| *gid != self.options.gid);
         self.store.put_all(vec![(key, Some(gist))])?;
+        let mut tree = self.tree();
         let ino = tree.add_gist(key, name.as_str());
         tree.learn_files(key, std::iter::empty());
         lock(&self.titles).insert(key, name.as_str().to_owned());
@@ -196,20 +212,22 @@ impl GistFs {
         }
         let key = {
             let _turn = self.turn();
-            let mut tree = self.tree();
-            if tree.place(parent) == Some(&Place::Root) {
+            let (key, name) = {
+                let mut tree = self.tree();
+                if tree.place(parent) == Some(&Place::Root) {
+                    let shown = name.to_str().ok_or(Error::NotFound)?;
+                    return Err(match tree.child(parent, shown) {
+                        Some(_) => Error::IsDirectory,
+                        None => Error::NotFound,
+                    });
+                }
+                let key = Self::gist_at(&tree, parent)?;
+                self.learn(&mut tree, key);
                 let shown = name.to_str().ok_or(Error::NotFound)?;
-                return Err(match tree.child(parent, shown) {
-                    Some(_) => Error::IsDirectory,
-                    None => Error::NotFound,
-                });
-            }
-            let key = Self::gist_at(&tree, parent)?;
-            self.learn(&mut tree, key);
-            let shown = name.to_str().ok_or(Error::NotFound)?;
-            let name = tree.name_of(parent, shown).ok_or(Error::NotFound)?.clone();
+                (key, tree.name_of(parent, shown).ok_or(Error::NotFound)?.clone())
+            };
             let now = self.now();
-            self.store.update(key, |gist| {
+            let remove = |gist: &mut Gist| {
                 let local_only = gist.is_scratch(&name);
                 let file = gist.files.remove(&name).ok_or(Error::NotFound)?;
                 gist.meta.touch(now);
@@ -218,7 +236,8 @@ impl GistFs {
                     gist.changed(now);
                 }
                 Ok(())
-            })?;
+            };
+            let ((), mut tree) = self.store.update_under(key, remove, || self.tree())?;
             if let Some(open) = tree.file(key, &name).and_then(|ino| self.opened_file(ino)) {
                 open.change_meta(|meta| meta.ctime = now);
             }
@@ -254,15 +273,17 @@ impl GistFs {
                     return Err(Error::NotDirectory);
                 }
             };
-            self.drop_empty(&mut tree, key)?;
+            drop(tree);
+            self.drop_empty(key)?;
             key
         };
         self.syncer.poke();
         self.push_if_through(key)
     }
 
-    /// Takes an empty gist out of the tree; what GitHub has of it is then owed a deletion.
-    pub(super) fn drop_empty(&self, tree: &mut Tree, key: GistKey) -> Result<(), Error> {
+    /// Takes an empty gist out of the tree; what GitHub has of it is then owed a deletion. Called with
+    /// the turn held.
+    pub(super) fn drop_empty(&self, key: GistKey) -> Result<(), Error> {
         let now = self.now();
         let local = self.store.look(key, |gist| {
             if gist.files.is_empty() {
@@ -283,6 +304,7 @@ impl GistFs {
                 Ok(())
             })?;
         }
+        let mut tree = self.tree();
         tree.remove_gist(key);
         lock(&self.titles).remove(&key);
         lock(&self.root).touch(now);

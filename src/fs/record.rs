@@ -94,11 +94,11 @@ impl GistFs {
         };
         let now = self.now();
         let _turn = self.turn();
-        let tree = self.tree();
-        if let Some(Place::File(key, name)) = tree.place(open.ino) {
-            self.store.update(*key, |gist| {
-                let scratch = gist.is_scratch(name);
-                let file = gist.files.get_mut(name).ok_or(Error::NotFound)?;
+        let place = self.tree().place(open.ino).cloned();
+        if let Some(Place::File(key, name)) = place {
+            self.store.update(key, |gist| {
+                let scratch = gist.is_scratch(&name);
+                let file = gist.files.get_mut(&name).ok_or(Error::NotFound)?;
                 let content = Content::Bytes { blob, size };
                 let changed = file.content != content;
                 file.content = content;
@@ -156,10 +156,12 @@ impl GistFs {
         let mut done = None;
         if handle.writes {
             let now = self.now();
-            let tree = self.tree();
-            if let Some(Place::File(key, name)) = tree.place(ino) {
-                self.store.note(*key, |gist| writer_left(gist, name, now));
-                done = Some(*key);
+            // As long as it is held the file keeps its name.
+            let _turn = self.turn();
+            let place = self.tree().place(ino).cloned();
+            if let Some(Place::File(key, name)) = place {
+                self.store.note(key, |gist| writer_left(gist, &name, now));
+                done = Some(key);
             }
         }
         self.let_go(&handle.open);

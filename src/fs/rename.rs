@@ -11,7 +11,7 @@ use crate::store::gist::{Content, Gist, GistKey, LocalFile};
 use crate::store::scratch;
 use crate::sync::bodies::Source;
 use crate::tree::names;
-use crate::tree::{Ino, Place, Tree};
+use crate::tree::{Ino, Place};
 
 /// How a rename treats a target that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +91,8 @@ impl GistFs {
                 if tree.place(new_parent) != Some(&Place::Root) {
                     return Err(FLAT);
                 }
-                self.rename_gist(&mut tree, key, new_name, mode)
+                drop(tree);
+                self.rename_gist(key, new_name, mode)
             }
             Some(Place::File(key, old)) => {
                 let target = Self::gist_at(&tree, new_parent)?;
@@ -106,7 +107,9 @@ impl GistFs {
                 {
                     return Err(RESERVED);
                 }
-                self.rename_file(&mut tree, (key, &old), (target, &new), mode)
+                let exists = tree.file(target, &new).is_some();
+                drop(tree);
+                self.rename_file((key, &old), (target, &new), exists, mode)
             }
             Some(Place::Root | Place::Hidden(_) | Place::Gone) | None => Err(Error::NotFound),
         }
@@ -114,7 +117,6 @@ impl GistFs {
 
     fn rename_gist(
         &self,
-        tree: &mut Tree,
         key: GistKey,
         new_name: &OsStr,
         mode: RenameMode,
@@ -124,9 +126,12 @@ impl GistFs {
         if names::reserved_at_root(name.as_str()) {
             return Err(RESERVED);
         }
-        let there = match tree.child(Ino::ROOT, name.as_str()).and_then(|ino| tree.place(ino)) {
-            Some(Place::Gist(other)) => Some(*other),
-            Some(Place::Root | Place::File(..) | Place::Hidden(_) | Place::Gone) | None => None,
+        let there = {
+            let tree = self.tree();
+            match tree.child(Ino::ROOT, name.as_str()).and_then(|ino| tree.place(ino)) {
+                Some(Place::Gist(other)) => Some(*other),
+                Some(Place::Root | Place::File(..) | Place::Hidden(_) | Place::Gone) | None => None,
+            }
         };
         match (mode, there) {
             (_, Some(same)) if same == key && mode != RenameMode::NoReplace => {
@@ -135,13 +140,13 @@ impl GistFs {
             (RenameMode::Exchange, None) => return Err(Error::NotFound),
             (RenameMode::NoReplace, Some(_)) => return Err(Error::Exists),
             (RenameMode::Exchange, Some(other)) => {
-                return self.exchange_gists(tree, key, other, now);
+                return self.exchange_gists(key, other, now);
             }
-            (RenameMode::Replace, Some(other)) => self.drop_empty(tree, other)?,
+            (RenameMode::Replace, Some(other)) => self.drop_empty(other)?,
             (RenameMode::Replace | RenameMode::NoReplace, None) => {}
         }
         self.describe(key, name.as_str(), now)?;
-        tree.rename_gist(key, name.as_str());
+        self.tree().rename_gist(key, name.as_str());
         lock(&self.root).touch(now);
         Ok(Renamed::Done(vec![key]))
     }
@@ -155,17 +160,15 @@ impl GistFs {
         Ok(())
     }
 
-    fn exchange_gists(
-        &self,
-        tree: &mut Tree,
-        a: GistKey,
-        b: GistKey,
-        now: Time,
-    ) -> Result<Renamed, Error> {
-        let shown = |key| tree.gist(key).and_then(|ino| tree.shown(ino)).ok_or(Error::NotFound);
+    fn exchange_gists(&self, a: GistKey, b: GistKey, now: Time) -> Result<Renamed, Error> {
+        let shown = |key| {
+            let tree = self.tree();
+            tree.gist(key).and_then(|ino| tree.shown(ino)).ok_or(Error::NotFound)
+        };
         let (first, second) = (shown(a)?, shown(b)?);
         self.describe(a, &second, now)?;
         self.describe(b, &first, now)?;
+        let mut tree = self.tree();
         // By way of a name nobody can have.
         tree.rename_gist(a, "\0");
         tree.rename_gist(b, &first);
@@ -176,12 +179,11 @@ impl GistFs {
 
     fn rename_file(
         &self,
-        tree: &mut Tree,
         (key, old): (GistKey, &FileName),
         (target, new): (GistKey, &FileName),
+        exists: bool,
         mode: RenameMode,
     ) -> Result<Renamed, Error> {
-        let exists = tree.file(target, new).is_some();
         let same = (key, old) == (target, new);
         match mode {
             RenameMode::NoReplace if exists => return Err(Error::Exists),
@@ -195,17 +197,18 @@ impl GistFs {
             RenameMode::Replace | RenameMode::NoReplace | RenameMode::Exchange => {}
         }
         let now = self.now();
-        if key != target {
+        let (store, tree) = (&self.store, || self.tree());
+        let ((), mut tree) = if key != target {
             if let Some(source) = self.missing_body(key, old)? {
                 return Ok(Renamed::Needs(source));
             }
-            self.store
-                .update_both(key, target, |from, to| move_between(from, old, to, new, now))?;
+            let between = |from: &mut Gist, to: &mut Gist| move_between(from, old, to, new, now);
+            store.update_both_under(key, target, between, tree)?
         } else if mode == RenameMode::Exchange {
-            self.store.update(key, |gist| exchange(gist, old, new, now))?;
+            store.update_under(key, |gist| exchange(gist, old, new, now), tree)?
         } else {
-            self.store.update(key, |gist| move_within(gist, old, new, now))?;
-        }
+            store.update_under(key, |gist| move_within(gist, old, new, now), tree)?
+        };
         for (gist, name) in [(key, old), (target, new)] {
             if let Some(open) = tree.file(gist, name).and_then(|ino| self.opened_file(ino)) {
                 open.change_meta(|meta| meta.ctime = now);

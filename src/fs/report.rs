@@ -63,6 +63,7 @@ impl GistFs {
     pub fn take_free_name(&self, key: GistKey) {
         let mut stale = Vec::new();
         {
+            let _turn = self.turn();
             let mut tree = self.tree();
             let (Some(gist), Some(ino)) = (self.store.get(key), tree.gist(key)) else { return };
             note_name(&tree, ino, &mut stale);

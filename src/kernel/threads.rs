@@ -34,6 +34,17 @@ struct State {
     jobs: VecDeque<Job>,
     idle: usize,
     threads: usize,
+    /// So many stay however long there is nothing to do.
+    kept: usize,
+    /// Some job waits because the system gives no more threads, and that was said.
+    short: bool,
+}
+
+impl State {
+    /// Jobs wait for a thread now, or not: whether that is new, and so to be said.
+    fn turns(&mut self, short: bool) -> bool {
+        std::mem::replace(&mut self.short, short) != short
+    }
 }
 
 impl Shared {
@@ -43,6 +54,20 @@ impl Shared {
 }
 
 impl Waiters {
+    /// With one thread from now on, whatever happens: jobs that end by themselves are then all done,
+    /// also where the system has no threads to give any more.
+    pub(super) fn with_one() -> Self {
+        let waiters = Self::default();
+        match waiters.begin() {
+            Ok(()) => {
+                let mut state = waiters.0.state();
+                (state.threads, state.kept) = (1, 1);
+            }
+            Err(error) => log::warn!("cannot start a thread to wait with: {error}"),
+        }
+        waiters
+    }
+
     /// Lets a thread of its own do `job`, which must not panic. Where the system gives no more
     /// threads it is done by the next that is free; where there is none at all it is dropped, and with
     /// it the reply, which the asker hears as EIO.
@@ -56,7 +81,9 @@ impl Waiters {
         match self.begin() {
             Ok(()) => state.threads += 1,
             Err(error) if state.threads > 0 => {
-                log::warn!("no more threads to wait with, so some wait longer: {error}");
+                if state.turns(true) {
+                    log::warn!("no more threads to wait with, so some wait longer: {error}");
+                }
             }
             Err(error) => {
                 log::error!("cannot start a thread to wait with: {error}");
@@ -80,6 +107,9 @@ fn work(shared: &Shared) {
     let mut state = shared.state();
     loop {
         if let Some(job) = state.jobs.pop_front() {
+            if state.jobs.is_empty() && state.short && state.turns(false) {
+                log::info!("there are threads for all who wait again");
+            }
             drop(state);
             job();
             state = shared.state();
@@ -89,7 +119,7 @@ fn work(shared: &Shared) {
         let woken = shared.wake.wait_timeout(state, IDLE);
         let (mut woken, waited) = woken.unwrap_or_else(PoisonError::into_inner);
         woken.idle -= 1;
-        if waited.timed_out() && woken.jobs.is_empty() {
+        if waited.timed_out() && woken.jobs.is_empty() && woken.threads > woken.kept {
             woken.threads -= 1;
             return;
         }
@@ -162,6 +192,27 @@ mod tests {
         waiters.run(move || answer.send(()).unwrap());
         answered.recv_timeout(AMPLE).expect("an idle one serves");
         assert_eq!(waiters.0.state().threads, threads, "another one was begun");
+    }
+
+    #[test]
+    fn that_threads_are_short_is_said_once_and_so_is_its_end() {
+        let mut state = State::default();
+        assert!(state.turns(true) && !state.turns(true) && !state.turns(true));
+        assert!(state.turns(false) && !state.turns(false));
+        assert!(state.turns(true));
+    }
+
+    #[test]
+    fn one_thread_is_there_before_it_is_needed() {
+        let waiters = Waiters::with_one();
+        let (answer, answered) = mpsc::channel();
+        assert_eq!(waiters.0.state().threads, 1);
+        while waiters.0.state().idle == 0 {
+            std::thread::yield_now();
+        }
+        waiters.run(move || answer.send(()).unwrap());
+        answered.recv_timeout(AMPLE).expect("it serves");
+        assert_eq!(waiters.0.state().threads, 1);
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub struct Blobs {
     checked: Mutex<HashSet<BlobId>>,
     /// Bytes added since the last eviction.
     added: AtomicU64,
-    /// Bytes there are, once they were counted; at least: what comes twice counts twice.
+    /// Bytes there are, once they were counted.
     held: Mutex<Option<u64>>,
 }
 
@@ -138,11 +138,8 @@ impl Blobs {
             Ok(hashed) => hashed,
             Err(error) => return Err((copy, Error::local("cannot read the working copy", &error))),
         };
-        match self.place(hashed.0, copy) {
-            Ok(file) => {
-                self.note(hashed.0, hashed.1);
-                Ok(Adopted { blob: hashed.0, size: hashed.1, file })
-            }
+        match self.place(hashed.0, hashed.1, copy) {
+            Ok(file) => Ok(Adopted { blob: hashed.0, size: hashed.1, file }),
             Err(failed) => {
                 let error = Error::local("cannot store the file", &failed.error);
                 Err((failed.file, error))
@@ -169,10 +166,8 @@ impl Blobs {
         size: u64,
         copy: NamedTempFile,
     ) -> Result<File, Error> {
-        let placed = self.place(id, copy);
-        let file = placed.map_err(|failed| Error::local("cannot store a body", &failed.error))?;
-        self.note(id, size);
-        Ok(file)
+        let placed = self.place(id, size, copy);
+        placed.map_err(|failed| Error::local("cannot store a body", &failed.error))
     }
 
     /// How long the stored body is, which is not read; `None` if it is not there.
@@ -181,14 +176,23 @@ impl Blobs {
         data.map(|data| data.len()).or_else(|| (id == BlobId::EMPTY).then_some(0))
     }
 
-    fn place(&self, id: BlobId, copy: NamedTempFile) -> Result<File, tempfile::PersistError> {
+    fn place(
+        &self,
+        id: BlobId,
+        size: u64,
+        copy: NamedTempFile,
+    ) -> Result<File, tempfile::PersistError> {
         let path = self.path(id);
         if let Some(directory) = path.parent()
             && let Err(error) = fs::create_dir_all(directory)
         {
             return Err(tempfile::PersistError { error, file: copy });
         }
-        copy.persist(path)
+        // One that is there already takes no room more.
+        let new = !path.exists();
+        let file = copy.persist(path)?;
+        self.note(id, if new { size } else { 0 });
+        Ok(file)
     }
 
     fn note(&self, id: BlobId, size: u64) {
@@ -367,11 +371,12 @@ impl Blobs {
         place().map_err(failed)?;
         if fs::hard_link(file, &path).is_ok() {
             found.set_modified(SystemTime::now()).map_err(failed)?;
+            self.note(id, size);
         } else {
             let copy = self.working_copy_from(&found)?;
-            self.place(id, copy).map_err(|failed| Error::local("cannot store", &failed.error))?;
+            let placed = self.place(id, size, copy);
+            placed.map_err(|failed| Error::local("cannot store", &failed.error))?;
         }
-        self.note(id, size);
         Ok(true)
     }
 
@@ -482,6 +487,21 @@ mod tests {
         let kept = blobs.adopt(copy).map_err(|(_, error)| error).unwrap();
         assert_eq!(kept.blob, adopted.blob);
         assert!(blobs.working_copy_of(BlobId::of(b"other")).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_body_that_is_stored_twice_takes_its_room_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(directory.path()).unwrap();
+        assert_eq!(blobs.room(100).unwrap(), 100);
+        for _ in 0..2 {
+            let mut copy = blobs.working_copy().unwrap();
+            copy.write_all(b"abc").unwrap();
+            blobs.adopt(copy).map_err(|(_, error)| error).unwrap();
+        }
+        assert_eq!(blobs.room(100).unwrap(), 97);
+        blobs.put(BlobId::of(b"other"), b"other").unwrap();
+        assert_eq!(blobs.room(100).unwrap(), 92);
     }
 
     #[test]

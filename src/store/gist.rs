@@ -255,6 +255,12 @@ impl LocalFile {
         }
     }
 
+    /// Notes one more who has it open for writing.
+    pub fn opened(&mut self, now: Time) {
+        self.writers += 1;
+        self.writing_since.get_or_insert(now);
+    }
+
     /// Whether somebody is in the middle of writing it, so that it counts as GitHub has it.
     pub fn is_being_written(&self) -> bool {
         self.writers > 0 && self.writing_since.is_some()

@@ -76,14 +76,13 @@ fn fill(store: &Store) {
     let removed = make(store, Some(snapshot("r1", &[("a", "a\n")])));
     change(store, removed, |gist| gist.removed = true);
     let moved = make(store, Some(snapshot("m1", &[("a", "a\n"), ("b", "b\n")])));
-    store
-        .update_both(moved, new, |from, to| {
-            let file = from.files.remove("a").unwrap();
-            to.files.insert(name("moved"), LocalFile { from: None, ..file });
-            from.moved_to.insert(name("a"), new);
-            Ok(())
-        })
-        .unwrap();
+    let carry = |from: &mut Gist, to: &mut Gist| {
+        let file = from.files.remove("a").unwrap();
+        to.files.insert(name("moved"), LocalFile { from: None, ..file });
+        from.moved_to.insert(name("a"), new);
+        Ok(())
+    };
+    store.update_both_under(moved, new, carry, || ()).unwrap();
     let scratch = make(store, Some(snapshot("s1", &[("a", "a\n")])));
     write(store, scratch, ".a.swp", "swap");
     let sent = make(store, None);

@@ -7,6 +7,7 @@
 //! a page whose address was only derived, the rest is read one by one.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::api::{self, ApiError, Fetched, Page, PageAddress, PageRequest};
@@ -130,16 +131,20 @@ impl Reading<'_> {
         }
         let ahead = Ahead { row, at_once, state: Mutex::default(), moved: Condvar::new() };
         std::thread::scope(|scope| {
-            for _ in 0..at_once {
+            // However this ends: the threads are waited for.
+            let _end = End(&ahead);
+            for begun in 0..at_once {
                 let worker = std::thread::Builder::new().name("gistfs-list".into());
-                if let Err(error) = worker.spawn_scoped(scope, || ahead.work(self.ask)) {
-                    ahead.end();
-                    return Err(Error::local("cannot start a thread", &error));
+                match worker.spawn_scoped(scope, || ahead.work(self.ask)) {
+                    Ok(_) => {}
+                    Err(error) if begun > 0 => {
+                        log::debug!("{begun} at one time will do: {error}");
+                        break;
+                    }
+                    Err(_) => return follow(row, turns, take, |_, request| (self.ask)(request)),
                 }
             }
-            let led = follow(row, turns, take, |at, _| ahead.answer(at));
-            ahead.end();
-            led
+            follow(row, turns, take, |at, _| ahead.answer(at))
         })
     }
 }
@@ -188,6 +193,15 @@ struct State {
     ended: bool,
 }
 
+/// Ends it when it is dropped: nothing more is begun, and nobody waits for room.
+struct End<'a>(&'a Ahead<'a>);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
 impl Ahead<'_> {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -200,7 +214,9 @@ impl Ahead<'_> {
 
     fn work(&self, ask: Ask<'_>) {
         while let Some((at, request)) = self.begin() {
-            let answer = ask(request);
+            // A bug of ours fails the list; nobody waits for ever for an answer that does not come.
+            let bug = |_| Err(Error::Nonsense("a bug in gistfs; please report it".into()));
+            let answer = catch_unwind(AssertUnwindSafe(|| ask(request))).unwrap_or_else(bug);
             let mut state = self.state();
             // What comes after a failure is not asked for: a limit is not to be met again.
             state.ended |= answer.is_err();

@@ -237,3 +237,37 @@ fn where_the_network_is_in_doubt_the_first_page_is_asked_for_alone() {
     assert!(result.is_ok(), "{result:?}");
     assert_eq!(list.asked(), Vec::from_iter(1..=10));
 }
+
+#[test]
+fn a_bug_in_asking_or_taking_ends_it_and_nobody_waits() {
+    let list = List::of(10);
+    let first = || PageRequest { from: PageAddress::Own { since: None }, etag: None };
+    let ask = |request: &PageRequest| match address(&request.from) == at(4) {
+        true => panic!("a bug in asking"),
+        false => list.ask(request),
+    };
+    let stored = HashMap::new();
+    let reading = Reading { at_once: 4, stored: &stored, probe: false, ask: &ask };
+    let next = |answer| match answer {
+        Fetched::New(Page { next, .. }) => Ok(next),
+        Fetched::NotModified => Err(Error::NotFound),
+    };
+    let result = reading.read(first(), &mut |_, answer| next(answer));
+    assert!(result.is_err_and(|error| error.to_string().contains("a bug")));
+    let ask = |request: &PageRequest| list.ask(request);
+    let reading = Reading { at_once: 4, stored: &stored, probe: false, ask: &ask };
+    let read = || {
+        reading.read(first(), &mut |address, answer| match address == at(3) {
+            true => panic!("a bug in taking"),
+            false => next(answer),
+        })
+    };
+    assert!(catch_unwind(AssertUnwindSafe(read)).is_err());
+}
+
+#[test]
+fn a_list_that_became_shorter_costs_no_request_more_where_one_is_asked_for_at_a_time() {
+    let list = List::of(5);
+    assert_eq!(list.read(1, &stored(20)), (pages(1..=5), Ok(())));
+    assert_eq!(list.asked(), Vec::from_iter(1..=5));
+}

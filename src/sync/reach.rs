@@ -46,14 +46,16 @@ struct State {
     raw: Option<(Time, ApiError)>,
     /// When somebody last waited for a body in vain, and why.
     hush: Option<(Time, Error)>,
+    /// How often there was trouble.
+    troubles: u64,
 }
 
-/// Requests fail for lack of network, one after the other.
+/// Requests fail for lack of network.
 struct Trouble {
     first: Time,
     last: Time,
-    failures: u32,
-    /// More than one request that happened to be unlucky.
+    /// More than one request that happened to be unlucky, or several that were so at one moment:
+    /// one that began after another had failed.
     certain: bool,
     words: String,
 }
@@ -137,10 +139,19 @@ impl Reach {
         }
     }
 
-    /// Notes what came of a request to the API.
-    fn note<T>(&self, asks: Asks, result: Result<T, ApiError>) -> Result<T, ApiError> {
+    /// Notes what comes of a request to the API.
+    fn note<T>(
+        &self,
+        asks: Asks,
+        request: impl FnOnce() -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        let begun_in = {
+            let state = self.state();
+            state.trouble.as_ref().map(|_| state.troubles)
+        };
+        let result = request();
         match &result {
-            Err(error) if error.is_network() => self.failed(asks, error),
+            Err(error) if error.is_network() => self.failed(asks, error, begun_in),
             Err(ApiError::Nonsense { .. }) => self.puzzled(),
             Ok(_) | Err(_) => self.answered(),
         }
@@ -160,27 +171,26 @@ impl Reach {
         result
     }
 
-    fn failed(&self, asks: Asks, error: &ApiError) {
+    /// `begun_in`: the trouble there was already when the request began.
+    fn failed(&self, asks: Asks, error: &ApiError, begun_in: Option<u64>) {
         let unreachable = matches!(error, ApiError::Unreachable { .. });
         if asks == Asks::Changes && !unreachable {
             return;
         }
         let now = (self.clock)();
         let words = error.to_string();
-        let mut state = self.state();
-        let trouble = state.trouble.get_or_insert_with(|| Trouble {
-            first: now,
-            last: now,
-            failures: 0,
-            certain: false,
-            words: words.clone(),
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let again = begun_in == Some(state.troubles);
+        let trouble = state.trouble.get_or_insert_with(|| {
+            state.troubles += 1;
+            Trouble { first: now, last: now, certain: false, words: words.clone() }
         });
         trouble.last = now;
-        trouble.failures += 1;
         let before = trouble.certain;
-        trouble.certain |= unreachable || trouble.failures > 1;
+        trouble.certain |= unreachable || again;
         let begins = trouble.certain && !before;
-        drop(state);
+        drop(guard);
         if begins {
             log::warn!("{words}; what is stored stays readable and writable");
         }
@@ -215,23 +225,23 @@ impl Reach {
 
 impl GistApi for Reach {
     fn account(&self) -> Result<Account, ApiError> {
-        self.note(Asks::Reads, self.api.account())
+        self.note(Asks::Reads, || self.api.account())
     }
 
     fn list(&self, page: &PageRequest) -> Result<Fetched<Page>, ApiError> {
-        self.note(Asks::Reads, self.api.list(page))
+        self.note(Asks::Reads, || self.api.list(page))
     }
 
     fn get(&self, id: &GistId, etag: Option<&str>) -> Result<Fetched<FullGist>, ApiError> {
-        self.note(Asks::Reads, self.api.get(id, etag))
+        self.note(Asks::Reads, || self.api.get(id, etag))
     }
 
     fn get_base64(&self, id: &GistId, commit: Option<&CommitId>) -> Result<FullGist, ApiError> {
-        self.note(Asks::Reads, self.api.get_base64(id, commit))
+        self.note(Asks::Reads, || self.api.get_base64(id, commit))
     }
 
     fn revision(&self, id: &GistId, commit: &CommitId) -> Result<FullGist, ApiError> {
-        self.note(Asks::Reads, self.api.revision(id, commit))
+        self.note(Asks::Reads, || self.api.revision(id, commit))
     }
 
     /// Another host than the API's: what it does says nothing of that one.
@@ -252,15 +262,15 @@ impl GistApi for Reach {
     }
 
     fn create(&self, gist: &NewGist) -> Result<FullGist, ApiError> {
-        self.note(Asks::Changes, self.api.create(gist))
+        self.note(Asks::Changes, || self.api.create(gist))
     }
 
     fn update(&self, id: &GistId, patch: &Patch) -> Result<FullGist, ApiError> {
-        self.note(Asks::Changes, self.api.update(id, patch))
+        self.note(Asks::Changes, || self.api.update(id, patch))
     }
 
     fn delete(&self, id: &GistId) -> Result<(), ApiError> {
-        self.note(Asks::Changes, self.api.delete(id))
+        self.note(Asks::Changes, || self.api.delete(id))
     }
 
     fn quota(&self) -> Option<Quota> {
@@ -415,6 +425,34 @@ mod tests {
         world.fails(ApiError::Server(503));
         assert!(world.reach.account().is_err());
         assert_eq!((world.reach.trouble(), world.retry()), (None, None));
+    }
+
+    #[test]
+    fn several_answers_that_do_not_come_at_one_moment_are_no_trouble_yet() {
+        let world = World::new(60);
+        let fail = || Err::<(), _>(late());
+        // Eight requests under way at one time: each begins before any of them has failed.
+        fn together(reach: &Reach, left: usize, fail: &dyn Fn() -> Result<(), ApiError>) {
+            let request = || {
+                if left > 1 {
+                    together(reach, left - 1, fail);
+                }
+                fail()
+            };
+            assert!(reach.note(Asks::Reads, request).is_err());
+        }
+        together(&world.reach, 8, &fail);
+        assert_eq!((world.reach.trouble(), world.retry()), (None, Some(1)));
+        // That one began in trouble that is over says nothing of the next.
+        let outlived = || {
+            assert!(world.reach.account().is_ok());
+            together(&world.reach, 1, &fail);
+            fail()
+        };
+        assert!(world.reach.note(Asks::Reads, outlived).is_err());
+        assert_eq!(world.reach.trouble(), None);
+        together(&world.reach, 1, &fail);
+        assert!(world.reach.trouble().is_some());
     }
 
     #[test]

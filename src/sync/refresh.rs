@@ -52,7 +52,7 @@ impl Syncer {
         let from = self.list(None);
         let etag = stored.get(&address(&from)).and_then(|page| page.etag.clone());
         let reading = Reading {
-            at_once: self.options.parallel,
+            at_once: self.pages_at_once(),
             stored: &stored,
             // While it is not known whether there is a network, one request tells.
             probe: self.api.retry_at().is_some(),
@@ -104,7 +104,7 @@ impl Syncer {
         });
         let (mut told, mut all) = (None, true);
         let reading = Reading {
-            at_once: self.options.parallel,
+            at_once: self.pages_at_once(),
             stored: &HashMap::new(),
             probe: true,
             ask: &|page| self.api.list(page).map_err(|error| self.heard(error)),
@@ -136,6 +136,12 @@ impl Syncer {
             Some(etag) => self.store.set_setting(SINCE_ETAG, &format!("{} {etag}", since.0)),
             None => Ok(()),
         }
+    }
+
+    /// How many pages of a list are asked for at one time. Where requests are few only those that are
+    /// known to be there: the list may have become shorter.
+    fn pages_at_once(&self) -> usize {
+        if self.options.scarce { 1 } else { self.options.parallel }
     }
 
     fn list(&self, since: Option<Time>) -> PageAddress {

@@ -16,6 +16,7 @@ use crate::api::{
     Quota,
 };
 use crate::model::{CommitId, RemoteFile};
+use crate::store::StoredPage;
 
 mod git;
 mod others;
@@ -263,6 +264,22 @@ fn where_requests_are_few_a_list_is_not_asked_for_again_by_another_process() {
     // A clock that was set back does not make it wait for the old time.
     world.passes(-100_000);
     assert_eq!(again(&options), 4);
+}
+
+#[test]
+fn where_requests_are_few_no_page_is_asked_for_before_it_is_known_to_be_there() {
+    let world = World::with(Options { scarce: true, ..Options::default() });
+    let address = |number: usize| match number {
+        0 => "own".to_owned(),
+        _ => format!("page {number}"),
+    };
+    let page = |number: usize| {
+        let next = (number < 19).then(|| address(number + 1));
+        (address(number), StoredPage { etag: None, next, ids: vec![] })
+    };
+    world.syncer.store().set_pages(&(0..20).map(page).collect::<Vec<_>>()).unwrap();
+    world.syncer.refresh_all(world.syncer.now()).unwrap();
+    assert_eq!(world.lists(), 1, "the list ends with its first page now");
 }
 
 #[test]

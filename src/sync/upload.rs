@@ -504,6 +504,8 @@ impl Syncer {
         };
         let now = self.now();
         let until = wait.map(|wait| now.after(wait));
+        // First what it failed with: who is told of a try is told of that too.
+        self.record_error(key, Some(error.to_string()));
         self.store.note(key, |gist| {
             gist.upload.tries = gist.upload.tries.saturating_add(1);
             gist.upload.failed = gist.upload.failed.saturating_add(u32::from(counts));
@@ -511,7 +513,6 @@ impl Syncer {
             gist.upload.settled = false;
             gist.upload.refused = until.is_none();
         });
-        self.record_error(key, Some(error.to_string()));
         error
     }
 

@@ -5,6 +5,7 @@
 //! | first mount and `ls -lR`, 1,000 gists | `/user`, 10 list pages |
 //! | second mount and `ls -lR` | none before it answers, then 10 list pages, all 304 |
 //! | `cat` twice, again after a remount | 1 body |
+//! | 100 bodies, one after the other | 100, at most `--parallel` at one time, over as many connections |
 //! | one save: vim, nano, emacs, `sed -i`, rsync | 1 look at the gist, 1 `PATCH` |
 //! | `cp` of 20 files into a new gist | 1 `POST` |
 //! | `mv` of a gist, edits of 5 files in a row | 1 look, 1 `PATCH` |
@@ -48,7 +49,15 @@ fn counted(world: &World) -> BTreeMap<String, usize> {
     counts
 }
 
-/// Expects just these requests, each kind so often.
+/// Expects just these requests, each kind so often, also of what the mount still does by itself: it is
+/// unmounted.
+#[track_caller]
+fn costs_in_all(world: &mut World, expected: &[(&str, usize)]) {
+    world.unmount();
+    costs(world, expected);
+}
+
+/// Expects just these requests so far, each kind so often.
 #[track_caller]
 fn costs(world: &World, expected: &[(&str, usize)]) {
     let expected: BTreeMap<String, usize> =
@@ -75,7 +84,7 @@ fn a_save_costs(script: &str, expected: &[(&str, usize)]) {
     std::fs::write(world.work().join("a.txt"), "fresh\n").expect("a file beside the mount");
     world.sh(script);
     world.saved();
-    costs(&world, expected);
+    costs_in_all(&mut world, expected);
 }
 
 #[test]
@@ -105,7 +114,7 @@ fn a_save_in_an_editor_is_one_look_and_one_patch() {
         editor.ended();
         drop(editor);
         world.saved();
-        costs(&world, &[(BODY, 1), (LOOK, 1), (PATCH, 1)]);
+        costs_in_all(&mut world, &[(BODY, 1), (LOOK, 1), (PATCH, 1)]);
     }
 }
 
@@ -117,7 +126,7 @@ fn a_second_save_of_a_gist_asks_for_no_more_than_a_304() {
     world.server.forget_requests();
     world.sh("echo gamma > Notes/a.txt");
     world.saved();
-    costs(&world, &[("GET /gists/ID 304", 1), (PATCH, 1)]);
+    costs_in_all(&mut world, &[("GET /gists/ID 304", 1), (PATCH, 1)]);
 }
 
 #[test]
@@ -126,7 +135,7 @@ fn copying_twenty_files_into_a_new_gist_is_one_request_in_all() {
     world.sh("for i in {01..20}; do echo text $i > $W/f$i.txt; done");
     world.sh("mkdir New && cp $W/f*.txt New");
     world.saved();
-    costs(&world, &[("POST /gists 201", 1)]);
+    costs_in_all(&mut world, &[("POST /gists 201", 1)]);
 }
 
 #[test]
@@ -141,7 +150,7 @@ fn edits_of_five_files_and_a_new_title_are_one_look_and_one_patch_each() {
     world.server.forget_requests();
     world.sh("mv Notes Other");
     world.saved();
-    costs(&world, &[("GET /gists/ID 304", 1), (PATCH, 1)]);
+    costs_in_all(&mut world, &[("GET /gists/ID 304", 1), (PATCH, 1)]);
 }
 
 #[test]
@@ -149,7 +158,7 @@ fn removing_a_gist_is_one_look_that_brings_the_bodies_for_the_trash_and_one_dele
     let mut world = notes(&[("a.txt", "alpha\n"), ("b.txt", "beta\n"), ("c.txt", "gamma\n")]);
     world.sh("rm -r Notes");
     world.saved();
-    costs(&world, &[(LOOK, 1), ("DELETE /gists/ID 204", 1)]);
+    costs_in_all(&mut world, &[(LOOK, 1), ("DELETE /gists/ID 204", 1)]);
 }
 
 #[test]
@@ -160,7 +169,34 @@ fn a_body_is_one_request_for_good() {
     world.mount_again(&QUIET);
     world.sh("cat Notes/a.txt > $W/x");
     wait_until("the list is checked", || counted(&world).contains_key("GET /gists 304"));
-    costs(&world, &[(BODY, 1), ("GET /gists 304", 1)]);
+    costs_in_all(&mut world, &[(BODY, 1), ("GET /gists 304", 1)]);
+}
+
+/// Reads a hundred bodies one after the other; tells the connections that took and how many requests
+/// were under way at one time.
+fn a_hundred_bodies(options: &[&str]) -> (usize, usize) {
+    let mut world = World::github(ServerOptions::default());
+    let names: Vec<String> = (0..100).map(|number| format!("f{number:02}.txt")).collect();
+    let files: Vec<(&str, &str)> = names.iter().map(|name| (&**name, &**name)).collect();
+    world.seed("Notes", &files);
+    world.mount(&[&QUIET, options].concat());
+    world.server.forget_requests();
+    assert_eq!(world.sh("cat Notes/* | wc -c"), "700\n");
+    costs_in_all(&mut world, &[(BODY, 100)]);
+    let requests = world.server.requests();
+    let most = requests.iter().map(|r| r.in_flight).max();
+    (requests.iter().filter(|r| r.connects).count(), most.unwrap_or_default())
+}
+
+#[test]
+fn a_hundred_bodies_take_no_more_connections_than_are_under_way_at_one_time() {
+    for (options, at_once) in [(&["--parallel", "1"][..], 1), (&[], 16)] {
+        let (connections, most) = a_hundred_bodies(options);
+        let told = format!("{connections} connections, {most} at one time");
+        println!("{told}");
+        // One that is just coming free when the next request is sent may have another made beside it.
+        assert!(connections <= 2 * at_once && most <= at_once, "{told}");
+    }
 }
 
 // --- a thousand gists
@@ -196,12 +232,11 @@ fn a_thousand_gists_take_ten_lists_at_first_then_none_and_304s_alone() {
     let mut world = thousand();
     world.mount(&QUIET);
     all_are_there(&world);
-    costs(&world, &[("GET /user 200", 1), ("GET /gists 200", 10)]);
+    costs_in_all(&mut world, &[("GET /user 200", 1), ("GET /gists 200", 10)]);
     // Nine pages are known to come when the first is there. They are asked for in their order, and
     // which of them are told of together is for the machine to say.
     let requests = world.server.requests();
     assert_eq!((requests[1].query.as_str(), requests[1].in_flight), ("per_page=100", 1));
-    world.unmount();
 
     // Again, while nobody answers: all pages are asked for at one time.
     world.server.forget_requests();
@@ -217,7 +252,7 @@ fn a_thousand_gists_take_ten_lists_at_first_then_none_and_304s_alone() {
     gate.open();
     wait_until("the list is checked", || world.server.requests().iter().all(|r| r.status != 0));
     all_are_there(&world);
-    costs(&world, &[("GET /gists 304", 10)]);
+    costs_in_all(&mut world, &[("GET /gists 304", 10)]);
 }
 
 #[test]

@@ -60,7 +60,9 @@ fn a_clone_is_logged_with_all_its_bytes() {
         (0..60_000_u32).map(|n| format!("{:x}", n.wrapping_mul(0x9e37_79b9))).collect();
     let id = world.seed(&[("a", &noise)]);
     Desk::new().must(&["clone", "-q", &remote(&world, &id, OCTO), "clone"]);
-    let lines = lines(&world, &path, 2);
+    // What there is, which of it, and its bytes.
+    let lines = lines(&world, &path, 3);
+    assert_eq!(lines.len(), 3, "{lines:?}");
     assert!(lines.iter().all(|line| line["origin"] == "git"), "{lines:?}");
     let bytes: Vec<u64> = lines.iter().map(|line| line["bytes"].as_u64().unwrap()).collect();
     assert!(bytes.iter().sum::<u64>() > 100_000, "{lines:?}");

@@ -13,7 +13,7 @@ use crate::api::{
 };
 use crate::model::{CommitId, Time};
 use crate::store::{SMALL, Store};
-use crate::sync::{GistChange, Options, Watcher, sample};
+use crate::sync::{Committed, GistChange, Options, Watcher, sample};
 
 const TWO: usize = 2 << 20;
 
@@ -182,8 +182,8 @@ impl GitApi for Fake {
 struct Ears(Mutex<Sender<BlobId>>);
 
 impl Watcher for Ears {
-    fn follow(&self, change: &mut dyn FnMut() -> Vec<GistChange>) {
-        drop(change());
+    fn follow(&self, change: &mut dyn FnMut(Committed<'_>) -> Vec<GistChange>) {
+        drop(change(&mut || {}));
     }
 
     fn unproved(&self, blob: BlobId) {

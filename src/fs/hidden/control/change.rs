@@ -124,14 +124,15 @@ impl GistFs {
         self.may_push(wait)?;
         let now = self.now();
         let mut done = Ok(());
-        self.follow(&mut || {
-            done = self.store.update(key, |gist| {
+        self.follow(&mut |committed| {
+            let describe = |gist: &mut Gist| {
                 if gist.removed {
                     return Err(Error::NotFound);
                 }
                 gist.describe(text, now);
                 Ok(())
-            });
+            };
+            done = self.store.update_under(key, describe, committed).map(|_| ());
             vec![GistChange { key, moved: vec![], taken: vec![] }]
         });
         done?;
