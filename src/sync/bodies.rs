@@ -15,7 +15,7 @@ use crate::store::gist::Gist;
 
 pub use self::flight::Trust;
 use self::flight::{Flight, Landed, Progress};
-use self::places::Places;
+use self::places::{LOOKS_EVERY, Places};
 pub(in crate::sync) use self::work::Fetching;
 
 mod flight;
@@ -283,10 +283,17 @@ impl Syncer {
                 self.waited_in_vain(joined, &error, Some(source.file.blob));
                 return Err(error);
             };
+            let has_place = state.heard.is_some();
+            let left = if has_place { left } else { left.min(LOOKS_EVERY) };
             state = match flight.moved.wait_timeout(state, left) {
                 Ok((state, _)) => state,
                 Err(poisoned) => poisoned.into_inner().0,
             };
+            if !has_place {
+                drop(state);
+                self.look_for_a_place();
+                state = flight.state();
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -127,6 +127,11 @@ impl Progress {
 impl Flight {
     pub(super) fn state(&self) -> MutexGuard<'_, Progress> {
         lock(&self.state)
+    }
+
+    /// Whether it is under way and nothing of it has come for so long.
+    pub(super) fn is_silent(&self, long: Duration) -> bool {
+        self.state().heard.is_some_and(|heard| heard.elapsed() >= long)
     }
 
     pub(super) fn hears(&self) {

@@ -561,7 +561,7 @@ fn what_breaks_once_is_broken_for_who_has_a_part_of_it_whatever_comes_later() {
 }
 
 #[test]
-fn small_bodies_come_while_more_large_ones_are_slow_than_there_are_places() {
+fn who_waits_is_served_while_more_large_ones_are_fetched_for_later_than_there_are_places() {
     let (release, raws): (Vec<_>, Vec<_>) = (0..16).map(|_| held(TWO / 2)).unzip();
     let world = World::new(TWO, raws);
     for n in 0..16 {
@@ -569,16 +569,20 @@ fn small_bodies_come_while_more_large_ones_are_slow_than_there_are_places() {
         large.file.blob = BlobId::of(&[n]);
         world.syncer.begin_fetching(&large).unwrap();
     }
-    while world.asked().len() < 4 {
+    while world.asked().len() < 3 {
         std::thread::yield_now();
     }
-    let (at_once, raw) = held(TWO);
-    at_once.send(()).unwrap();
-    world.fake.raw.lock().unwrap().push_front(raw);
-    let mut small = world.source.clone();
-    (small.file.blob, small.file.size) = (BlobId::of(b"small"), 10);
-    let part = world.syncer.body_part(&small, 0, 10, &Trust::default());
-    assert!(part.unwrap() == world.fake.body[..10]);
+    for size in [10, TWO as u64] {
+        let (at_once, raw) = held(TWO);
+        at_once.send(()).unwrap();
+        world.fake.raw.lock().unwrap().push_front(raw);
+        let mut other = world.source.clone();
+        if size == 10 {
+            (other.file.blob, other.file.size) = (BlobId::of(b"small"), size);
+        }
+        let part = world.syncer.body_part(&other, 0, 10, &Trust::default());
+        assert!(part.unwrap() == world.fake.body[..10], "{size}");
+    }
     assert_eq!(world.asked().len(), 5);
     release.iter().for_each(|release| release.send(()).unwrap());
 }

@@ -43,11 +43,22 @@ impl Syncer {
 
     /// Something may be read soon that is not stored: lets it be fetched, in places nobody needs.
     pub fn read_ahead(self: &Arc<Self>) {
-        if self.bodies.raw_is_well.load(Ordering::Relaxed)
-            && self.bodies.places.has_room_ahead()
-            && let Err(error) = self.start_worker()
-        {
-            log::debug!("nothing is read ahead: {error}");
+        if self.bodies.raw_is_well.load(Ordering::Relaxed) && self.bodies.places.has_room_ahead() {
+            self.start_another();
+        }
+    }
+
+    /// What waits for a place is fetched now if one was left, as by a body that brings nothing.
+    pub(super) fn look_for_a_place(self: &Arc<Self>) {
+        if self.bodies.places.has_turn() {
+            self.start_another();
+        }
+    }
+
+    /// Starts a thread that was counted; without it others do the work when they are done.
+    fn start_another(self: &Arc<Self>) {
+        if let Err(error) = self.start_worker() {
+            log::debug!("cannot start a thread: {error}");
             self.bodies.places.is_not_started();
         }
     }
@@ -76,8 +87,8 @@ impl Syncer {
             let flight = Arc::clone(flight);
             let first = waited_for && !flight.waited_for.swap(true, Ordering::Relaxed);
             drop(flights);
-            if first {
-                self.bodies.places.put_first(&flight);
+            if first && self.bodies.places.put_first(&flight) {
+                self.start_another();
             }
             return Ok(flight);
         }
@@ -108,6 +119,8 @@ impl Syncer {
     fn work(self: &Arc<Self>) {
         let mut ahead = true;
         while let Some(turn) = self.bodies.places.next(ahead) {
+            // What is lined up behind it and has a place too.
+            self.look_for_a_place();
             ahead = true;
             let place = match turn {
                 Turn::Fetch(job, place) => {
@@ -115,11 +128,11 @@ impl Syncer {
                     place
                 }
                 Turn::Ahead(place) => {
-                    ahead = self.fetch_one_ahead();
+                    ahead = self.fetch_one_ahead(&place.flight);
                     place
                 }
             };
-            self.bodies.places.leave(place);
+            self.bodies.places.leave(&place);
         }
     }
 
@@ -139,7 +152,7 @@ impl Syncer {
     }
 
     /// Fetches one body that nobody has asked for; false if there is none, or it is not the time.
-    fn fetch_one_ahead(self: &Arc<Self>) -> bool {
+    fn fetch_one_ahead(self: &Arc<Self>, flight: &Arc<Flight>) -> bool {
         let Some(watcher) = self.watcher().filter(|_| self.is_time_to_read_ahead()) else {
             return false;
         };
@@ -149,17 +162,16 @@ impl Syncer {
             return false;
         }
         let blob = source.file.blob;
-        let flight = Arc::new(Flight::default());
         {
             let mut flights = lock(&self.bodies.flights);
             if flights.contains_key(&blob) {
                 return true;
             }
-            flights.insert(blob, Arc::clone(&flight));
+            flights.insert(blob, Arc::clone(flight));
         }
         // The next place for the next body.
         self.read_ahead();
-        let came = self.one_ahead(&source, &flight);
+        let came = self.one_ahead(&source, flight);
         if !came {
             watcher.left_ahead(ticket);
         }
