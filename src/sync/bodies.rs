@@ -38,6 +38,9 @@ const PATIENCE_WITH_GIT: Duration = Duration::from_secs(12);
 /// What was looked for everywhere in vain is not looked for again for so long.
 const IN_VAIN_FOR: Duration = Duration::from_secs(60);
 
+/// When more than so many are noted, all are looked for again.
+const MOST_NOTED: usize = 10_000;
+
 /// So many large bodies that did not come whole are kept as far as they came; those of which
 /// somebody has a part open are kept in any case.
 const MOST_ASIDE: usize = 4;
@@ -86,6 +89,10 @@ pub(super) struct Bodies {
     in_vain: Mutex<HashMap<BlobId, Instant>>,
     /// Bodies that came from their raw address as others than they are, and when. A leaf.
     mistrusted: Mutex<HashMap<BlobId, Instant>>,
+    /// Bodies that did not come when they were read ahead, and when. A leaf.
+    failed_ahead: Mutex<HashMap<BlobId, Instant>>,
+    /// Until when the raw host asked us to wait: nothing is read ahead before. A leaf.
+    limited: Mutex<Option<Instant>>,
     /// Large bodies whose rest could not be had for now, the oldest first. A leaf.
     aside: Mutex<VecDeque<Arrival>>,
 }
@@ -100,6 +107,8 @@ impl Bodies {
             silent: Mutex::default(),
             in_vain: Mutex::default(),
             mistrusted: Mutex::default(),
+            failed_ahead: Mutex::default(),
+            limited: Mutex::default(),
             aside: Mutex::default(),
         }
     }
@@ -118,6 +127,17 @@ impl Bodies {
 
     fn mistrust(&self, blob: BlobId) {
         note(&self.mistrusted, &[blob]);
+    }
+
+    /// The raw host has had enough requests for so long.
+    fn note_limit(&self, wait: Option<Duration>) {
+        let until = Instant::now().checked_add(wait.unwrap_or(IN_VAIN_FOR));
+        let mut limited = lock(&self.limited);
+        *limited = until.max(*limited);
+    }
+
+    fn is_limited(&self) -> bool {
+        lock(&self.limited).is_some_and(|until| Instant::now() < until)
     }
 
     /// What is here of a body that somebody else began to fetch.
@@ -165,6 +185,9 @@ fn note(notes: &Mutex<HashMap<BlobId, Instant>>, blobs: &[BlobId]) {
     let now = Instant::now();
     let mut notes = lock(notes);
     notes.retain(|_, then| now.duration_since(*then) < IN_VAIN_FOR);
+    if notes.len() > MOST_NOTED {
+        notes.clear();
+    }
     notes.extend(blobs.iter().map(|blob| (*blob, now)));
 }
 
@@ -229,7 +252,11 @@ impl Syncer {
 
     /// The same for somebody who waits in any case.
     pub(super) fn store_now(&self, source: &Source) -> Result<(), Error> {
-        let flight = lock(&self.bodies.flights).get(&source.file.blob).cloned();
+        let flight = {
+            let flights = lock(&self.bodies.flights);
+            let flight = flights.get(&source.file.blob).cloned();
+            flight.inspect(|flight| flight.wanted.store(true, Ordering::Relaxed))
+        };
         let body = match flight {
             Some(flight) => flight.landed(),
             None => self.fetch(source, &Flight::default()),
@@ -304,9 +331,11 @@ impl Syncer {
         if self.api.hush().is_none() && self.api.trouble().is_none() {
             log::warn!("a body does not come: {error}");
         }
-        self.bodies.raw_is_well.store(false, Ordering::Relaxed);
         let late = matches!(error, Error::TimedOut(_));
         let alone = late && blob.is_some_and(|blob| self.bodies.is_alone_in_silence(blob));
+        if !alone {
+            self.bodies.raw_is_well.store(false, Ordering::Relaxed);
+        }
         if self.bodies.heard() < since && !alone {
             self.api.note_hush(error.clone());
         }

@@ -312,12 +312,10 @@ impl Runs {
         self.runs.iter_mut().find_map(|run| run.next(most, order, &mut lacks))
     }
 
-    /// A file does not come after all. It and what was passed over may be looked at again.
+    /// A file does not come after all. Its reader has to ask for it; what is behind it may come.
     pub(super) fn left(&mut self, file: Ino) {
         for run in &mut self.runs {
-            if run.take(file).is_some() {
-                run.cursor = run.reached();
-            }
+            run.take(file);
         }
     }
 

@@ -22,6 +22,8 @@ pub(in crate::sync) struct Flight {
     state: Mutex<Progress>,
     /// Somebody waits for it. Set under the lock of the flights.
     pub(super) waited_for: AtomicBool,
+    /// Somebody has asked for it, and comes back for it or waits. Set under the lock of the flights.
+    pub(super) wanted: AtomicBool,
     /// Signalled when more of it is here, and when it ends.
     pub(super) moved: Condvar,
 }

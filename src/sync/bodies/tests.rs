@@ -13,7 +13,7 @@ use crate::api::{
 };
 use crate::model::{CommitId, Time};
 use crate::store::{SMALL, Store};
-use crate::sync::{GistChange, Options, Watcher, sample};
+use crate::sync::{GistChange, Options, Upcoming, Watcher, sample};
 
 const TWO: usize = 2 << 20;
 
@@ -178,8 +178,8 @@ impl GitApi for Fake {
     }
 }
 
-/// Passes on what it is told to forget.
-struct Ears(Mutex<Sender<BlobId>>);
+/// Passes on what it is told to forget, and tells of what may be read soon.
+struct Ears(Mutex<Sender<BlobId>>, Mutex<VecDeque<Source>>);
 
 impl Watcher for Ears {
     fn follow(&self, change: &mut dyn FnMut() -> Vec<GistChange>) {
@@ -193,11 +193,15 @@ impl Watcher for Ears {
     fn tick(&self, _: Time) -> Option<Time> {
         None
     }
+
+    fn next_ahead(&self) -> Option<Upcoming> {
+        Some(Upcoming { ticket: 0, source: self.1.lock().unwrap().pop_front()? })
+    }
 }
 
 struct World {
     fake: Arc<Fake>,
-    _ears: Arc<dyn Watcher>,
+    ears: Arc<Ears>,
     unproved: Mutex<Receiver<BlobId>>,
     syncer: Arc<Syncer>,
     source: Source,
@@ -228,9 +232,10 @@ impl World {
         let syncer = Syncer::new(store, Arc::clone(&fake) as _, Options::default());
         let syncer = Arc::new(syncer.with_sleep(Arc::new(|_| {})));
         let (ears, unproved) = channel();
-        let ears: Arc<dyn Watcher> = Arc::new(Ears(Mutex::new(ears)));
-        syncer.watch(Arc::downgrade(&ears));
-        Self { fake, _ears: ears, unproved: Mutex::new(unproved), syncer, source, state }
+        let ears = Arc::new(Ears(Mutex::new(ears), Mutex::default()));
+        let watcher: Arc<dyn Watcher> = Arc::clone(&ears) as _;
+        syncer.watch(Arc::downgrade(&watcher));
+        Self { fake, ears, unproved: Mutex::new(unproved), syncer, source, state }
     }
 
     fn with_git(self, outcome: Result<(), ApiError>) -> Self {
@@ -585,4 +590,59 @@ fn who_waits_is_served_while_more_large_ones_are_fetched_for_later_than_there_ar
     }
     assert_eq!(world.asked().len(), 5);
     release.iter().for_each(|release| release.send(()).unwrap());
+}
+
+impl World {
+    /// Somebody may read the body soon.
+    fn comes_ahead(&self) {
+        self.syncer.bodies.raw_is_well.store(true, Ordering::Relaxed);
+        self.ears.1.lock().unwrap().push_back(self.source.clone());
+        self.syncer.read_ahead();
+    }
+
+    fn is_asked(&self, times: usize) {
+        while self.asked().len() < times {
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn what_did_not_come_ahead_is_not_tried_ahead_again() {
+    let world = World::new(10, [Raw::Fails(ApiError::NotFound)]);
+    assert!(world.syncer.may_come_ahead(&world.source));
+    world.comes_ahead();
+    world.is_asked(1);
+    while lock(&world.syncer.bodies.flights).len() > 0 {
+        std::thread::yield_now();
+    }
+    assert!(!world.syncer.may_come_ahead(&world.source) && !world.syncer.bodies.is_limited());
+    world.reads_all();
+    assert_eq!(world.asked().len(), 2);
+}
+
+#[test]
+fn a_raw_host_that_asks_to_wait_is_not_asked_ahead_until_then() {
+    let limited = |wait| ApiError::Limited { message: "slow".into(), wait, secondary: true };
+    let hour = Raw::Fails(limited(Some(Duration::from_secs(3600))));
+    let world = World::new(10, [hour, Raw::Fails(limited(Some(Duration::ZERO)))]).with_git(Ok(()));
+    world.reads_all();
+    world.syncer.bodies.raw_is_well.store(true, Ordering::Relaxed);
+    assert!(!world.syncer.is_time_to_read_ahead());
+    let world = World::new(10, [Raw::Fails(limited(Some(Duration::ZERO)))]).with_git(Ok(()));
+    world.reads_all();
+    world.syncer.bodies.raw_is_well.store(true, Ordering::Relaxed);
+    assert!(world.syncer.is_time_to_read_ahead());
+}
+
+#[test]
+fn who_prefetches_what_is_read_ahead_gets_it_by_every_way_there_is() {
+    let (cut, told) = channel();
+    let world = World::new(10, [Raw::HeldCut(5, told)]).with_git(Ok(()));
+    world.comes_ahead();
+    world.is_asked(1);
+    let fetching = world.syncer.fetching(&world.source).unwrap();
+    cut.send(()).unwrap();
+    fetching.0.landed().unwrap();
+    assert!(world.is_stored() && world.fetches() == 1);
 }

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use super::flight::{Flight, Landed};
 use super::places::{Job, Turn};
-use super::{Source, lock};
+use super::{Source, is_noted, lock, note};
 use crate::error::Error;
 use crate::sync::{Syncer, Upcoming};
 
 /// A body that is to come.
-pub(in crate::sync) struct Fetching(Arc<Flight>);
+pub(in crate::sync) struct Fetching(pub(super) Arc<Flight>);
 
 impl Fetching {
     /// Waits until it has ended, at most so long.
@@ -70,6 +70,7 @@ impl Syncer {
         !source.is_large()
             && !source.is_unlisted()
             && !self.bodies.is_in_vain(blob)
+            && !is_noted(&self.bodies.failed_ahead, blob)
             && !lock(&self.bodies.flights).contains_key(&blob)
             && self.store.hot_body(blob).is_none()
             && !self.store.blobs.contains(blob)
@@ -85,6 +86,7 @@ impl Syncer {
         let mut flights = lock(&self.bodies.flights);
         if let Some(flight) = flights.get(&blob) {
             let flight = Arc::clone(flight);
+            flight.wanted.store(true, Ordering::Relaxed);
             let first = waited_for && !flight.waited_for.swap(true, Ordering::Relaxed);
             drop(flights);
             if first && self.bodies.places.put_first(&flight) {
@@ -179,8 +181,9 @@ impl Syncer {
     }
 
     /// While anything is wrong with the network, or quota may be needed, only what is asked for goes.
-    fn is_time_to_read_ahead(&self) -> bool {
+    pub(super) fn is_time_to_read_ahead(&self) -> bool {
         self.bodies.raw_is_well.load(Ordering::Relaxed)
+            && !self.bodies.is_limited()
             && self.api.hush().is_none()
             && self.api.trouble().is_none()
             && self.api.raw_trouble().is_none()
@@ -195,7 +198,7 @@ impl Syncer {
             .is_ok_and(|room| room > others)
     }
 
-    /// By the raw address alone, unless somebody comes to wait for it and it does not come that way.
+    /// By the raw address alone, unless somebody comes who wants it and it does not come that way.
     fn one_ahead(&self, source: &Source, flight: &Flight) -> bool {
         let (began, blob) = (Instant::now(), source.file.blob);
         flight.hears();
@@ -212,8 +215,9 @@ impl Syncer {
             }
             Err(error) => error,
         };
+        note(&self.bodies.failed_ahead, &[blob]);
         let mut flights = lock(&self.bodies.flights);
-        if !flight.waited_for.load(Ordering::Relaxed) {
+        if !flight.wanted.load(Ordering::Relaxed) {
             flights.remove(&blob);
             drop(flights);
             flight.lands(Err(raw.into()));
