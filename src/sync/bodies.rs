@@ -1,8 +1,8 @@
 //! Bodies that are not stored yet: fetched once however many wait, and waited for with a bound.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -93,6 +93,10 @@ pub(super) struct Bodies {
     failed_ahead: Mutex<HashMap<BlobId, Instant>>,
     /// Until when the raw host asked us to wait: nothing is read ahead before. A leaf.
     limited: Mutex<Option<Instant>>,
+    /// Gists whose bodies the API is asked for. A leaf.
+    inline: Mutex<HashSet<GistId>>,
+    /// Signalled when one of these is answered.
+    inline_done: Condvar,
     /// Large bodies whose rest could not be had for now, the oldest first. A leaf.
     aside: Mutex<VecDeque<Arrival>>,
 }
@@ -109,6 +113,8 @@ impl Bodies {
             mistrusted: Mutex::default(),
             failed_ahead: Mutex::default(),
             limited: Mutex::default(),
+            inline: Mutex::default(),
+            inline_done: Condvar::new(),
             aside: Mutex::default(),
         }
     }

@@ -1,7 +1,7 @@
 //! One fetch of a body, as those see it who wait for it.
 
 use std::fs::File;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -129,6 +129,11 @@ impl Progress {
 impl Flight {
     pub(super) fn state(&self) -> MutexGuard<'_, Progress> {
         lock(&self.state)
+    }
+
+    /// Whether somebody wants it and nobody waits for it.
+    pub(super) fn is_for_later(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed) && !self.waited_for.load(Ordering::Relaxed)
     }
 
     /// Whether it is under way and nothing of it has come for so long.

@@ -13,6 +13,7 @@ use crate::api::{
 };
 use crate::model::{CommitId, Time};
 use crate::store::{SMALL, Store};
+use crate::sync::prefetch::{Prefetched, Wanted};
 use crate::sync::{GistChange, Options, Upcoming, Watcher, sample};
 
 const TWO: usize = 2 << 20;
@@ -44,6 +45,10 @@ struct Fake {
     /// What becomes of a request by git; `None` if there is no git.
     git: Mutex<Option<Result<(), ApiError>>>,
     fetches: Mutex<Vec<String>>,
+    /// What the API has of the gist, how often it was asked, and what is left of its quota.
+    inline: Mutex<BTreeMap<BlobId, Bytes>>,
+    gets: Mutex<usize>,
+    quota: Mutex<Option<Quota>>,
 }
 
 impl Fake {
@@ -68,7 +73,8 @@ impl GistApi for Fake {
     /// The gist, cut off before the body.
     fn get(&self, _: &GistId, _: Option<&str>) -> Result<Fetched<FullGist>, ApiError> {
         let snapshot = (*sample::snapshot(&[("other", "text")])).clone();
-        let (bodies, history) = (BTreeMap::new(), vec![]);
+        *self.gets.lock().unwrap() += 1;
+        let (bodies, history) = (self.inline.lock().unwrap().clone(), vec![]);
         Ok(Fetched::New(FullGist { snapshot, bodies, history }))
     }
 
@@ -136,7 +142,7 @@ impl GistApi for Fake {
     }
 
     fn quota(&self) -> Option<Quota> {
-        None
+        *self.quota.lock().unwrap()
     }
 }
 
@@ -226,6 +232,9 @@ impl World {
             asked: Mutex::default(),
             git: Mutex::default(),
             fetches: Mutex::default(),
+            inline: Mutex::default(),
+            gets: Mutex::default(),
+            quota: Mutex::default(),
         });
         let state = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(state.path(), "/mnt", 64 << 20).unwrap());
@@ -645,4 +654,47 @@ fn who_prefetches_what_is_read_ahead_gets_it_by_every_way_there_is() {
     cut.send(()).unwrap();
     fetching.0.landed().unwrap();
     assert!(world.is_stored() && world.fetches() == 1);
+}
+
+impl World {
+    /// Files of one gist that only the API has, as they are to be prefetched.
+    fn only_inline(&self, count: u8) -> Vec<Wanted> {
+        let file = |n: u8| {
+            let body = Bytes::from(vec![n; 10]);
+            let mut source = self.source.clone();
+            (source.file.blob, source.file.size) = (BlobId::of(&body), 10);
+            self.fake.inline.lock().unwrap().insert(source.file.blob, body);
+            self.fake.raw.lock().unwrap().push_back(Raw::Fails(ApiError::Forbidden("no".into())));
+            let (blob, source) = (source.file.blob, Some(source));
+            Wanted { path: format!("G/{n}"), size: 10, blob, source }
+        };
+        (0..count).map(file).collect()
+    }
+
+    fn prefetch(&self, wanted: &[Wanted]) -> Prefetched {
+        self.syncer.prefetch(wanted, &|| true, &mut |_| {})
+    }
+}
+
+#[test]
+fn the_api_is_asked_once_for_all_bodies_of_a_gist_that_its_answer_has() {
+    let world = World::new(10, []);
+    let done = world.prefetch(&world.only_inline(9));
+    assert_eq!((done.here, done.fetched, *world.fake.gets.lock().unwrap()), (9, 9, 1));
+}
+
+#[test]
+fn prefetch_leaves_the_last_tenth_of_the_quota_to_who_waits() {
+    let world = World::new(10, []);
+    let reset = Time::now().after(Duration::from_secs(3000));
+    *world.fake.quota.lock().unwrap() = Some(Quota { limit: 5000, remaining: 499, reset });
+    let wanted = world.only_inline(40);
+    let done = world.prefetch(&wanted);
+    assert_eq!((done.here, done.missing_count, *world.fake.gets.lock().unwrap()), (0, 40, 0));
+    assert!(done.missing.iter().all(|(_, why)| why.contains("last tenth")), "{done:?}");
+    let refused = Raw::Fails(ApiError::Forbidden("no".into()));
+    world.fake.raw.lock().unwrap().push_front(refused);
+    let source = wanted[3].source.as_ref().unwrap();
+    let part = world.syncer.body_part(source, 0, 10, &Trust::default());
+    assert_eq!((part.unwrap(), *world.fake.gets.lock().unwrap()), (vec![3; 10].into(), 1));
 }

@@ -96,6 +96,7 @@ impl Syncer {
         }
         let flight = Arc::new(Flight::default());
         flight.waited_for.store(waited_for, Ordering::Relaxed);
+        flight.wanted.store(true, Ordering::Relaxed);
         flights.insert(blob, Arc::clone(&flight));
         let job = Job { source: source.clone(), flight: Arc::clone(&flight) };
         let grows = self.bodies.places.line_up(job, waited_for);
