@@ -364,7 +364,7 @@ mod tests {
                 for size in [10, LARGE] {
                     let places = Places::new(parallel);
                     assert!(!take(&places, 200, prefetched, false).is_empty());
-                    assert!(!turn(&places).is_some_and(|turn| turn.is_some()));
+                    assert!(turn(&places).is_none_or(|turn| turn.is_none()));
                     let one = take(&places, 1, size, true);
                     assert_eq!(one.len(), 1, "{parallel} {prefetched} {size}");
                 }

@@ -622,7 +622,7 @@ fn what_did_not_come_ahead_is_not_tried_ahead_again() {
     assert!(world.syncer.may_come_ahead(&world.source));
     world.comes_ahead();
     world.is_asked(1);
-    while lock(&world.syncer.bodies.flights).len() > 0 {
+    while !lock(&world.syncer.bodies.flights).is_empty() {
         std::thread::yield_now();
     }
     assert!(!world.syncer.may_come_ahead(&world.source) && !world.syncer.bodies.is_limited());
