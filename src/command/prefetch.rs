@@ -20,10 +20,20 @@ pub(super) fn run(args: &PrefetchArgs) -> Result<ExitCode, Failure> {
     let mut exit = ExitCode::SUCCESS;
     for (mount, paths) in by_mount(&args.paths)? {
         let bar = Bar::new();
-        let reply = control::ask(&mount, &Ask::Prefetch(paths), &mut |progress| bar.see(progress));
+        let mut begun = false;
+        let reply = control::ask(&mount, &Ask::Prefetch(paths), &mut |progress| {
+            begun = true;
+            bar.see(progress);
+        });
         drop(bar);
-        let reply = reply.map_err(|error| unheard(&mount, &error))?;
-        let reply = reply.ok_or_else(|| not_mounted(&mount))?;
+        let reply = match reply {
+            Err(error) if begun => {
+                log::debug!("{error}");
+                None
+            }
+            other => other.map_err(|error| unheard(&mount, &error))?,
+        };
+        let reply = reply.ok_or_else(|| if begun { ended(&mount) } else { not_mounted(&mount) })?;
         if let Some(failure) = reply.failure {
             return Err(failure);
         }
@@ -38,6 +48,15 @@ pub(super) fn run(args: &PrefetchArgs) -> Result<ExitCode, Failure> {
         }
     }
     Ok(exit)
+}
+
+/// The mount did not live to say what came of it.
+fn ended(mount: &Path) -> Failure {
+    Failure::new(
+        Exit::Failed,
+        format!("the mount on {} ended before all was fetched", mount.display()),
+        "what came is stored; mount again and prefetch the rest",
+    )
 }
 
 /// Which mount is to fetch what.

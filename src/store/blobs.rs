@@ -405,7 +405,8 @@ impl Blobs {
         sync().map_err(|error| Error::local("cannot sync a body", &error))
     }
 
-    /// Brings the directory below `limit` bytes, least recently used first, sparing `needed`.
+    /// Brings the directory, if it has more than `limit` bytes, a sixteenth below that, so that there
+    /// is room for what is read ahead: least recently used first, sparing `needed`.
     ///
     /// Looks only when something worth it was added since the last time.
     pub fn evict(&self, limit: u64, needed: &HashSet<BlobId>) -> io::Result<()> {
@@ -416,9 +417,10 @@ impl Blobs {
         let mut found = self.stored()?;
         let mut total = found.iter().map(|stored| stored.size).sum::<u64>();
         found.sort_by_key(|stored| stored.used);
+        let most = if total > limit { limit - limit / 16 } else { limit };
         for Stored { used, size, id, path } in found {
             let young = used.elapsed().is_ok_and(|age| age < YOUNG);
-            if total <= limit || young {
+            if total <= most || young {
                 break;
             }
             if id.is_some_and(|id| needed.contains(&id)) {
@@ -516,8 +518,18 @@ mod tests {
             file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(age as u64)).unwrap();
         }
         let needed = HashSet::from([BlobId::of(&bodies[0])]);
+        blobs.evict(220, &needed).unwrap();
+        let left = || -> Vec<bool> {
+            bodies.iter().map(|body| blobs.contains(BlobId::of(body))).collect()
+        };
+        assert_eq!(left(), [true, false, false, true]);
+        // What has room stays; beyond it, some room is made.
+        blobs.added.store(200, Ordering::Relaxed);
         blobs.evict(200, &needed).unwrap();
-        let left: Vec<bool> = bodies.iter().map(|body| blobs.contains(BlobId::of(body))).collect();
-        assert_eq!(left, [true, false, false, true]);
+        assert_eq!((left(), blobs.room(200).unwrap()), (vec![true, false, false, true], 0));
+        blobs.put(BlobId::of(b"x"), b"x").unwrap();
+        blobs.added.store(200, Ordering::Relaxed);
+        blobs.evict(200, &needed).unwrap();
+        assert_eq!((left()[3], blobs.room(200).unwrap()), (false, 99));
     }
 }

@@ -1,8 +1,8 @@
 //! Bodies that are not stored yet: fetched once however many wait, and waited for with a bound.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use crate::store::gist::Gist;
 
 pub use self::flight::Trust;
 use self::flight::{Flight, Landed, Progress};
-use self::places::Places;
+use self::places::{LOOKS_EVERY, Places};
 pub(in crate::sync) use self::work::Fetching;
 
 mod flight;
@@ -37,6 +37,9 @@ const PATIENCE_WITH_GIT: Duration = Duration::from_secs(12);
 
 /// What was looked for everywhere in vain is not looked for again for so long.
 const IN_VAIN_FOR: Duration = Duration::from_secs(60);
+
+/// When more than so many are noted, all are looked for again.
+const MOST_NOTED: usize = 10_000;
 
 /// So many large bodies that did not come whole are kept as far as they came; those of which
 /// somebody has a part open are kept in any case.
@@ -86,6 +89,14 @@ pub(super) struct Bodies {
     in_vain: Mutex<HashMap<BlobId, Instant>>,
     /// Bodies that came from their raw address as others than they are, and when. A leaf.
     mistrusted: Mutex<HashMap<BlobId, Instant>>,
+    /// Bodies that did not come when they were read ahead, and when. A leaf.
+    failed_ahead: Mutex<HashMap<BlobId, Instant>>,
+    /// Until when the raw host asked us to wait: nothing is read ahead before. A leaf.
+    limited: Mutex<Option<Instant>>,
+    /// Gists whose bodies the API is asked for. A leaf.
+    inline: Mutex<HashSet<GistId>>,
+    /// Signalled when one of these is answered.
+    inline_done: Condvar,
     /// Large bodies whose rest could not be had for now, the oldest first. A leaf.
     aside: Mutex<VecDeque<Arrival>>,
 }
@@ -100,6 +111,10 @@ impl Bodies {
             silent: Mutex::default(),
             in_vain: Mutex::default(),
             mistrusted: Mutex::default(),
+            failed_ahead: Mutex::default(),
+            limited: Mutex::default(),
+            inline: Mutex::default(),
+            inline_done: Condvar::new(),
             aside: Mutex::default(),
         }
     }
@@ -118,6 +133,17 @@ impl Bodies {
 
     fn mistrust(&self, blob: BlobId) {
         note(&self.mistrusted, &[blob]);
+    }
+
+    /// The raw host has had enough requests for so long.
+    fn note_limit(&self, wait: Option<Duration>) {
+        let until = Instant::now().checked_add(wait.unwrap_or(IN_VAIN_FOR));
+        let mut limited = lock(&self.limited);
+        *limited = until.max(*limited);
+    }
+
+    fn is_limited(&self) -> bool {
+        lock(&self.limited).is_some_and(|until| Instant::now() < until)
     }
 
     /// What is here of a body that somebody else began to fetch.
@@ -165,6 +191,9 @@ fn note(notes: &Mutex<HashMap<BlobId, Instant>>, blobs: &[BlobId]) {
     let now = Instant::now();
     let mut notes = lock(notes);
     notes.retain(|_, then| now.duration_since(*then) < IN_VAIN_FOR);
+    if notes.len() > MOST_NOTED {
+        notes.clear();
+    }
     notes.extend(blobs.iter().map(|blob| (*blob, now)));
 }
 
@@ -229,7 +258,11 @@ impl Syncer {
 
     /// The same for somebody who waits in any case.
     pub(super) fn store_now(&self, source: &Source) -> Result<(), Error> {
-        let flight = lock(&self.bodies.flights).get(&source.file.blob).cloned();
+        let flight = {
+            let flights = lock(&self.bodies.flights);
+            let flight = flights.get(&source.file.blob).cloned();
+            flight.inspect(|flight| flight.wanted.store(true, Ordering::Relaxed))
+        };
         let body = match flight {
             Some(flight) => flight.landed(),
             None => self.fetch(source, &Flight::default()),
@@ -283,10 +316,17 @@ impl Syncer {
                 self.waited_in_vain(joined, &error, Some(source.file.blob));
                 return Err(error);
             };
+            let has_place = state.heard.is_some();
+            let left = if has_place { left } else { left.min(LOOKS_EVERY) };
             state = match flight.moved.wait_timeout(state, left) {
                 Ok((state, _)) => state,
                 Err(poisoned) => poisoned.into_inner().0,
             };
+            if !has_place {
+                drop(state);
+                self.look_for_a_place();
+                state = flight.state();
+            }
         }
     }
 
@@ -297,9 +337,11 @@ impl Syncer {
         if self.api.hush().is_none() && self.api.trouble().is_none() {
             log::warn!("a body does not come: {error}");
         }
-        self.bodies.raw_is_well.store(false, Ordering::Relaxed);
         let late = matches!(error, Error::TimedOut(_));
         let alone = late && blob.is_some_and(|blob| self.bodies.is_alone_in_silence(blob));
+        if !alone {
+            self.bodies.raw_is_well.store(false, Ordering::Relaxed);
+        }
         if self.bodies.heard() < since && !alone {
             self.api.note_hush(error.clone());
         }

@@ -14,7 +14,7 @@ use crate::model::BlobId;
 /// So many files that did not come are named.
 const NAMED: usize = 20;
 
-/// After so many failures of the network in a row the rest is not tried.
+/// After so many failures for lack of network or quota, one after the other, the rest is not tried.
 const HOPELESS: usize = 3;
 
 /// Why a body that was never sent is not to be had.
@@ -37,6 +37,39 @@ pub struct Wanted {
     pub blob: BlobId,
     /// Where that can be had; `None` if it is here only.
     pub source: Option<Source>,
+}
+
+/// Whether it is in vain to go on.
+#[derive(Default)]
+struct Hope {
+    /// Counts what begins and what ends.
+    now: u64,
+    /// When a body last came, or the last failure was that counts.
+    told: u64,
+    in_vain: usize,
+}
+
+impl Hope {
+    fn begins(&mut self) -> u64 {
+        self.now += 1;
+        self.now
+    }
+
+    fn came(&mut self) {
+        self.now += 1;
+        (self.told, self.in_vain) = (self.now, 0);
+    }
+
+    /// A body that began then did not come; true if the others will not either. Those that fail at
+    /// one time fail for one reason, unless it is known that there is no network (`certain`).
+    fn fails(&mut self, began: u64, certain: bool) -> bool {
+        if began > self.told || (certain && self.in_vain > 0) {
+            self.now += 1;
+            self.told = self.now;
+            self.in_vain += 1;
+        }
+        self.in_vain >= HOPELESS
+    }
 }
 
 /// What came of [`Syncer::prefetch`].
@@ -91,8 +124,8 @@ impl Syncer {
         let mut progress = Progress { total: missing.len(), ..Progress::default() };
         tell(&progress);
         let mut rest = missing.into_iter();
-        let mut under_way: VecDeque<(&Wanted, Fetching)> = VecDeque::new();
-        let (mut in_vain, mut looks) = (0, 0_u32);
+        let mut under_way: VecDeque<(&Wanted, Fetching, u64)> = VecDeque::new();
+        let (mut hope, mut looks) = (Hope::default(), 0_u32);
         let mut hopeless: Option<Error> = None;
         loop {
             while hopeless.is_none()
@@ -101,14 +134,14 @@ impl Syncer {
                 && let Some((file, source)) = rest.next()
             {
                 match self.fetching(source) {
-                    Ok(fetching) => under_way.push_back((file, fetching)),
+                    Ok(fetching) => under_way.push_back((file, fetching, hope.begins())),
                     Err(error) => done.misses(&file.path, &error),
                 }
             }
-            let Some((_, first)) = under_way.front() else { break };
+            let Some((_, first, _)) = under_way.front() else { break };
             first.wait(GLANCE);
             let before = progress.done;
-            under_way.retain(|(file, fetching)| {
+            under_way.retain(|(file, fetching, began)| {
                 let Some(came) = fetching.result() else { return true };
                 progress.done += 1;
                 progress.title = Some(file.path.clone());
@@ -116,13 +149,15 @@ impl Syncer {
                     Ok(()) => {
                         done.fetched += 1;
                         done.bytes += file.size;
-                        in_vain = 0;
+                        hope.came();
                     }
                     Err(error) => {
                         done.misses(&file.path, &error);
-                        let network = matches!(error, Error::Unreachable(_) | Error::TimedOut(_));
-                        in_vain += usize::from(network);
-                        if in_vain >= HOPELESS {
+                        let passes = matches!(
+                            error,
+                            Error::Unreachable(_) | Error::TimedOut(_) | Error::Limited(_)
+                        );
+                        if passes && hope.fails(*began, self.api.trouble().is_some()) {
                             hopeless = Some(error);
                         }
                     }
@@ -156,6 +191,8 @@ impl Syncer {
         let distinct: Vec<&Wanted> = wanted.iter().filter(|file| seen.insert(file.blob)).collect();
         let (most, all) = (self.options.cache_size, distinct.iter().map(|file| file.size).sum());
         done.too_small = (all > most).then_some((all, most));
+        // Eviction makes some room.
+        let most = if all > most { most - most / 16 } else { most };
         let mut held = 0_u64;
         let mut missing = Vec::new();
         for file in distinct {
@@ -178,5 +215,29 @@ impl Syncer {
     fn is_stored(&self, blob: BlobId) -> Result<(), Error> {
         let lost = || Error::Local { errno: libc::EIO, message: "it cannot be stored".into() };
         self.store.blobs.contains(blob).then_some(()).ok_or_else(lost)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_at_one_time_failed_once_unless_there_is_no_network() {
+        let mut hope = Hope::default();
+        let began: Vec<u64> = (0..16).map(|_| hope.begins()).collect();
+        assert!(began[..15].iter().all(|began| !hope.fails(*began, false)));
+        hope.came();
+        let late = hope.begins();
+        assert!(!hope.fails(began[15], false) && !hope.fails(late, false), "one after it came");
+        assert_eq!(hope.in_vain, 1);
+        let (one, two) = (hope.begins(), hope.begins());
+        assert!(!hope.fails(one, false) && !hope.fails(two, false));
+        let three = hope.begins();
+        assert!(hope.fails(three, false), "three, each begun when the one before had failed");
+        let mut hope = Hope::default();
+        let began: Vec<u64> = (0..16).map(|_| hope.begins()).collect();
+        let failed: Vec<bool> = began.iter().map(|began| hope.fails(*began, true)).collect();
+        assert_eq!(failed[..4], [false, false, true, true]);
     }
 }

@@ -1,6 +1,6 @@
 //! `gistfs prefetch`: everything is here before the network goes.
 
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use gistfs::demo::{Fault, FaultKind, Origin, ServerOptions};
@@ -164,4 +164,20 @@ fn who_goes_away_ends_it() {
         std::mem::replace(&mut seen, world.fetches()) == world.fetches()
     });
     assert!(seen < 20, "{seen} were fetched for nobody");
+}
+
+#[test]
+fn a_mount_that_ends_meanwhile_says_that_not_all_came() {
+    let mut world = world(&["--parallel", "1"]);
+    let hangs = Fault { origin: Some(Origin::Raw), times: 1000, ..Fault::once(FaultKind::Hang) };
+    world.server.inject(hangs);
+    let mut asks = world.gistfs(&["prefetch"]);
+    let asks = asks.arg(world.point()).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let asks = asks.expect("gistfs runs");
+    wait_until("it has begun", || world.fetches() > 0);
+    world.unmount();
+    let out = asks.wait_with_output().expect("it ends");
+    let words = said(&out);
+    assert_eq!(out.status.code(), Some(1), "{words}");
+    assert!(words.contains("ended before all") || words.contains("Broken off"), "{words}");
 }

@@ -24,11 +24,14 @@ const GRACE: u64 = 64 << 10;
 /// So many of the last files are remembered, because one file may be asked for more than once.
 const RECENT: usize = 64;
 
+/// Of a reader who has passed over so many in a row that were fetched, nothing is fetched ahead.
+const MOST_IN_VAIN: usize = 32;
+
 /// So many kinds of names are told apart.
 const MOST_KINDS: usize = 64;
 
 /// So many files are looked at for the next one that is not here, at one time.
-const MOST_LOOKS: usize = 256;
+pub(super) const MOST_LOOKS: usize = 256;
 
 /// Where a file is in the order of the listings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,6 +93,15 @@ pub(super) struct Item {
     pub(super) kind: u64,
 }
 
+/// What is to be done for a reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// See whether the file's body is here, with no lock held, and ask again.
+    Look(Spot),
+    /// Fetch it.
+    Fetch(Spot),
+}
+
 /// A reader on the way through the files.
 struct Run {
     way: Way,
@@ -110,6 +122,9 @@ struct Run {
     /// Fetched and passed over by the reader: so many files, so many bytes.
     passed: usize,
     passed_bytes: u64,
+    /// So many of these since the reader last read one that was fetched ahead, or went on to the very
+    /// next file.
+    passed_in_vain: usize,
     used: u64,
 }
 
@@ -128,6 +143,7 @@ impl Run {
             ahead: Vec::new(),
             passed: 0,
             passed_bytes: 0,
+            passed_in_vain: 0,
             used,
         }
     }
@@ -187,6 +203,7 @@ impl Run {
         let behind = |item: &Item| !way.leads(reached, item.spot);
         let mut left = self.ahead.iter().filter(|item| behind(item)).count();
         let (passed, bytes) = (&mut self.passed, &mut self.passed_bytes);
+        let before = *passed;
         self.ahead.retain(|item| {
             let goes = left > SLACK && behind(item);
             if goes {
@@ -196,15 +213,17 @@ impl Run {
             }
             !goes
         });
+        self.passed_in_vain += self.passed - before;
     }
 
     fn next(
         &mut self,
         most: Most,
         order: &dyn Order,
-        lacks: &mut dyn FnMut(Spot) -> Option<Item>,
-    ) -> Option<Spot> {
+        known: &dyn Fn(Spot) -> Option<Option<Item>>,
+    ) -> Option<Next> {
         if self.files < 2
+            || self.passed_in_vain >= MOST_IN_VAIN
             || self.ahead.len() >= most.files
             || self.ahead.len() + self.passed >= self.files
         {
@@ -218,7 +237,8 @@ impl Run {
             }
             // Who has passed over many wants some kinds only.
             let wanted = |item: &Item| self.passed == 0 || self.kinds.contains(&item.kind);
-            let item = lacks(spot).filter(|item| item.size <= most.bytes && wanted(item));
+            let Some(lacks) = known(spot) else { return Some(Next::Look(spot)) };
+            let item = lacks.filter(|item| item.size <= most.bytes && wanted(item));
             if let Some(item) = item {
                 let bytes = ahead.saturating_add(item.size);
                 let in_vain = bytes.saturating_add(self.passed_bytes);
@@ -227,7 +247,7 @@ impl Run {
                 }
                 self.cursor = spot;
                 self.ahead.push(item);
-                return Some(spot);
+                return Some(Next::Fetch(spot));
             }
             self.cursor = spot;
         }
@@ -274,6 +294,9 @@ impl Runs {
         self.runs.sort_by_key(|run| std::cmp::Reverse(run.used));
         if let Some(run) = self.runs.iter_mut().find(|run| run.goes_on(item.spot, order)) {
             run.used = steps;
+            if order.beside(run.reached(), run.way) == Some(item.spot) {
+                run.passed_in_vain = 0;
+            }
             return run.read(item);
         }
         self.runs.truncate(MOST_RUNS - 1);
@@ -287,6 +310,7 @@ impl Runs {
         let (run, item) =
             self.runs.iter_mut().find_map(|run| run.take(file).map(|item| (run, item)))?;
         run.used = self.steps;
+        run.passed_in_vain = 0;
         run.read(item);
         let low = run.ahead.len() * 2 <= run.files;
         self.note(file);
@@ -300,24 +324,22 @@ impl Runs {
         }
     }
 
-    /// The next file to fetch ahead of somebody: of whoever has least ahead. `lacks` tells of
-    /// files whose body is not here and may be fetched.
+    /// The next file to fetch ahead of somebody: of whoever has least ahead. `known` tells of files
+    /// that were looked at, and `Some(Some(_))` of those whose body is not here and may be fetched.
     pub(super) fn next(
         &mut self,
         most: Most,
         order: &dyn Order,
-        mut lacks: impl FnMut(Spot) -> Option<Item>,
-    ) -> Option<Spot> {
+        known: &dyn Fn(Spot) -> Option<Option<Item>>,
+    ) -> Option<Next> {
         self.runs.sort_by_key(|run| run.ahead.len());
-        self.runs.iter_mut().find_map(|run| run.next(most, order, &mut lacks))
+        self.runs.iter_mut().find_map(|run| run.next(most, order, known))
     }
 
-    /// A file does not come after all. It and what was passed over may be looked at again.
+    /// A file does not come after all. Its reader has to ask for it; what is behind it may come.
     pub(super) fn left(&mut self, file: Ino) {
         for run in &mut self.runs {
-            if run.take(file).is_some() {
-                run.cursor = run.reached();
-            }
+            run.take(file);
         }
     }
 

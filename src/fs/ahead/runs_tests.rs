@@ -55,8 +55,9 @@ impl World {
         self.read.insert(number);
         let mut fetched = Vec::new();
         let (here, size) = (&self.here, self.size);
-        let lacks = |spot: Spot| (!here.contains(&spot.file.0)).then(|| item(spot.file.0, size));
-        while let Some(spot) = self.runs.next(MOST, &self.shelf, lacks) {
+        let lacks =
+            |spot: Spot| Some((!here.contains(&spot.file.0)).then(|| item(spot.file.0, size)));
+        while let Some(Next::Fetch(spot)) = self.runs.next(MOST, &self.shelf, &lacks) {
             fetched.push(spot.file.0);
             if fetched.len() > 1000 {
                 break;
@@ -141,6 +142,19 @@ fn of_a_reader_of_one_kind_of_files_others_are_soon_left_out() {
 }
 
 #[test]
+fn of_a_reader_who_never_reads_what_was_fetched_nothing_more_is_until_it_goes_file_by_file() {
+    let mut world = World::new();
+    for number in (0..2700).step_by(10) {
+        world.read(number);
+    }
+    let in_vain = world.in_vain();
+    assert!(in_vain <= MOST_IN_VAIN + SLACK + 1, "{in_vain} were fetched in vain");
+    world.read(2691);
+    world.read(2692);
+    assert!(world.in_vain() > in_vain);
+}
+
+#[test]
 fn bytes_are_bounded_by_what_was_read_and_by_the_most() {
     let mut world = World::new();
     world.size = 512 << 10;
@@ -157,16 +171,20 @@ fn bytes_are_bounded_by_what_was_read_and_by_the_most() {
 }
 
 #[test]
-fn what_does_not_come_is_looked_at_again() {
+fn what_does_not_come_is_left_to_who_reads_it_and_what_is_behind_comes() {
     let mut world = World::new();
     for number in 0..6 {
         world.read(number);
     }
     let lost = *world.here.difference(&world.read).next().unwrap();
+    let last = *world.here.last().unwrap();
     world.here.remove(&lost);
     world.runs.left(Ino(lost));
-    let lacks = |spot: Spot| (spot.file.0 == lost).then(|| item(lost, 10));
-    assert_eq!(world.runs.next(MOST, &world.shelf, lacks), Some(Shelf::spot(lost)));
+    let next = Shelf::spot(last + 1);
+    // What is not known yet is to be looked at first.
+    assert_eq!(world.runs.next(MOST, &world.shelf, &|_| None), Some(Next::Look(next)));
+    let lacks = |spot: Spot| Some(Some(item(spot.file.0, 10)));
+    assert_eq!(world.runs.next(MOST, &world.shelf, &lacks), Some(Next::Fetch(next)));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! One fetch of a body, as those see it who wait for it.
 
 use std::fs::File;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -22,6 +22,8 @@ pub(in crate::sync) struct Flight {
     state: Mutex<Progress>,
     /// Somebody waits for it. Set under the lock of the flights.
     pub(super) waited_for: AtomicBool,
+    /// Somebody has asked for it, and comes back for it or waits. Set under the lock of the flights.
+    pub(super) wanted: AtomicBool,
     /// Signalled when more of it is here, and when it ends.
     pub(super) moved: Condvar,
 }
@@ -127,6 +129,16 @@ impl Progress {
 impl Flight {
     pub(super) fn state(&self) -> MutexGuard<'_, Progress> {
         lock(&self.state)
+    }
+
+    /// Whether somebody wants it and nobody waits for it.
+    pub(super) fn is_for_later(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed) && !self.waited_for.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is under way and nothing of it has come for so long.
+    pub(super) fn is_silent(&self, long: Duration) -> bool {
+        self.state().heard.is_some_and(|heard| heard.elapsed() >= long)
     }
 
     pub(super) fn hears(&self) {

@@ -1,9 +1,11 @@
 //! Bodies as the API's answers for gists have them, for where raw addresses give none.
 
+use std::sync::PoisonError;
+
 use bytes::Bytes;
 
-use super::Source;
 use super::flight::Flight;
+use super::{Bodies, Source, lock};
 use crate::api::{ApiError, Fetched, FullGist, GistApi};
 use crate::error::Error;
 use crate::model::{CommitId, GistId, RemoteFile};
@@ -15,14 +17,54 @@ const MOST_INLINE: u64 = 1 << 20;
 /// A body that a gist's newest revision does not give is looked for in so many others.
 const REVISIONS: usize = 10;
 
+/// Why the API is not asked for a body that nobody waits for.
+const SPARED: &str = "the last tenth of GitHub's quota is left for what somebody waits for";
+
+/// Nobody else asks for the bodies of the gist meanwhile.
+struct GistTurn<'a> {
+    bodies: &'a Bodies,
+    id: GistId,
+}
+
+impl Drop for GistTurn<'_> {
+    fn drop(&mut self) {
+        lock(&self.bodies.inline).remove(&self.id);
+        self.bodies.inline_done.notify_all();
+    }
+}
+
+impl Bodies {
+    fn turn_at(&self, id: &GistId) -> GistTurn<'_> {
+        let mut asked = lock(&self.inline);
+        while asked.contains(id) {
+            asked = self.inline_done.wait(asked).unwrap_or_else(PoisonError::into_inner);
+        }
+        asked.insert(id.clone());
+        GistTurn { bodies: self, id: id.clone() }
+    }
+}
+
 impl Syncer {
-    /// The body as the API has it, which could not be had by its raw address.
+    /// The body as the API has it, which could not be had by its raw address. One answer has several
+    /// bodies of a gist, so one request is made for it at a time; while the quota's last tenth is left
+    /// that is for who waits.
     pub(super) fn inline(
         &self,
         source: &Source,
         raw: ApiError,
         flight: &Flight,
     ) -> Result<Bytes, Error> {
+        let _turn = self.bodies.turn_at(&source.id);
+        if let Some(body) = self.store.body(source.file.blob)? {
+            return Ok(body);
+        }
+        if flight.is_for_later() && self.spares_quota(self.now()) {
+            return Err(Error::Limited(SPARED.into()));
+        }
+        self.ask_inline(source, raw, flight)
+    }
+
+    fn ask_inline(&self, source: &Source, raw: ApiError, flight: &Flight) -> Result<Bytes, Error> {
         if let Some(limited) = self.limited(self.now()) {
             return Err(limited);
         }

@@ -13,7 +13,8 @@ use crate::api::{
 };
 use crate::model::{CommitId, Time};
 use crate::store::{SMALL, Store};
-use crate::sync::{Committed, GistChange, Options, Watcher, sample};
+use crate::sync::prefetch::{Prefetched, Wanted};
+use crate::sync::{Committed, GistChange, Options, Upcoming, Watcher, sample};
 
 const TWO: usize = 2 << 20;
 
@@ -44,6 +45,10 @@ struct Fake {
     /// What becomes of a request by git; `None` if there is no git.
     git: Mutex<Option<Result<(), ApiError>>>,
     fetches: Mutex<Vec<String>>,
+    /// What the API has of the gist, how often it was asked, and what is left of its quota.
+    inline: Mutex<BTreeMap<BlobId, Bytes>>,
+    gets: Mutex<usize>,
+    quota: Mutex<Option<Quota>>,
 }
 
 impl Fake {
@@ -68,7 +73,8 @@ impl GistApi for Fake {
     /// The gist, cut off before the body.
     fn get(&self, _: &GistId, _: Option<&str>) -> Result<Fetched<FullGist>, ApiError> {
         let snapshot = (*sample::snapshot(&[("other", "text")])).clone();
-        let (bodies, history) = (BTreeMap::new(), vec![]);
+        *self.gets.lock().unwrap() += 1;
+        let (bodies, history) = (self.inline.lock().unwrap().clone(), vec![]);
         Ok(Fetched::New(FullGist { snapshot, bodies, history }))
     }
 
@@ -136,7 +142,7 @@ impl GistApi for Fake {
     }
 
     fn quota(&self) -> Option<Quota> {
-        None
+        *self.quota.lock().unwrap()
     }
 }
 
@@ -178,8 +184,8 @@ impl GitApi for Fake {
     }
 }
 
-/// Passes on what it is told to forget.
-struct Ears(Mutex<Sender<BlobId>>);
+/// Passes on what it is told to forget, and tells of what may be read soon.
+struct Ears(Mutex<Sender<BlobId>>, Mutex<VecDeque<Source>>);
 
 impl Watcher for Ears {
     fn follow(&self, change: &mut dyn FnMut(Committed<'_>) -> Vec<GistChange>) {
@@ -193,11 +199,15 @@ impl Watcher for Ears {
     fn tick(&self, _: Time) -> Option<Time> {
         None
     }
+
+    fn next_ahead(&self) -> Option<Upcoming> {
+        Some(Upcoming { ticket: 0, source: self.1.lock().unwrap().pop_front()? })
+    }
 }
 
 struct World {
     fake: Arc<Fake>,
-    _ears: Arc<dyn Watcher>,
+    ears: Arc<Ears>,
     unproved: Mutex<Receiver<BlobId>>,
     syncer: Arc<Syncer>,
     source: Source,
@@ -222,15 +232,19 @@ impl World {
             asked: Mutex::default(),
             git: Mutex::default(),
             fetches: Mutex::default(),
+            inline: Mutex::default(),
+            gets: Mutex::default(),
+            quota: Mutex::default(),
         });
         let state = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(state.path(), "/mnt", 64 << 20).unwrap());
         let syncer = Syncer::new(store, Arc::clone(&fake) as _, Options::default());
         let syncer = Arc::new(syncer.with_sleep(Arc::new(|_| {})));
         let (ears, unproved) = channel();
-        let ears: Arc<dyn Watcher> = Arc::new(Ears(Mutex::new(ears)));
-        syncer.watch(Arc::downgrade(&ears));
-        Self { fake, _ears: ears, unproved: Mutex::new(unproved), syncer, source, state }
+        let ears = Arc::new(Ears(Mutex::new(ears), Mutex::default()));
+        let watcher: Arc<dyn Watcher> = Arc::clone(&ears) as _;
+        syncer.watch(Arc::downgrade(&watcher));
+        Self { fake, ears, unproved: Mutex::new(unproved), syncer, source, state }
     }
 
     fn with_git(self, outcome: Result<(), ApiError>) -> Self {
@@ -561,7 +575,7 @@ fn what_breaks_once_is_broken_for_who_has_a_part_of_it_whatever_comes_later() {
 }
 
 #[test]
-fn small_bodies_come_while_more_large_ones_are_slow_than_there_are_places() {
+fn who_waits_is_served_while_more_large_ones_are_fetched_for_later_than_there_are_places() {
     let (release, raws): (Vec<_>, Vec<_>) = (0..16).map(|_| held(TWO / 2)).unzip();
     let world = World::new(TWO, raws);
     for n in 0..16 {
@@ -569,16 +583,118 @@ fn small_bodies_come_while_more_large_ones_are_slow_than_there_are_places() {
         large.file.blob = BlobId::of(&[n]);
         world.syncer.begin_fetching(&large).unwrap();
     }
-    while world.asked().len() < 4 {
+    while world.asked().len() < 3 {
         std::thread::yield_now();
     }
-    let (at_once, raw) = held(TWO);
-    at_once.send(()).unwrap();
-    world.fake.raw.lock().unwrap().push_front(raw);
-    let mut small = world.source.clone();
-    (small.file.blob, small.file.size) = (BlobId::of(b"small"), 10);
-    let part = world.syncer.body_part(&small, 0, 10, &Trust::default());
-    assert!(part.unwrap() == world.fake.body[..10]);
+    for size in [10, TWO as u64] {
+        let (at_once, raw) = held(TWO);
+        at_once.send(()).unwrap();
+        world.fake.raw.lock().unwrap().push_front(raw);
+        let mut other = world.source.clone();
+        if size == 10 {
+            (other.file.blob, other.file.size) = (BlobId::of(b"small"), size);
+        }
+        let part = world.syncer.body_part(&other, 0, 10, &Trust::default());
+        assert!(part.unwrap() == world.fake.body[..10], "{size}");
+    }
     assert_eq!(world.asked().len(), 5);
     release.iter().for_each(|release| release.send(()).unwrap());
+}
+
+impl World {
+    /// Somebody may read the body soon.
+    fn comes_ahead(&self) {
+        self.syncer.bodies.raw_is_well.store(true, Ordering::Relaxed);
+        self.ears.1.lock().unwrap().push_back(self.source.clone());
+        self.syncer.read_ahead();
+    }
+
+    fn is_asked(&self, times: usize) {
+        while self.asked().len() < times {
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn what_did_not_come_ahead_is_not_tried_ahead_again() {
+    let world = World::new(10, [Raw::Fails(ApiError::NotFound)]);
+    assert!(world.syncer.may_come_ahead(&world.source));
+    world.comes_ahead();
+    world.is_asked(1);
+    while !lock(&world.syncer.bodies.flights).is_empty() {
+        std::thread::yield_now();
+    }
+    assert!(!world.syncer.may_come_ahead(&world.source) && !world.syncer.bodies.is_limited());
+    world.reads_all();
+    assert_eq!(world.asked().len(), 2);
+}
+
+#[test]
+fn a_raw_host_that_asks_to_wait_is_not_asked_ahead_until_then() {
+    let limited = |wait| ApiError::Limited { message: "slow".into(), wait, secondary: true };
+    let hour = Raw::Fails(limited(Some(Duration::from_secs(3600))));
+    let world = World::new(10, [hour, Raw::Fails(limited(Some(Duration::ZERO)))]).with_git(Ok(()));
+    world.reads_all();
+    world.syncer.bodies.raw_is_well.store(true, Ordering::Relaxed);
+    assert!(!world.syncer.is_time_to_read_ahead());
+    let world = World::new(10, [Raw::Fails(limited(Some(Duration::ZERO)))]).with_git(Ok(()));
+    world.reads_all();
+    world.syncer.bodies.raw_is_well.store(true, Ordering::Relaxed);
+    assert!(world.syncer.is_time_to_read_ahead());
+}
+
+#[test]
+fn who_prefetches_what_is_read_ahead_gets_it_by_every_way_there_is() {
+    let (cut, told) = channel();
+    let world = World::new(10, [Raw::HeldCut(5, told)]).with_git(Ok(()));
+    world.comes_ahead();
+    world.is_asked(1);
+    let fetching = world.syncer.fetching(&world.source).unwrap();
+    cut.send(()).unwrap();
+    fetching.0.landed().unwrap();
+    assert!(world.is_stored() && world.fetches() == 1);
+}
+
+impl World {
+    /// Files of one gist that only the API has, as they are to be prefetched.
+    fn only_inline(&self, count: u8) -> Vec<Wanted> {
+        let file = |n: u8| {
+            let body = Bytes::from(vec![n; 10]);
+            let mut source = self.source.clone();
+            (source.file.blob, source.file.size) = (BlobId::of(&body), 10);
+            self.fake.inline.lock().unwrap().insert(source.file.blob, body);
+            self.fake.raw.lock().unwrap().push_back(Raw::Fails(ApiError::Forbidden("no".into())));
+            let (blob, source) = (source.file.blob, Some(source));
+            Wanted { path: format!("G/{n}"), size: 10, blob, source }
+        };
+        (0..count).map(file).collect()
+    }
+
+    fn prefetch(&self, wanted: &[Wanted]) -> Prefetched {
+        self.syncer.prefetch(wanted, &|| true, &mut |_| {})
+    }
+}
+
+#[test]
+fn the_api_is_asked_once_for_all_bodies_of_a_gist_that_its_answer_has() {
+    let world = World::new(10, []);
+    let done = world.prefetch(&world.only_inline(9));
+    assert_eq!((done.here, done.fetched, *world.fake.gets.lock().unwrap()), (9, 9, 1));
+}
+
+#[test]
+fn prefetch_leaves_the_last_tenth_of_the_quota_to_who_waits() {
+    let world = World::new(10, []);
+    let reset = Time::now().after(Duration::from_secs(3000));
+    *world.fake.quota.lock().unwrap() = Some(Quota { limit: 5000, remaining: 499, reset });
+    let wanted = world.only_inline(40);
+    let done = world.prefetch(&wanted);
+    assert_eq!((done.here, done.missing_count, *world.fake.gets.lock().unwrap()), (0, 40, 0));
+    assert!(done.missing.iter().all(|(_, why)| why.contains("last tenth")), "{done:?}");
+    let refused = Raw::Fails(ApiError::Forbidden("no".into()));
+    world.fake.raw.lock().unwrap().push_front(refused);
+    let source = wanted[3].source.as_ref().unwrap();
+    let part = world.syncer.body_part(source, 0, 10, &Trust::default());
+    assert_eq!((part.unwrap(), *world.fake.gets.lock().unwrap()), (vec![3; 10].into(), 1));
 }

@@ -130,6 +130,9 @@ impl Syncer {
     /// Lets those who wait for a body know why its raw address did not give it.
     pub(super) fn note_raw(&self, error: &ApiError, flight: &Flight) {
         log::debug!("no body by raw address: {error}");
+        if let ApiError::Limited { wait, .. } = error {
+            self.bodies.note_limit(*wait);
+        }
         if error.is_network() {
             flight.meets(error);
         } else {

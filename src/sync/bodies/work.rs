@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use super::flight::{Flight, Landed};
 use super::places::{Job, Turn};
-use super::{Source, lock};
+use super::{Source, is_noted, lock, note};
 use crate::error::Error;
 use crate::sync::{Syncer, Upcoming};
 
 /// A body that is to come.
-pub(in crate::sync) struct Fetching(Arc<Flight>);
+pub(in crate::sync) struct Fetching(pub(super) Arc<Flight>);
 
 impl Fetching {
     /// Waits until it has ended, at most so long.
@@ -43,11 +43,22 @@ impl Syncer {
 
     /// Something may be read soon that is not stored: lets it be fetched, in places nobody needs.
     pub fn read_ahead(self: &Arc<Self>) {
-        if self.bodies.raw_is_well.load(Ordering::Relaxed)
-            && self.bodies.places.has_room_ahead()
-            && let Err(error) = self.start_worker()
-        {
-            log::debug!("nothing is read ahead: {error}");
+        if self.bodies.raw_is_well.load(Ordering::Relaxed) && self.bodies.places.has_room_ahead() {
+            self.start_another();
+        }
+    }
+
+    /// What waits for a place is fetched now if one was left, as by a body that brings nothing.
+    pub(super) fn look_for_a_place(self: &Arc<Self>) {
+        if self.bodies.places.has_turn() {
+            self.start_another();
+        }
+    }
+
+    /// Starts a thread that was counted; without it others do the work when they are done.
+    fn start_another(self: &Arc<Self>) {
+        if let Err(error) = self.start_worker() {
+            log::debug!("cannot start a thread: {error}");
             self.bodies.places.is_not_started();
         }
     }
@@ -59,6 +70,7 @@ impl Syncer {
         !source.is_large()
             && !source.is_unlisted()
             && !self.bodies.is_in_vain(blob)
+            && !is_noted(&self.bodies.failed_ahead, blob)
             && !lock(&self.bodies.flights).contains_key(&blob)
             && self.store.hot_body(blob).is_none()
             && !self.store.blobs.contains(blob)
@@ -74,15 +86,17 @@ impl Syncer {
         let mut flights = lock(&self.bodies.flights);
         if let Some(flight) = flights.get(&blob) {
             let flight = Arc::clone(flight);
+            flight.wanted.store(true, Ordering::Relaxed);
             let first = waited_for && !flight.waited_for.swap(true, Ordering::Relaxed);
             drop(flights);
-            if first {
-                self.bodies.places.put_first(&flight);
+            if first && self.bodies.places.put_first(&flight) {
+                self.start_another();
             }
             return Ok(flight);
         }
         let flight = Arc::new(Flight::default());
         flight.waited_for.store(waited_for, Ordering::Relaxed);
+        flight.wanted.store(true, Ordering::Relaxed);
         flights.insert(blob, Arc::clone(&flight));
         let job = Job { source: source.clone(), flight: Arc::clone(&flight) };
         let grows = self.bodies.places.line_up(job, waited_for);
@@ -108,6 +122,8 @@ impl Syncer {
     fn work(self: &Arc<Self>) {
         let mut ahead = true;
         while let Some(turn) = self.bodies.places.next(ahead) {
+            // What is lined up behind it and has a place too.
+            self.look_for_a_place();
             ahead = true;
             let place = match turn {
                 Turn::Fetch(job, place) => {
@@ -115,11 +131,11 @@ impl Syncer {
                     place
                 }
                 Turn::Ahead(place) => {
-                    ahead = self.fetch_one_ahead();
+                    ahead = self.fetch_one_ahead(&place.flight);
                     place
                 }
             };
-            self.bodies.places.leave(place);
+            self.bodies.places.leave(&place);
         }
     }
 
@@ -139,7 +155,7 @@ impl Syncer {
     }
 
     /// Fetches one body that nobody has asked for; false if there is none, or it is not the time.
-    fn fetch_one_ahead(self: &Arc<Self>) -> bool {
+    fn fetch_one_ahead(self: &Arc<Self>, flight: &Arc<Flight>) -> bool {
         let Some(watcher) = self.watcher().filter(|_| self.is_time_to_read_ahead()) else {
             return false;
         };
@@ -149,17 +165,16 @@ impl Syncer {
             return false;
         }
         let blob = source.file.blob;
-        let flight = Arc::new(Flight::default());
         {
             let mut flights = lock(&self.bodies.flights);
             if flights.contains_key(&blob) {
                 return true;
             }
-            flights.insert(blob, Arc::clone(&flight));
+            flights.insert(blob, Arc::clone(flight));
         }
         // The next place for the next body.
         self.read_ahead();
-        let came = self.one_ahead(&source, &flight);
+        let came = self.one_ahead(&source, flight);
         if !came {
             watcher.left_ahead(ticket);
         }
@@ -167,8 +182,9 @@ impl Syncer {
     }
 
     /// While anything is wrong with the network, or quota may be needed, only what is asked for goes.
-    fn is_time_to_read_ahead(&self) -> bool {
+    pub(super) fn is_time_to_read_ahead(&self) -> bool {
         self.bodies.raw_is_well.load(Ordering::Relaxed)
+            && !self.bodies.is_limited()
             && self.api.hush().is_none()
             && self.api.trouble().is_none()
             && self.api.raw_trouble().is_none()
@@ -183,7 +199,7 @@ impl Syncer {
             .is_ok_and(|room| room > others)
     }
 
-    /// By the raw address alone, unless somebody comes to wait for it and it does not come that way.
+    /// By the raw address alone, unless somebody comes who wants it and it does not come that way.
     fn one_ahead(&self, source: &Source, flight: &Flight) -> bool {
         let (began, blob) = (Instant::now(), source.file.blob);
         flight.hears();
@@ -200,8 +216,9 @@ impl Syncer {
             }
             Err(error) => error,
         };
+        note(&self.bodies.failed_ahead, &[blob]);
         let mut flights = lock(&self.bodies.flights);
-        if !flight.waited_for.load(Ordering::Relaxed) {
+        if !flight.wanted.load(Ordering::Relaxed) {
             flights.remove(&blob);
             drop(flights);
             flight.lands(Err(raw.into()));
