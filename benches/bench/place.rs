@@ -122,6 +122,16 @@ impl Process {
         let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
         kilobytes.expect("Linux tells") << 10
     }
+
+    /// How long it has computed, in ticks of the kernel's (10 ms).
+    pub(crate) fn ticks(&self) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id()));
+        let text = text.expect("a child of ours");
+        // Behind the name, which may have any character: user and system time are 14 and 15.
+        let (_, fields) = text.rsplit_once(") ").expect("Linux tells");
+        let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u64>);
+        ticks.map(|ticks| ticks.expect("Linux tells")).sum()
+    }
 }
 
 impl Drop for Process {
