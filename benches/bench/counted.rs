@@ -11,9 +11,9 @@ use crate::start::Starts;
 pub(crate) fn looking(place: &Place, scale: &Scale) -> Vec<Row> {
     let data = place.on_disk("looking-data");
     server::fill(&data, scale.gists);
-    let mut server = Server::start(&data, scale.latency);
     let gists = scale.gists;
-    let starts = Starts::measure(place, (&mut server, gists), scale.rounds, &["-lR"]);
+    let account = (gists, scale.latency);
+    let starts = Starts::measure(place, &data, account, scale.rounds, &["-lR"]);
     let first = format!("first mount + ls -lR, {gists} gists × 3 files");
     let second = "second mount + ls -lR, before any answer";
     let (first_asked, second_asked) = starts.asked_rows(&first, second);
@@ -33,8 +33,8 @@ pub(crate) fn looking(place: &Place, scale: &Scale) -> Vec<Row> {
         timed(second, starts.second, how),
     ];
 
+    let (mut server, mount) = (starts.server, starts.mount);
     server.forget();
-    let mount = starts.mount;
     let home = mount.point.parent().expect("it is in a home").to_owned();
     let path = format!("{}/{}", server::title(0), server::FILES[0]);
     let cat = |mount: &Mount| must(program("cat").arg(mount.point.join(&path)));

@@ -47,8 +47,8 @@ pub(crate) fn write(report: &Report, place: &Place, scale: &Scale) -> String {
             Bar::Below(_) | Bar::Exactly(_) | Bar::None => format!("{}", row.bar),
             Bar::AtMost(_) | Bar::AtLeast(_) => format!("{}{other}", row.bar),
         };
-        let why = reasons::why(row).map_or(String::new(), |why| format!(". {why}"));
-        page.push_str(&format!("- {}: {}; the bar is {bar}{why}\n", row.what, row.verdict()));
+        let why = reasons::why(row).unwrap_or("No reason is noted");
+        page.push_str(&format!("- {}: {}; the bar is {bar}. {why}.\n", row.what, row.verdict()));
     }
     for name in &report.broken {
         page.push_str(&format!("- {name}: did not come to an end\n"));

@@ -7,8 +7,8 @@ const REASONS: [(&str, &str, &str); 1] = [(
     "cold grep -r",
     "gh gist view",
     "16 bodies under way at 80 ms each are 200 a second, 15 s for 3,000 files, while gh brings all \
-     files of a gist in one request. That request costs quota, 5,000 an hour; bodies cost none. \
-     `--parallel 32` reaches the bar",
+     files of a gist in one request. That request costs quota, of which there are 5,000 an hour; bodies cost \
+     none. What more of them at a time reach is in the rows with `--parallel 32`",
 )];
 
 /// The reason, if there is one.

@@ -112,7 +112,8 @@ mount, *memory then* the resident memory of the second when everything has been 
 through 1,000 gists is one run; its median is above.";
 
 const LINEAR: &str = "\
-Ten times the gists take at most ten times as long, and as much memory. Why: the list comes 100 gists
+Ten times the gists are to take at most ten times as long and as much memory, with a fifth for chance
+and for `ls`, which sorts. Why they do: the list comes 100 gists
 a request, up to 16 pages at a time once the first one tells how many there are, and each page is put
 into the state as it comes. A second mount reads its state once, from front to back, and asks for the
 pages it knows all together. Names and inodes are found by hash or by tree, and no operation goes

@@ -68,9 +68,9 @@ impl Scale {
             dropped_rounds: 2,
             sample: 3,
             sizes: &[10, 100, 1000],
-            searched: 100,
+            searched: 10,
             megabytes: 64,
-            crowd: Duration::from_secs(10),
+            crowd: Duration::from_secs(6),
             slow: false,
             documents: false,
             ..Self::whole()

@@ -92,7 +92,7 @@ pub(crate) fn fill_large(data: &Path) {
 pub(crate) fn fill_megabytes(data: &Path, gists: usize) {
     let server = back_door(data);
     for gist in 0..gists {
-        let mut bytes = format!("gist {gist}\n").repeat(100_000).into_bytes();
+        let mut bytes = format!("gist {gist}\n").repeat(200_000).into_bytes();
         bytes.truncate(1_000_000);
         let files = vec![(FILES[0].to_owned(), bytes)];
         server.seed("octo", Seed { description: Some(title(gist)), files, ..Seed::default() });

@@ -30,6 +30,8 @@ pub(crate) struct Starts {
     second_asked: Asked,
     /// The second mount of the last round.
     pub(crate) mount: Mount,
+    /// The server that it is of.
+    pub(crate) server: Server,
 }
 
 /// Requests of each round, which must be exactly `expected`.
@@ -47,11 +49,13 @@ impl Asked {
 }
 
 impl Starts {
-    /// Mounts what `server` has, lists it with `ls` and these options, unmounts, and does it again
-    /// with the server stopped.
+    /// Mounts what the data directory of a server has, lists it with `ls` and these options, unmounts,
+    /// and does it again with the server stopped. Each round has a server of its own: one that was
+    /// asked for 10,000 gists again and again would say that it was too often.
     pub(crate) fn measure(
         place: &Place,
-        (server, gists): (&mut Server, usize),
+        data: &Path,
+        (gists, latency): (usize, u32),
         rounds: usize,
         options: &[&str],
     ) -> Self {
@@ -63,8 +67,8 @@ impl Starts {
         let (mut at_once, mut most_memory) = (0, 0);
         loop {
             let home = place.on_disk(&format!("start-{gists}-{}", firsts.len()));
-            server.forget();
-            let (mount, first) = time(|| mounted_and_listed(server, &home, options));
+            let mut server = Server::start(data, latency);
+            let (mount, first) = time(|| mounted_and_listed(&server, &home, options));
             let requests = server.settled();
             firsts.push(first);
             first_asked.rounds.push(requests.counted().to_string());
@@ -75,7 +79,7 @@ impl Starts {
             server.forget();
             // Nothing can be answered until the listing is over.
             server.hang();
-            let (mount, second) = time(|| mounted_and_listed(server, &home, options));
+            let (mount, second) = time(|| mounted_and_listed(&server, &home, options));
             let ((), list) = time(|| must(program("ls").arg("-lR").arg(&mount.point)));
             server.go_on();
             seconds.push(second);
@@ -99,6 +103,7 @@ impl Starts {
                 first_asked,
                 second_asked,
                 mount,
+                server,
             };
         }
     }

@@ -31,7 +31,7 @@ pub(crate) fn measure<'a>(
     ids: &'a [String],
     scale: &Scale,
 ) -> Vec<(Way<'a>, Duration, String)> {
-    let ways = ways(place, server, ids.len(), scale.sample);
+    let ways = ways(place, server, ids.len(), scale);
     let mut times: Vec<Vec<Duration>> = ways.iter().map(|_| Vec::new()).collect();
     for round in 0..scale.rounds {
         for (way, times) in ways.iter().zip(&mut times) {
@@ -57,7 +57,8 @@ pub(crate) fn measure<'a>(
     ways.into_iter().zip(times).map(outcome).collect()
 }
 
-fn ways<'a>(place: &Place, server: &'a Server, all: usize, sample: usize) -> Vec<Way<'a>> {
+fn ways<'a>(place: &Place, server: &'a Server, all: usize, scale: &Scale) -> Vec<Way<'a>> {
+    let sample = scale.sample;
     let directory = place.on_disk("cold-alternatives");
     let there = |name: &str, word: &str| {
         let there = said(program(name).arg(word).stdout(Stdio::piped())).is_some();
@@ -79,10 +80,12 @@ fn ways<'a>(place: &Place, server: &'a Server, all: usize, sample: usize) -> Vec
             urls(ids).iter().for_each(|url| curl(&here, &[], std::slice::from_ref(url)));
         };
         add("curl, file by file", one_by_one.clone(), each, Box::new(fetch) as Fetch<'a>);
-        // Its one connection is made once: of few files that would be a part.
-        let (here, each) = (directory.clone(), all.min(5 * sample));
-        let fetch = move |ids: &[String]| curl(&here, &[], &urls(ids));
-        add("curl, one connection", Bar::None, each, Box::new(fetch));
+        if scale.slow {
+            // Its one connection is made once: of few files that would be a part.
+            let (here, each) = (directory.clone(), all.min(5 * sample));
+            let fetch = move |ids: &[String]| curl(&here, &[], &urls(ids));
+            add("curl, one connection", Bar::None, each, Box::new(fetch));
+        }
         let here = directory.clone();
         let fetch = move |ids: &[String]| curl(&here, &["-Z", "--parallel-max", "16"], &urls(ids));
         add("curl, 16 at once", Bar::None, all, Box::new(fetch));
