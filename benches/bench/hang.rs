@@ -86,7 +86,7 @@ fn asking(mount: &Mount, log: &Path, scale: &Scale, server: &Server) -> Vec<Row>
     assert!(!inside.is_empty(), "gistfs logged no question");
     let gave_up = match failed.into_inner() {
         0 => String::new(),
-        reads => format!("; {reads} of their reads gave up and began again"),
+        reads => format!("; {reads} of the reads that wait gave up and began again"),
     };
     let row =
         |whose: &str, times: &[Duration], of: &str, (part, name, bar): (f64, &str, Bar)| Row {

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::place::Place;
+use crate::place::{Place, stay_if_told_to_end};
 use crate::report::Report;
 use crate::scale::Scale;
 use crate::timing::time;
@@ -65,6 +65,8 @@ pub(crate) fn run(place: &Place, scale: &Scale, chosen: &[&str], keep: impl Fn(&
         }
         let measure = || part(place, scale, &mut report);
         let (ended, took) = time(|| catch_unwind(AssertUnwindSafe(measure)));
+        // What failed then failed because its children were ended.
+        stay_if_told_to_end();
         if ended.is_err() {
             report.broken.push(name);
         }
