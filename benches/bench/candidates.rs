@@ -15,8 +15,8 @@ pub(crate) struct Candidate {
     /// Every file.
     pub(crate) files: Vec<PathBuf>,
     /// What serves it, outermost first.
-    _mount: Option<Mount>,
-    _process: Option<Process>,
+    mount: Option<Mount>,
+    process: Option<Process>,
 }
 
 /// gistfs, then the alternatives. All of them have been read once.
@@ -64,7 +64,7 @@ impl Candidates {
         let below = |root: &Path| files.iter().map(|file| root.join(file)).collect::<Vec<_>>();
         let plain = |name: String, root: PathBuf| {
             fill(&root);
-            Candidate { name, files: below(&root), root, _mount: None, _process: None }
+            Candidate { name, files: below(&root), root, mount: None, process: None }
         };
         let server = Server::start(data, 0);
         let mount = Mount::gistfs(&server.api, &place.on_disk(&format!("{name}-gistfs")), &[]);
@@ -75,8 +75,8 @@ impl Candidates {
             name: name.to_owned(),
             files: below(&mount.point),
             root: mount.point.clone(),
-            _mount: Some(mount),
-            _process: None,
+            mount: Some(mount),
+            process: None,
         };
         let all = vec![mounted("gistfs", mount), mounted("bare FUSE", bare), disk, memory];
         for candidate in &all {
@@ -87,6 +87,12 @@ impl Candidates {
 }
 
 impl Candidate {
+    /// How long those who serve it have computed, in ticks.
+    pub(crate) fn ticks(&self) -> u64 {
+        let mount = self.mount.as_ref().map(|mount| &mount.process);
+        mount.into_iter().chain(&self.process).map(Process::ticks).sum()
+    }
+
     /// Reads all files, also those that come in their own time.
     fn read_all(&self) {
         for file in &self.files {
@@ -112,8 +118,8 @@ fn rclone(place: &Place, files: &[PathBuf]) -> Candidate {
         name: "rclone WebDAV".to_owned(),
         files: files.iter().map(|file| root.join(file)).collect(),
         root,
-        _mount: Some(mount),
-        _process: Some(process),
+        mount: Some(mount),
+        process: Some(process),
     };
     candidate.read_all();
     candidate

@@ -1,136 +1,125 @@
 //! The first search through an account, against fetching its gists one by one.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use crate::figure::{Bar, Figure, Row};
 use crate::mount::Mount;
-use crate::place::{Place, must, program, said};
+use crate::place::{Place, program};
 use crate::scale::Scale;
-use crate::server::{self, FILES, Server, TOKEN, WORD};
+use crate::server::{self, FILES, Server, WORD};
 use crate::timing::{median, time};
+use crate::ways;
 
 /// What takes longer than this is measured once.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
 
+/// The memory of a mount with all that the usual account has is less than this.
+const MEMORY: u64 = 100_000_000;
+
+/// The usual account, of which no body was ever read.
+struct Cold<'a> {
+    place: &'a Place,
+    scale: &'a Scale,
+    ids: Vec<String>,
+    server: Server,
+}
+
 /// `grep -r` through gists of which no body was ever read, and what one would do instead.
 pub(crate) fn rows(place: &Place, scale: &Scale) -> Vec<Row> {
-    let gists = scale.gists;
     let data = place.on_disk("cold-data");
-    let ids = server::fill(&data, gists);
-    let mut server = Server::start(&data, scale.latency);
-    let mut times = Vec::new();
-    let (mut requests, mut unread) = (None, 0);
-    while times.len() < scale.rounds && times.first().is_none_or(|first| *first < LONG) {
-        let home = place.on_disk("cold");
-        let mount = Mount::gistfs(&server.api, &home, &[]);
-        server.settled();
-        server.forget();
-        let ((), took) = time(|| unread += search(&mount));
-        times.push(took);
-        requests = Some(server.settled());
-        mount.unmount();
-        std::fs::remove_dir_all(home).expect("a directory of ours");
-    }
-    let (rounds, grep) = (times.len(), median(times));
-    let requests = requests.expect("at least one round");
-    let what = format!("cold grep -r, {gists} gists × 3 files, {} ms", scale.latency);
-    let counted = requests.counted().to_string();
-    let most = requests.most_at_once();
-    let bodies = format!("{} body", gists * FILES.len());
-    let mut rows = vec![Row {
-        how: format!("counted; at most {most} at once"),
-        ..Row::counted(&format!("{what}: requests"), counted, &bodies)
-    }];
-    rows.push(Row::counted(&format!("{what}: files not read"), unread.to_string(), "0"));
-    let sample = scale.sample.min(gists);
-    let alternatives = alternatives(place, &server, &ids[..sample]);
-    rows.extend(alternatives.into_iter().map(|(name, bar, took)| Row {
-        what: what.clone(),
-        gistfs: Figure::Time(grep),
-        other: Some((name.to_owned(), Figure::Time(took.mul_f64(gists as f64 / sample as f64)))),
-        bar,
-        how: format!(
-            "median of {rounds}; alternative: {sample} of {gists} gists, times {}",
-            gists / sample
-        ),
-    }));
-    rows
-}
-
-/// `grep -r` through a mount; how many files it could not read.
-pub(crate) fn search(mount: &Mount) -> usize {
-    let mut grep = program("grep");
-    grep.args(["-r", WORD]).arg(&mount.point).stderr(Stdio::piped());
-    let out = grep.output().expect("grep runs");
-    String::from_utf8_lossy(&out.stderr).lines().count()
-}
-
-type Alternative = (&'static str, Bar, Duration);
-
-/// How long it takes to fetch these gists by other means.
-fn alternatives(place: &Place, server: &Server, ids: &[String]) -> Vec<Alternative> {
-    let directory = place.on_disk("cold-alternatives");
-    let bar = || Bar::AtMost(0.05);
-    let urls = |id: &String| FILES.map(|name| format!("{}/octo/{id}/raw/{name}", server.raw));
-    let all: Vec<String> = ids.iter().flat_map(urls).collect();
-    let curl = |options: &[&str], urls: &[String]| {
-        let mut command = program("curl");
-        command.args(["-sS", "--fail"]).args(options).current_dir(&directory);
-        urls.iter().enumerate().for_each(|(number, url)| {
-            command.args(["-o", &number.to_string(), url]);
+    let ids = server::fill(&data, scale.gists);
+    let server = Server::start(&data, scale.latency);
+    let mut cold = Cold { place, scale, ids, server };
+    let searched: Vec<_> =
+        scale.parallels.iter().map(|&parallel| cold.searched(parallel)).collect();
+    let alternatives = ways::measure(place, &cold.server, &cold.ids, scale);
+    let beside = |(what, took, how, rows): (String, Duration, String, Vec<Row>)| {
+        let compared = alternatives.iter().map(move |(way, other, other_how)| Row {
+            what: what.clone(),
+            gistfs: Figure::Time(took),
+            other: Some((way.name.to_owned(), Figure::Time(*other))),
+            bar: way.bar.clone(),
+            how: format!("{how}; alternative: {other_how}"),
         });
-        must(&mut command);
+        rows.into_iter().chain(compared).collect::<Vec<_>>()
     };
-    let each = |fetch: &dyn Fn(usize)| time(|| (0..ids.len()).for_each(fetch)).1;
-    let mut found = vec![
-        (
-            "curl, file by file",
-            bar(),
-            each(&|at| {
-                urls(&ids[at]).iter().for_each(|url| curl(&[], std::slice::from_ref(url)));
-            }),
-        ),
-        ("curl, one connection", Bar::None, time(|| curl(&[], &all)).1),
-        ("curl, 16 at once", Bar::None, time(|| curl(&["-Z", "--parallel-max", "16"], &all)).1),
-        (
-            "git clone, one by one",
-            bar(),
-            each(&|at| {
-                must(&mut clone(&directory, &format!("{}/{}.git", server.raw, ids[at])));
-            }),
-        ),
-    ];
-    if said(program("gh").arg("version").stdout(Stdio::piped())).is_some() {
-        found.push((
-            "gh gist view, one by one",
-            bar(),
-            each(&|at| {
-                must(&mut gh(&directory, &server.api, &ids[at]));
-            }),
-        ));
-    } else {
-        eprintln!("bench: there is no gh here");
+    searched.into_iter().flat_map(beside).collect()
+}
+
+impl Cold<'_> {
+    /// What it is called, how long it takes, how that was found, and the rows with exact numbers.
+    fn searched(&mut self, parallel: usize) -> (String, Duration, String, Vec<Row>) {
+        let (gists, latency) = (self.scale.gists, self.scale.latency);
+        let mut what = format!("cold grep -r, {gists} gists × 3 files, {latency} ms");
+        if parallel != self.scale.parallels[0] {
+            what.push_str(&format!(", --parallel {parallel}"));
+        }
+        let bodies = format!("{} body", gists * FILES.len());
+        let (mut times, mut most, mut memory) = (Vec::new(), 0, 0);
+        let (mut counted, mut unread, mut found) = (bodies.clone(), 0, expected(gists));
+        while times.len() < self.scale.rounds && times.first().is_none_or(|first| *first < LONG) {
+            let home = self.place.on_disk("cold");
+            let option = parallel.to_string();
+            let mount = Mount::gistfs(&self.server.api, &home, &["--parallel", &option]);
+            self.server.settled();
+            self.server.forget();
+            let (outcome, took) = time(|| search(&mount));
+            times.push(took);
+            let requests = self.server.settled();
+            most = most.max(requests.most_at_once());
+            memory = memory.max(mount.process.memory("VmHWM"));
+            unread += outcome.unread;
+            // Of all rounds the one that went wrong is shown.
+            let now = requests.counted().to_string();
+            counted = if now == bodies { counted } else { now };
+            found = if outcome.found == expected(gists) { found } else { outcome.found };
+            mount.unmount();
+            std::fs::remove_dir_all(home).expect("a directory of ours");
+        }
+        let within = format!("{parallel} or fewer");
+        let at_once = if most <= parallel { within.clone() } else { most.to_string() };
+        let named = |name: &str| format!("{what}: {name}");
+        let mut rows = vec![
+            Row::counted(&named("requests"), counted, &bodies),
+            Row {
+                how: format!("counted; the most were {most}"),
+                ..Row::counted(&named("at once"), at_once, &within)
+            },
+            Row::counted(&named("files not read"), unread.to_string(), "0"),
+            Row::counted(&named("lines found"), found.to_string(), &expected(gists).to_string()),
+        ];
+        let rounds = times.len();
+        rows.push(Row {
+            what: named("most memory"),
+            gistfs: Figure::Memory(memory),
+            other: None,
+            bar: Bar::Below(Figure::Memory(MEMORY)),
+            how: format!("most of {rounds}; --memory 64M"),
+        });
+        (what, median(times), format!("median of {rounds}"), rows)
     }
-    found
 }
 
-fn clone(directory: &Path, url: &str) -> Command {
-    let mut git = program("git");
-    // Its own token, as one's secret gists need.
-    let url = url.replacen("://", &format!("://octo:{TOKEN}@"), 1);
-    git.args(["clone", "-q", &url]).current_dir(directory);
-    git.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_TERMINAL_PROMPT", "0");
-    git
+/// What a search came to.
+pub(crate) struct Outcome {
+    /// Lines that have the word.
+    pub(crate) found: usize,
+    /// Files that could not be read.
+    pub(crate) unread: usize,
 }
 
-/// gh talks https to every host but this one, whose requests a proxy can take.
-fn gh(directory: &Path, api: &str, id: &str) -> Command {
-    let mut gh = program("gh");
-    gh.args(["gist", "view", "--raw", id]).current_dir(directory);
-    gh.env("GH_HOST", "github.localhost").env("GH_TOKEN", TOKEN).env("HTTP_PROXY", api);
-    gh.env("GH_CONFIG_DIR", directory).env("GH_NO_UPDATE_NOTIFIER", "1");
-    gh.env("GH_ENTERPRISE_TOKEN", TOKEN).env("GH_PROMPT_DISABLED", "1");
-    gh
+/// So many lines have the word.
+pub(crate) fn expected(gists: usize) -> usize {
+    let files = (0..gists).flat_map(|gist| (0..FILES.len()).map(move |file| (gist, file)));
+    files.filter(|&(gist, file)| server::has_word(gist, file)).count()
+}
+
+/// `grep -r` through a mount.
+pub(crate) fn search(mount: &Mount) -> Outcome {
+    let mut grep = program("grep");
+    grep.args(["-r", WORD]).arg(&mount.point).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let out = grep.output().expect("grep runs");
+    let lines = |text: &[u8]| String::from_utf8_lossy(text).lines().count();
+    Outcome { found: lines(&out.stdout), unread: lines(&out.stderr) }
 }

@@ -1,50 +1,41 @@
 //! What gistfs asks GitHub for what a user does: exact numbers of requests.
 
-use std::path::Path;
-
 use crate::figure::{Bar, Figure, Row};
 use crate::mount::Mount;
 use crate::place::{Place, must, program, wait_until};
 use crate::scale::Scale;
 use crate::server::{self, Server};
-use crate::timing::time;
+use crate::start::Starts;
 
 /// Mounts an account twice, lists all of it, and reads one file again and again.
 pub(crate) fn looking(place: &Place, scale: &Scale) -> Vec<Row> {
-    let (data, home) = (place.on_disk("looking-data"), place.on_disk("looking"));
+    let data = place.on_disk("looking-data");
     server::fill(&data, scale.gists);
-    let mut server = Server::start(&data, scale.latency);
     let gists = scale.gists;
-    let mut rows = Vec::new();
-
-    let (mount, first) = time(|| mounted_and_listed(&server, &home));
-    let what = format!("first mount + ls -lR, {gists} gists × 3 files");
-    let pages = gists.div_ceil(100);
-    let requests = server.requests();
-    let counted = requests.counted().to_string();
-    rows.push(Row::counted(&what, counted, &format!("{pages} list, 1 user")));
-    rows.push(Row {
-        what,
-        gistfs: Figure::Time(first),
+    let account = (gists, scale.latency);
+    let starts = Starts::measure(place, &data, account, scale.rounds, &["-lR"]);
+    let first = format!("first mount + ls -lR, {gists} gists × 3 files");
+    let second = "second mount + ls -lR, before any answer";
+    let (first_asked, second_asked) = starts.asked_rows(&first, second);
+    let timed = |what: &str, time, how| Row {
+        what: what.to_owned(),
+        gistfs: Figure::Time(time),
         other: None,
         bar: Bar::None,
-        how: format!("once; at most {} requests at once", requests.most_at_once()),
-    });
+        how,
+    };
+    let how = format!("median of {}", starts.rounds);
+    let at_once = format!("{how}; at most {} requests at once", starts.at_once);
+    let mut rows = vec![
+        first_asked,
+        timed(&first, starts.first, at_once),
+        second_asked,
+        timed(second, starts.second, how),
+    ];
 
-    mount.unmount();
+    let (mut server, mount) = (starts.server, starts.mount);
     server.forget();
-    // Nothing can be answered until the listing is over.
-    server.hang();
-    let (mount, second) = time(|| mounted_and_listed(&server, &home));
-    server.go_on();
-    wait_until("it has asked what is new", || server.requests().counted().of("list") >= 1);
-    let requests = server.settled();
-    let what = "second mount + ls -lR, before any answer";
-    rows.push(Row::counted(what, requests.counted().to_string(), &format!("{pages} list (304)")));
-    let (gistfs, how) = (Figure::Time(second), "once".to_owned());
-    rows.push(Row { what: what.into(), gistfs, other: None, bar: Bar::None, how });
-
-    server.forget();
+    let home = mount.point.parent().expect("it is in a home").to_owned();
     let path = format!("{}/{}", server::title(0), server::FILES[0]);
     let cat = |mount: &Mount| must(program("cat").arg(mount.point.join(&path)));
     cat(&mount);
@@ -52,9 +43,12 @@ pub(crate) fn looking(place: &Place, scale: &Scale) -> Vec<Row> {
     mount.unmount();
     let mount = Mount::gistfs(&server.api, &home, &[]);
     cat(&mount);
-    let bodies = server.requests().counted().of("body");
-    let what = "cat twice; again after a remount: bodies fetched";
-    rows.push(Row::counted(what, bodies.to_string(), "1"));
+    let pages = gists.div_ceil(100);
+    let asks = || server.requests().counted().of("list") >= pages;
+    wait_until("it has asked what is new", asks);
+    let what = "cat twice; again after a remount, which looks what is new";
+    let expected = format!("1 body, {pages} list (304)");
+    rows.push(Row::counted(what, server.settled().counted().to_string(), &expected));
     rows
 }
 
@@ -80,9 +74,12 @@ const CHANGES: [(&str, &str, &str); 10] = [
     ("write what is there already", "cp 1.txt ../../same; cp ../../same 1.txt", "none"),
 ];
 
-/// nano throws away what is typed before it is ready.
-const NANO: &str = r"{ sleep 0.5; printf x; sleep 0.1; printf '\017'; sleep 0.1; printf '\r'; sleep 0.3
-    printf '\030'; } | script -qec 'nano a.txt' /dev/null";
+/// nano throws away what is typed before it is ready, so what it shows is waited for.
+const NANO: &str = r#"shown() { until grep -aq "$1" ../../nano; do sleep 0.02; done; }
+    : > ../../nano
+    { shown a.txt; until grep -aq nxsome ../../nano; do printf n; sleep 0.1; done
+      printf '\017'; shown 'File Name to Write'; printf '\r'; shown Wrote; printf '\030'
+    } | script -qefc 'nano a.txt' ../../nano"#;
 
 /// A look whether somebody else changed the gist, which costs no quota, and the change.
 const PATCH: &str = "1 PATCH, 1 gist (304)";
@@ -111,10 +108,4 @@ pub(crate) fn changing(place: &Place, scale: &Scale) -> Vec<Row> {
         Row::counted(what, counted.to_string(), expected)
     };
     CHANGES.map(&mut row).to_vec()
-}
-
-fn mounted_and_listed(server: &Server, home: &Path) -> Mount {
-    let mount = Mount::gistfs(&server.api, home, &[]);
-    must(program("ls").arg("-lR").arg(&mount.point));
-    mount
 }

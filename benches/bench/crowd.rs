@@ -167,14 +167,15 @@ impl Crowd {
                 4 => assert!(!self.note(Done::Missing, || directory.join("missing").exists())),
                 _ => {
                     let mark = &self.read[gist * FILES.len() + file];
-                    let known = mark.swap(true, Ordering::Relaxed);
+                    let known = mark.load(Ordering::Relaxed);
                     let done = if known { Done::Read } else { Done::FirstRead };
                     match self.note(done, || read(&path)) {
-                        Ok(bytes) => assert_eq!(bytes, server::body(gist, file).into_bytes()),
-                        Err(error) => {
-                            mark.store(false, Ordering::Relaxed);
-                            self.failed(&path, &error);
+                        Ok(bytes) => {
+                            assert_eq!(bytes, server::body(gist, file).into_bytes());
+                            // Until now it was not here, so all who came meanwhile waited too.
+                            mark.store(true, Ordering::Relaxed);
                         }
+                        Err(error) => self.failed(&path, &error),
                     }
                 }
             }

@@ -118,11 +118,12 @@ impl Row {
         Some(self.gistfs.number()? / other).filter(|ratio| ratio.is_finite())
     }
 
-    /// By what part the bar is missed; at most zero where it is reached.
+    /// By what part the bar is missed; at most zero where it is reached. Of a ratio it is the part
+    /// of the speed that is missing, whether times or rates are compared.
     pub(crate) fn missed_by(&self) -> Option<f64> {
         match &self.bar {
             Bar::None => None,
-            Bar::AtMost(most) => Some(self.ratio()? / most - 1.0),
+            Bar::AtMost(most) => Some(1.0 - most / self.ratio()?),
             Bar::AtLeast(least) => Some(1.0 - self.ratio()? / least),
             Bar::Below(most) => Some(self.gistfs.number()? / most.number()? - 1.0),
             Bar::Exactly(words) => {

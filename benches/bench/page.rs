@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 
 use crate::figure::{Bar, Row};
 use crate::place::{Place, program, said};
+use crate::reasons;
 use crate::report::{Report, Section};
 use crate::scale::Scale;
 use crate::server::GISTFS;
@@ -15,13 +16,15 @@ request 80 ms late, and the first one of a connection 80 ms later still, as maki
 trip too. No request goes further than the machine.
 
 - **ratio** is gistfs's figure over the alternative's. Compare ratios: times are this machine's.
-- **bar** is what gistfs sets out to reach. *Misses by 20 %* is 20 % of the bar.
+- **bar** is what gistfs sets out to reach. Where it is a ratio, *misses by* tells how much of the speed
+  is missing: with a bar of 20 times as fast and 14 times reached it is 30 %, and so it is with a bar of
+  0.8 × and 0.56 × reached. Where it is a time or memory, it tells how much more that is than the bar.
 - Requests are counted exactly: *list* is a page of 100 gists, *body* the raw content of a file, which
   costs none of GitHub's quota, *gist* all of one gist, *(304)* an answer that nothing is new, which
   costs none either.
 - *bare FUSE* is a file system in memory that does nothing else, with the settings that were
-  fastest: what any program that mounts something can reach. It is
-  [`benches/bench/bare.rs`](../benches/bench/bare.rs).
+  fastest among those that let it know when a file is opened, which gistfs must: what such a program
+  can reach. It is [`benches/bench/bare.rs`](../benches/bench/bare.rs).
 - *warm* is what was read before and the kernel may know; *caches dropped* is the same right after
   `echo 3 > /proc/sys/vm/drop_caches`, when all comes from gistfs, or from the disk.
 ";
@@ -29,7 +32,7 @@ trip too. No request goes further than the machine.
 /// The page.
 pub(crate) fn write(report: &Report, place: &Place, scale: &Scale) -> String {
     let mut page = format!("# How fast gistfs is\n\n{READING}\n## The machine\n\n");
-    machine(place, scale).iter().for_each(|line| page.push_str(&format!("- {line}\n")));
+    machine(report, place, scale).iter().for_each(|line| page.push_str(&format!("- {line}\n")));
     page.push_str(
         "\n![Times side by side, shorter is better](bench.svg)\n\n## What misses its bar\n\n",
     );
@@ -44,7 +47,11 @@ pub(crate) fn write(report: &Report, place: &Place, scale: &Scale) -> String {
             Bar::Below(_) | Bar::Exactly(_) | Bar::None => format!("{}", row.bar),
             Bar::AtMost(_) | Bar::AtLeast(_) => format!("{}{other}", row.bar),
         };
-        page.push_str(&format!("- {}: {}; the bar is {bar}\n", row.what, row.verdict()));
+        let why = reasons::why(row).unwrap_or("No reason is noted");
+        page.push_str(&format!("- {}: {}; the bar is {bar}. {why}.\n", row.what, row.verdict()));
+    }
+    for name in &report.broken {
+        page.push_str(&format!("- {name}: did not come to an end\n"));
     }
     report.sections.iter().for_each(|section| page.push_str(&shown(section)));
     page
@@ -64,7 +71,7 @@ fn shown(section: &Section) -> String {
 }
 
 /// What it was measured on and with.
-fn machine(place: &Place, scale: &Scale) -> Vec<String> {
+fn machine(report: &Report, place: &Place, scale: &Scale) -> Vec<String> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let version = |name: &str, word: &str| {
         said(program(name).arg(word).stdout(Stdio::piped())).unwrap_or(format!("no {name}"))
@@ -73,6 +80,11 @@ fn machine(place: &Place, scale: &Scale) -> Vec<String> {
     let built = if cfg!(debug_assertions) { "not optimised" } else { "release build" };
     let commit = said(Command::new("git").args(["rev-parse", "--short", "HEAD"]));
     let commit = commit.map_or(String::new(), |commit| format!(" at {commit}"));
+    let took: Vec<String> = report
+        .took
+        .iter()
+        .map(|(name, took)| format!("{name} {:.0} s", took.as_secs_f64()))
+        .collect();
     let curl = version("curl", "--version");
     let curl = curl.split(" (").next().unwrap_or_default();
     vec![
@@ -81,6 +93,7 @@ fn machine(place: &Place, scale: &Scale) -> Vec<String> {
         format!("{}{commit}, {built}; `{}`", version(GISTFS, "--version"), scale.name),
         format!("{}, {curl}", version("git", "--version")),
         format!("{}, {}", version("gh", "--version"), version("rclone", "version")),
+        format!("what it took: {}", took.join(", ")),
     ]
 }
 

@@ -21,18 +21,21 @@ const STYLE: &str = "
   line { stroke: #d0d7de }
   rect { fill: #afb8c1 }
   .own { fill: #0969da }
+  .page { fill: #ffffff }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 }
     .faint { fill: #8d96a0 }
     line { stroke: #30363d }
     rect { fill: #6e7681 }
     .own { fill: #4493f8 }
+    .page { fill: #0d1117 }
   }
 ";
 
 /// What is done, and how long it takes everybody, in seconds.
 struct Group<'a> {
     what: &'a str,
+    title: String,
     bars: Vec<(&'a str, f64)>,
 }
 
@@ -51,6 +54,8 @@ pub(crate) fn draw<'a>(rows: impl Iterator<Item = &'a Row>) -> String {
          width=\"{WIDTH}\" height=\"{height:.0}\">\n<style>{STYLE}</style>\n"
     );
     let mut put = |line: String| svg.push_str(&(line + "\n"));
+    // What it lies on may be light where the viewer asks for dark.
+    put("<rect class=\"page\" width=\"100%\" height=\"100%\"/>".to_owned());
     put(text(LEFT, 14.0, "faint", "seconds, on a logarithmic scale: shorter is better"));
     for power in (least as i32)..=(most as i32) {
         let time = 10_f64.powi(power);
@@ -60,7 +65,7 @@ pub(crate) fn draw<'a>(rows: impl Iterator<Item = &'a Row>) -> String {
     }
     let mut y = 44.0;
     for group in &groups {
-        put(text(8.0, y + 14.0, "title", group.what));
+        put(text(8.0, y + 14.0, "title", &group.title));
         y += 22.0;
         for (name, time) in &group.bars {
             let (class, long) = (if *name == "gistfs" { "own" } else { "other" }, length(*time));
@@ -110,7 +115,16 @@ fn groups<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<Group<'a>> {
         match groups.last_mut().filter(|group| group.what == row.what) {
             Some(group) => group.bars.push((name, other)),
             None => {
-                groups.push(Group { what: &row.what, bars: vec![("gistfs", own), (name, other)] });
+                let title = match row.gistfs {
+                    Figure::Rate(_) => format!("{}, one file", row.what),
+                    Figure::Time(_) if !row.what.contains("gists") => {
+                        format!("{}, the whole tree", row.what)
+                    }
+                    Figure::Time(_) | Figure::Flow(_) => row.what.clone(),
+                    Figure::Memory(_) | Figure::Words(_) => continue,
+                };
+                let bars = vec![("gistfs", own), (name.as_str(), other)];
+                groups.push(Group { what: &row.what, title, bars });
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -40,12 +41,23 @@ impl Place {
     }
 }
 
+/// Somebody wants this program to end.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// Does not return when the program was told to end, which happens meanwhile.
+pub(crate) fn stay_if_told_to_end() {
+    while ENDING.load(Ordering::Relaxed) {
+        std::thread::park();
+    }
+}
+
 /// Ctrl-C ends the children too, and they unmount; what they leave is removed.
 fn clear_up_when_told_to_end(directories: [PathBuf; 2]) {
     let signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]);
     let mut signals = signals.expect("signals can be watched for");
     std::thread::spawn(move || {
         signals.forever().next();
+        ENDING.store(true, Ordering::Relaxed);
         std::thread::sleep(Duration::from_secs(2));
         let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         for directory in &directories {
@@ -121,6 +133,16 @@ impl Process {
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
         kilobytes.expect("Linux tells") << 10
+    }
+
+    /// How long it has computed, in ticks of the kernel's (10 ms).
+    pub(crate) fn ticks(&self) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id()));
+        let text = text.expect("a child of ours");
+        // Behind the name, which may have any character: user and system time are 14 and 15.
+        let (_, fields) = text.rsplit_once(") ").expect("Linux tells");
+        let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u64>);
+        ticks.map(|ticks| ticks.expect("Linux tells")).sum()
     }
 }
 

@@ -1,5 +1,7 @@
 //! All that a run found, and how a terminal shows it.
 
+use std::time::Duration;
+
 use crate::figure::Row;
 
 /// A table with a heading and a word on how to read it.
@@ -18,6 +20,10 @@ pub(crate) struct Report {
     pub(crate) rows: Vec<Row>,
     /// Those that are drawn.
     pub(crate) drawn: Vec<Row>,
+    /// The parts so far, and how long each took.
+    pub(crate) took: Vec<(&'static str, Duration)>,
+    /// Parts that panicked.
+    pub(crate) broken: Vec<&'static str>,
 }
 
 const COLUMNS: [&str; 7] = ["what", "gistfs", "alternative", "ratio", "bar", "", "how"];
@@ -45,8 +51,8 @@ impl Report {
     }
 
     /// Has these rows in the picture too.
-    pub(crate) fn draw(&mut self, rows: &[Row]) {
-        self.drawn.extend_from_slice(rows);
+    pub(crate) fn draw<'a>(&mut self, rows: impl Iterator<Item = &'a Row>) {
+        self.drawn.extend(rows.cloned());
     }
 
     /// Rows that must be exact and are not.

@@ -57,7 +57,8 @@ fn kind(request: &Value) -> String {
     let what = match (origin, method, path) {
         ("api", "GET", "/user") => "user".to_owned(),
         ("api", "GET", "/gists") => "list".to_owned(),
-        ("api", "GET", _) => "gist".to_owned(),
+        ("api", "GET", path) if is_gist(path) => "gist".to_owned(),
+        ("api", "GET", other) => format!("GET {other}"),
         ("api", method, _) => method.to_owned(),
         ("raw", "GET", _) => "body".to_owned(),
         ("raw", method, _) => format!("body ({method})"),
@@ -67,6 +68,11 @@ fn kind(request: &Value) -> String {
         200..=299 => what,
         status => format!("{what} ({status})"),
     }
+}
+
+/// The address of a gist, not of a revision, its commits, comments or star.
+fn is_gist(path: &str) -> bool {
+    path.strip_prefix("/gists/").is_some_and(|id| id.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// How many requests of each kind.

@@ -39,11 +39,16 @@ pub(crate) fn body(gist: usize, file: usize) -> String {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         text.push_str(&format!("{:x} lorem ipsum {:x}\n", state >> 32, state >> 48));
     }
-    if (gist + file).is_multiple_of(100) {
+    if has_word(gist, file) {
         text.push_str(WORD);
         text.push('\n');
     }
     text
+}
+
+/// Whether a file has [`WORD`], in one line.
+pub(crate) fn has_word(gist: usize, file: usize) -> bool {
+    (gist + file).is_multiple_of(100)
 }
 
 /// Fills a server's data directory, and returns the ids of the gists in order.
@@ -81,6 +86,17 @@ pub(crate) fn fill_large(data: &Path) {
     let files = vec![(LARGE.to_owned(), large_body())];
     let seed = Seed { description: Some(title(0)), files, ..Seed::default() };
     back_door(data).seed("octo", seed);
+}
+
+/// Fills a server's data directory with gists of one file of 1 MB each.
+pub(crate) fn fill_megabytes(data: &Path, gists: usize) {
+    let server = back_door(data);
+    for gist in 0..gists {
+        let mut bytes = format!("gist {gist}\n").repeat(200_000).into_bytes();
+        bytes.truncate(1_000_000);
+        let files = vec![(FILES[0].to_owned(), bytes)];
+        server.seed("octo", Seed { description: Some(title(gist)), files, ..Seed::default() });
+    }
 }
 
 /// The title of the gist that [`fill_notes`] makes.

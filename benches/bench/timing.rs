@@ -21,18 +21,19 @@ pub(crate) fn quantile(sorted: &[Duration], part: f64) -> Duration {
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }
 
-/// Measures several candidates in turn, `rounds` times, so that what disturbs one disturbs all;
-/// returns the median of each.
+/// Measures several candidates in turn, `rounds` times, so that what disturbs one disturbs all, and
+/// each time another one begins; returns the median of each.
 pub(crate) fn in_turn<C>(
     rounds: usize,
     candidates: &[C],
     mut measure: impl FnMut(&C) -> Duration,
 ) -> Vec<Duration> {
     let mut times = vec![Vec::new(); candidates.len()];
-    for _ in 0..rounds {
-        for (candidate, times) in candidates.iter().zip(&mut times) {
-            times.push(measure(candidate));
-        }
+    for round in 0..rounds {
+        let (late, early) = candidates.split_at(round % candidates.len().max(1));
+        let (late_times, early_times) = times.split_at_mut(late.len());
+        let turns = early.iter().zip(early_times).chain(late.iter().zip(late_times));
+        turns.for_each(|(candidate, times)| times.push(measure(candidate)));
     }
     times.into_iter().map(median).collect()
 }

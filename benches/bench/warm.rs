@@ -1,5 +1,8 @@
 //! Work with files that were read before, against the limit of FUSE and against plain files.
 
+use std::path::Path;
+use std::time::Duration;
+
 use crate::candidates::{Candidate, Candidates};
 use crate::figure::{Bar, Row};
 use crate::place::Place;
@@ -11,14 +14,17 @@ use crate::work::Work;
 const SMALL: [Work; 7] =
     [Work::Stat, Work::OpenReadClose, Work::Ls, Work::Find, Work::FindSize, Work::Grep, Work::Du];
 
+/// What is measured without the kernel's caches even in a short run: what has a bar, and `stat`.
+const DROPPED: [Work; 4] = [Work::Stat, Work::Ls, Work::Find, Work::Du];
+
 /// Rows of warm work and, where the kernel's caches can be dropped, of the same without them.
 pub(crate) fn rows(place: &Place, scale: &Scale) -> (Vec<Row>, Vec<Row>) {
     let tree = Candidates::small_files(place, scale.gists, scale.slow);
-    let large = scale.slow.then(|| Candidates::large_file(place));
+    let large = scale.drop_caches.then(|| Candidates::large_file(place));
     let large = large.as_ref().map(|large| (Work::ReadLarge, large));
     let all = || SMALL.map(|work| (work, &tree)).into_iter().chain(large);
-    let warm = all().flat_map(|(work, on)| measured(work, &on.all, scale.rounds, false)).collect();
-    if !scale.slow {
+    let warm = all().flat_map(|(work, on)| measured(work, &on.all, scale.rounds, None)).collect();
+    if !scale.drop_caches {
         return (warm, Vec::new());
     }
     // Only what is on the disk can be dropped.
@@ -27,20 +33,34 @@ pub(crate) fn rows(place: &Place, scale: &Scale) -> (Vec<Row>, Vec<Row>) {
         eprintln!("bench: only root can drop the kernel's caches: not measured without them");
         return (warm, Vec::new());
     }
-    let cold = all().flat_map(|(work, on)| measured(work, &on.all, scale.rounds, true)).collect();
-    (warm, cold)
+    let nothing = place.in_memory("nothing");
+    let rounds = scale.dropped_rounds;
+    let works = all().filter(|(work, _)| scale.slow || DROPPED.contains(work));
+    let cold = works.flat_map(|(work, on)| measured(work, &on.all, rounds, Some(&nothing)));
+    (warm, cold.collect())
 }
 
-fn measured(work: Work, candidates: &[Candidate], rounds: usize, cold: bool) -> Vec<Row> {
-    // What dropped caches cost a tmpfs is nothing.
+/// Warm, or right after the kernel was made to forget: then with an empty directory, in which each
+/// program is run before, so that what is measured is not how it comes from the disk itself.
+fn measured(
+    work: Work,
+    candidates: &[Candidate],
+    rounds: usize,
+    dropped: Option<&Path>,
+) -> Vec<Row> {
+    let cold = dropped.is_some();
+    // What dropped caches cost a tmpfs is nothing, and of rclone they make minutes.
+    let left_out = |name: &str| cold && matches!(name, "tmpfs" | "rclone WebDAV");
     let in_the_run: Vec<&Candidate> =
-        candidates.iter().filter(|candidate| !cold || candidate.name != "tmpfs").collect();
+        candidates.iter().filter(|candidate| !left_out(&candidate.name)).collect();
     if !cold {
         in_the_run.iter().for_each(|candidate| work.once(candidate));
     }
     let times = in_turn(rounds, &in_the_run, |candidate| {
-        if cold {
+        if let Some(nothing) = dropped {
             drop_caches();
+            until_quiet(&in_the_run);
+            work.with_program(nothing);
         }
         work.timed(candidate, cold)
     });
@@ -58,6 +78,20 @@ fn measured(work: Work, candidates: &[Candidate], rounds: usize, cold: bool) -> 
         how: format!("median of {rounds}"),
     };
     others.iter().map(row).collect()
+}
+
+/// Waits while those who serve the candidates work off what the kernel tells them to forget.
+fn until_quiet(candidates: &[&Candidate]) {
+    let ticks = || candidates.iter().map(|candidate| candidate.ticks()).sum::<u64>();
+    let mut before = ticks();
+    for _ in 0..5 {
+        std::thread::sleep(Duration::from_millis(200));
+        let now = ticks();
+        if now == before {
+            return;
+        }
+        before = now;
+    }
 }
 
 /// What gistfs is to reach against an alternative.
