@@ -13,8 +13,10 @@ use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 
 pub use self::address::GistAddress;
+pub use self::buffer::BodyBuf;
 
 mod address;
+mod buffer;
 
 /// A gist's id as GitHub spells it: decimal, 20 hex or 32 hex digits, but opaque to us.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -26,6 +26,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rusqlite", &["store/db"]),
     ("diffy", &["sync/lines"]),
     ("lru", &["store/memory", "sync/classes", "sync/history", "sync/others"]),
+    ("memmap2", &["model/buffer"]),
     ("sha1", &["model", "api/token"]),
     ("jiff", &["model", "demo"]),
     ("url", &["model/address"]),

@@ -3,21 +3,13 @@
 use crate::figure::Row;
 
 /// What is compared: the beginning of the row's name and of the alternative's; and the reason.
-const REASONS: [(&str, &str, &str); 2] = [
-    (
-        "cold grep -r",
-        "gh gist view",
-        "16 bodies under way at 80 ms each are 200 a second, 15 s for 3,000 files, while gh brings \
+const REASONS: [(&str, &str, &str); 1] = [(
+    "cold grep -r",
+    "gh gist view",
+    "16 bodies under way at 80 ms each are 200 a second, 15 s for 3,000 files, while gh brings \
          all files of a gist in one request. That request costs quota, 5,000 an hour; bodies cost \
          none. What more of them at a time reach is in the rows with `--parallel 32`",
-    ),
-    (
-        "most memory after",
-        "",
-        "The C library keeps what threads freed of bodies, each in an arena of its own: with \
-         MALLOC_MMAP_THRESHOLD_=131072 in its environment gistfs stays below the bar",
-    ),
-];
+)];
 
 /// The reason, if there is one.
 pub(crate) fn why(row: &Row) -> Option<&'static str> {

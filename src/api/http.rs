@@ -21,7 +21,7 @@ use super::network::{cause, cut_off, not_sent};
 use super::pool::{Lent, Pool};
 use super::token::Token;
 use super::{ApiError, Quota, status};
-use crate::model::{BlobId, RemoteFile};
+use crate::model::{BlobId, BodyBuf, RemoteFile};
 
 mod stream;
 
@@ -89,7 +89,7 @@ pub(super) struct Call<'a> {
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Bytes,
 }
 
 /// The two clients and what is known of the API's host.
@@ -220,7 +220,7 @@ impl Http {
             if lent.kept && file.size <= SMALL {
                 request = request.timeout(SOON);
             }
-            exchange(&host, &label, request, |_| most, heard, within)
+            exchange(&host, &label, request, (file.size, |_| most), heard, within)
         })?;
         if answer.status != StatusCode::OK {
             return Err(self.raw_refusal(&host, answer.status, &answer.headers, &answer.body));
@@ -233,7 +233,7 @@ impl Http {
             let problem = format!("{} bytes that are not blob {}", file.size, file.blob);
             return Err(nonsense(&host, problem));
         }
-        Ok(Bytes::from(answer.body))
+        Ok(answer.body)
     }
 
     fn once(&self, call: &Call<'_>, named: bool) -> Result<Answer, ApiError> {
@@ -262,7 +262,7 @@ impl Http {
             // What bounds an answer here is its size: silence ends it earlier.
             let within = Duration::from_secs(60 + call.most / self.timeouts.slowest.max(1));
             twice(&self.api, |lent| {
-                exchange(&host, &label, request(&lent.client), most, &|| {}, within)
+                exchange(&host, &label, request(&lent.client), (0, most), &|| {}, within)
             })?
         } else {
             let lent = self.api.lend();
@@ -273,7 +273,7 @@ impl Http {
                 // GitHub asks for it where a request that could have a body has none.
                 request = request.header(CONTENT_LENGTH, 0);
             }
-            let result = exchange(&host, &label, request, most, &|| {}, within);
+            let result = exchange(&host, &label, request, (0, most), &|| {}, within);
             noted(&self.api, &lent, result)?
         };
         if let Some(quota) = status::quota(&answer.headers) {
@@ -389,12 +389,12 @@ fn noted<T>(pool: &Pool, lent: &Lent, result: Result<T, ApiError>) -> Result<T, 
     result
 }
 
-/// Sends, reads at most `most` bytes of the answer and logs one line without any header or query.
+/// Sends, reads the answer, about as many bytes as expected and no more than `most`, and logs one line without any header or query.
 fn exchange(
     host: &str,
     label: &str,
     request: RequestBuilder,
-    most: impl Fn(StatusCode) -> u64,
+    (expected, most): (u64, impl Fn(StatusCode) -> u64),
     heard: Heard<'_>,
     within: Duration,
 ) -> Result<Answer, ApiError> {
@@ -403,7 +403,7 @@ fn exchange(
         heard();
         let (status, headers) = (response.status(), response.headers().clone());
         let late = || started.elapsed() > within;
-        let body = read(host, response, most(status), heard, late)?;
+        let body = read(host, response, (expected, most(status)), heard, late)?;
         Ok(Answer { status, headers, body })
     });
     let took = started.elapsed();
@@ -426,19 +426,19 @@ fn exchange(
 fn read(
     host: &str,
     response: Response,
-    most: u64,
+    (expected, most): (u64, u64),
     heard: Heard<'_>,
     late: impl Fn() -> bool,
-) -> Result<Vec<u8>, ApiError> {
-    let mut body = Vec::new();
+) -> Result<Bytes, ApiError> {
+    let mut body = BodyBuf::of(expected);
     let mut piece = vec![0; FIRST_PIECE];
     let mut rest = response.take(most);
     loop {
         match rest.read(&mut piece).map_err(|error| cut_off(host, &error))? {
-            0 => return Ok(body),
+            0 => return Ok(body.into()),
             _ if late() => return Err(ApiError::TimedOut { host: host.to_owned() }),
             length => {
-                body.extend_from_slice(&piece[..length]);
+                body.push(&piece[..length]);
                 if length == piece.len() {
                     piece.resize(PIECE, 0);
                 }

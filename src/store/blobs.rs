@@ -17,7 +17,7 @@ use tempfile::NamedTempFile;
 
 use super::memory::SMALL;
 use crate::error::Error;
-use crate::model::{BlobHasher, BlobId};
+use crate::model::{BlobHasher, BlobId, BodyBuf};
 
 /// How old the mark of last use may grow before reading renews it.
 const USE_MARK: Duration = Duration::from_secs(3600);
@@ -267,13 +267,13 @@ impl Blobs {
         if data.len() > SMALL && !self.is_checked(id) {
             // Damage may have made a body of any size of it.
             let Some(mut file) = self.open_checked(id)? else { return Ok(None) };
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes).map_err(failed)?;
+            let mut bytes = BodyBuf::of(data.len());
+            bytes.fill(&mut file).map_err(failed)?;
             return Ok(Some(bytes.into()));
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(data.len()).unwrap_or_default());
+        let mut bytes = BodyBuf::of(data.len());
         // Without `take` the length is asked for once more.
-        (&file).take(u64::MAX).read_to_end(&mut bytes).map_err(failed)?;
+        bytes.fill(&mut (&file).take(u64::MAX)).map_err(failed)?;
         // Read once and proved as it was read: nobody can have changed it in between.
         if !self.is_checked(id) {
             if BlobId::of(&bytes) != id {

@@ -58,7 +58,7 @@ impl Http {
             StatusCode::PARTIAL_CONTENT if from > 0 && !no_such_part(&response, from) => from,
             status => {
                 let headers = response.headers().clone();
-                let body = read(&host, response, MOST_OF_AN_ERROR, &|| {}, || false)?;
+                let body = read(&host, response, (0, MOST_OF_AN_ERROR), &|| {}, || false)?;
                 return Err(self.raw_refusal(&host, status, &headers, &body));
             }
         };
