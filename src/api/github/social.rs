@@ -156,6 +156,6 @@ impl SocialApi for GitHub {
             return Err(self.nonsense(format!("asked for gist {id} it tells of {told}")));
         }
         let etag = super::etag(&answer.headers);
-        Ok(Fetched::New(Single { item: Bytes::from(answer.body), etag }))
+        Ok(Fetched::New(Single { item: answer.body, etag }))
     }
 }

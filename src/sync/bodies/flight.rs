@@ -136,6 +136,11 @@ impl Flight {
         self.wanted.load(Ordering::Relaxed) && !self.waited_for.load(Ordering::Relaxed)
     }
 
+    /// Whether it was asked for.
+    pub(super) fn has_begun(&self) -> bool {
+        self.state().heard.is_some()
+    }
+
     /// Whether it is under way and nothing of it has come for so long.
     pub(super) fn is_silent(&self, long: Duration) -> bool {
         self.state().heard.is_some_and(|heard| heard.elapsed() >= long)

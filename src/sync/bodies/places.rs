@@ -2,13 +2,20 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::flight::Flight;
 use super::{Source, lock};
 
 /// A body of which nothing has come for so long leaves its place to who waits for another.
 const SILENT: Duration = Duration::from_secs(2);
+
+/// Where bodies come faster than this, one of many places is free again before anybody feels that all
+/// were taken.
+const QUICK: Duration = Duration::from_millis(500);
+
+/// So many places are many.
+const MANY: usize = 8;
 
 /// How often who waits for a place looks whether one was left so.
 pub(super) const LOOKS_EVERY: Duration = Duration::from_millis(250);
@@ -25,6 +32,8 @@ struct Most {
     unwaited: usize,
     /// The same, where it is to be one that nobody has asked for.
     ahead: usize,
+    /// The same, while bodies come quickly.
+    ahead_if_quick: usize,
     /// So many that bring nothing do not count against who waits.
     silent: usize,
 }
@@ -41,6 +50,7 @@ impl Most {
             later,
             unwaited: ahead.max(later),
             ahead,
+            ahead_if_quick: if all < MANY { ahead } else { all },
             silent: all.div_ceil(2),
         }
     }
@@ -55,6 +65,7 @@ impl Most {
             later,
             unwaited: later,
             ahead: 0,
+            ahead_if_quick: 0,
             silent: large.div_ceil(2),
         }
     }
@@ -97,6 +108,7 @@ pub(super) enum For {
 pub(super) struct Place {
     large: bool,
     whom: For,
+    since: Instant,
     /// The fetch that has it.
     pub(super) flight: Arc<Flight>,
 }
@@ -126,6 +138,8 @@ struct State {
     taken: Vec<Place>,
     /// Threads that are about to ask for a place.
     starting: usize,
+    /// The last body that nobody had asked for came quickly.
+    quick: bool,
 }
 
 impl Places {
@@ -181,6 +195,9 @@ impl Places {
     pub(super) fn leave(&self, place: &Place) {
         let mut state = self.state();
         state.taken.retain(|taken| !Arc::ptr_eq(&taken.flight, &place.flight));
+        if place.whom == For::Ahead && place.flight.has_begun() {
+            state.quick = place.since.elapsed() < QUICK;
+        }
         state.starting += 1;
     }
 
@@ -242,7 +259,8 @@ impl State {
                 room.min(most.unwaited.saturating_sub(all - waiting))
             }
             For::Ahead => {
-                most.all.saturating_sub(all).min(most.ahead.saturating_sub(all - waiting))
+                let ahead = if self.quick { most.ahead_if_quick } else { most.ahead };
+                most.all.saturating_sub(all).min(ahead.saturating_sub(all - waiting))
             }
         }
     }
@@ -282,7 +300,7 @@ impl State {
     }
 
     fn take(&mut self, large: bool, whom: For, flight: Arc<Flight>) -> Place {
-        let place = Place { large, whom, flight };
+        let place = Place { large, whom, since: Instant::now(), flight };
         self.taken.push(place.clone());
         place
     }
@@ -290,8 +308,6 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
     use crate::model::{BlobId, GistId, RemoteFile};
     use crate::store::SMALL;
@@ -390,6 +406,32 @@ mod tests {
         places.state().starting -= 1;
         assert_eq!(turn(&places), Some(Some((BlobId::of(&[1]), For::Later))));
         assert!(!Places::new(1).has_room_ahead(), "with one place nothing is read ahead");
+    }
+
+    #[test]
+    fn while_bodies_come_quickly_reading_ahead_has_all_of_many_places() {
+        for (parallel, slow, quick) in [(16, 15, 16), (8, 7, 8), (7, 6, 6), (1, 0, 0)] {
+            let places = Places::new(parallel);
+            let mut taken = Vec::new();
+            let mut fill = |heard: bool, since: Duration| {
+                while turn(&places) == Some(None) {}
+                places.state().starting = 0;
+                let full = std::mem::take(&mut places.state().taken);
+                if let Some(one) = full.first() {
+                    if heard {
+                        one.flight.hears();
+                    }
+                    let since = Instant::now().checked_sub(since).unwrap();
+                    places.leave(&Place { since, ..one.clone() });
+                }
+                taken.push(full.len());
+            };
+            fill(false, Duration::ZERO);
+            fill(true, Duration::ZERO);
+            fill(true, QUICK);
+            fill(true, QUICK);
+            assert_eq!(taken, [slow, slow, quick, slow]);
+        }
     }
 
     #[test]
