@@ -102,7 +102,6 @@ impl Filesystem for Bare {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
         for wanted in [
             InitFlags::FUSE_DO_READDIRPLUS,
-            InitFlags::FUSE_READDIRPLUS_AUTO,
             InitFlags::FUSE_PARALLEL_DIROPS,
             InitFlags::FUSE_NO_OPENDIR_SUPPORT,
             InitFlags::FUSE_EXPLICIT_INVAL_DATA,

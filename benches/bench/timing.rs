@@ -30,12 +30,22 @@ pub(crate) fn in_turn<C>(
 ) -> Vec<Duration> {
     let mut times = vec![Vec::new(); candidates.len()];
     for round in 0..rounds {
-        let (late, early) = candidates.split_at(round % candidates.len().max(1));
-        let (late_times, early_times) = times.split_at_mut(late.len());
-        let turns = early.iter().zip(early_times).chain(late.iter().zip(late_times));
-        turns.for_each(|(candidate, times)| times.push(measure(candidate)));
+        one_turn(round, candidates, &mut times, &mut measure);
     }
     times.into_iter().map(median).collect()
+}
+
+/// One of these rounds; `times` has a list for each candidate.
+pub(crate) fn one_turn<C>(
+    round: usize,
+    candidates: &[C],
+    times: &mut [Vec<Duration>],
+    mut measure: impl FnMut(&C) -> Duration,
+) {
+    let (late, early) = candidates.split_at(round % candidates.len().max(1));
+    let (late_times, early_times) = times.split_at_mut(late.len());
+    let turns = early.iter().zip(early_times).chain(late.iter().zip(late_times));
+    turns.for_each(|(candidate, times)| times.push(measure(candidate)));
 }
 
 /// Makes the kernel forget pages, names and attributes; false where that is not allowed. What

@@ -7,7 +7,7 @@ use crate::candidates::{Candidate, Candidates};
 use crate::figure::{Bar, Row};
 use crate::place::Place;
 use crate::scale::Scale;
-use crate::timing::{drop_caches, in_turn};
+use crate::timing::{drop_caches, in_turn, median, one_turn};
 use crate::work::Work;
 
 /// What everybody does with small files.
@@ -23,7 +23,7 @@ pub(crate) fn rows(place: &Place, scale: &Scale) -> (Vec<Row>, Vec<Row>) {
     let large = scale.drop_caches.then(|| Candidates::large_file(place));
     let large = large.as_ref().map(|large| (Work::ReadLarge, large));
     let all = || SMALL.map(|work| (work, &tree)).into_iter().chain(large);
-    let warm = all().flat_map(|(work, on)| measured(work, &on.all, scale.rounds, None)).collect();
+    let warm = all().flat_map(|(work, on)| measured(work, &on.all, scale.rounds)).collect();
     if !scale.drop_caches {
         return (warm, Vec::new());
     }
@@ -33,40 +33,62 @@ pub(crate) fn rows(place: &Place, scale: &Scale) -> (Vec<Row>, Vec<Row>) {
         eprintln!("bench: only root can drop the kernel's caches: not measured without them");
         return (warm, Vec::new());
     }
-    let nothing = place.in_memory("nothing");
-    let rounds = scale.dropped_rounds;
     let works = all().filter(|(work, _)| scale.slow || DROPPED.contains(work));
-    let cold = works.flat_map(|(work, on)| measured(work, &on.all, rounds, Some(&nothing)));
-    (warm, cold.collect())
+    let works: Vec<_> = works.map(|(work, on)| (work, on.all.as_slice())).collect();
+    (warm, without_caches(&works, scale.dropped_rounds, &place.in_memory("nothing")))
 }
 
-/// Warm, or right after the kernel was made to forget: then with an empty directory, in which each
-/// program is run before, so that what is measured is not how it comes from the disk itself.
-fn measured(
-    work: Work,
-    candidates: &[Candidate],
-    rounds: usize,
-    dropped: Option<&Path>,
-) -> Vec<Row> {
-    let cold = dropped.is_some();
+/// Each candidate by itself, one round after the other, when all has been read.
+fn measured(work: Work, candidates: &[Candidate], rounds: usize) -> Vec<Row> {
+    let in_the_run: Vec<&Candidate> = candidates.iter().collect();
+    in_the_run.iter().for_each(|candidate| work.once(candidate));
+    let times = in_turn(rounds, &in_the_run, |candidate| work.timed(candidate, false));
+    compared(work, &in_the_run, times, rounds, false)
+}
+
+/// Right after the kernel was made to forget, with `nothing`, an empty directory, in which each program
+/// is run before, so that what is measured is not how it comes from the disk itself. All work is
+/// done in each round: what disturbs the machine for a while disturbs some of all.
+fn without_caches(works: &[(Work, &[Candidate])], rounds: usize, nothing: &Path) -> Vec<Row> {
     // What dropped caches cost a tmpfs is nothing, and of rclone they make minutes.
-    let left_out = |name: &str| cold && matches!(name, "tmpfs" | "rclone WebDAV");
-    let in_the_run: Vec<&Candidate> =
-        candidates.iter().filter(|candidate| !left_out(&candidate.name)).collect();
-    if !cold {
-        in_the_run.iter().for_each(|candidate| work.once(candidate));
-    }
-    let times = in_turn(rounds, &in_the_run, |candidate| {
-        if let Some(nothing) = dropped {
-            drop_caches();
-            until_quiet(&in_the_run);
-            work.with_program(nothing);
+    let takes_part =
+        |candidate: &&Candidate| !matches!(&*candidate.name, "tmpfs" | "rclone WebDAV");
+    let mut runs: Vec<_> = works
+        .iter()
+        .map(|(work, all)| {
+            let in_the_run: Vec<&Candidate> = all.iter().filter(takes_part).collect();
+            let times = vec![Vec::new(); in_the_run.len()];
+            (*work, in_the_run, times)
+        })
+        .collect();
+    for round in 0..rounds {
+        for (work, in_the_run, times) in &mut runs {
+            one_turn(round, in_the_run, times, |candidate| {
+                drop_caches();
+                until_quiet(in_the_run);
+                work.with_program(nothing);
+                work.timed(candidate, true)
+            });
         }
-        work.timed(candidate, cold)
+    }
+    let rows = runs.into_iter().flat_map(|(work, in_the_run, times)| {
+        let times = times.into_iter().map(median).collect();
+        compared(work, &in_the_run, times, rounds, true)
     });
+    rows.collect()
+}
+
+/// The first candidate against each of the others.
+fn compared(
+    work: Work,
+    candidates: &[&Candidate],
+    times: Vec<Duration>,
+    rounds: usize,
+    cold: bool,
+) -> Vec<Row> {
     let figures: Vec<_> = times
         .into_iter()
-        .zip(&in_the_run)
+        .zip(candidates)
         .map(|(time, candidate)| (candidate.name.clone(), work.figure(time, candidate)))
         .collect();
     let Some(((_, gistfs), others)) = figures.split_first() else { return Vec::new() };
