@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 pub use self::arrival::{Arrival, Fate};
-pub use self::blobs::{Adopted, Blobs};
+pub use self::blobs::{Adopted, Blobs, after_eviction};
 pub use self::db::StoredPage;
 use self::db::{Change, Db};
 use self::gist::{Gist, GistKey};

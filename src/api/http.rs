@@ -389,7 +389,8 @@ fn noted<T>(pool: &Pool, lent: &Lent, result: Result<T, ApiError>) -> Result<T, 
     result
 }
 
-/// Sends, reads the answer, about as many bytes as expected and no more than `most`, and logs one line without any header or query.
+/// Sends, reads the answer, about as many bytes as `expected` and no more than `most`, and logs one
+/// line without any header or query.
 fn exchange(
     host: &str,
     label: &str,

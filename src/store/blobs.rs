@@ -72,6 +72,11 @@ pub(super) fn path_in(directory: &Path, id: BlobId) -> PathBuf {
     below(&directory.join("blobs"), id)
 }
 
+/// What eviction leaves, in bytes, where there was more than `limit`: some room for what is read ahead.
+pub fn after_eviction(limit: u64) -> u64 {
+    limit - limit / 16
+}
+
 impl Blobs {
     /// Opens the bodies in `directory`; working copies a dead process left are removed.
     pub fn open(directory: &Path) -> Result<Self, Error> {
@@ -405,8 +410,8 @@ impl Blobs {
         sync().map_err(|error| Error::local("cannot sync a body", &error))
     }
 
-    /// Brings the directory, if it has more than `limit` bytes, a sixteenth below that, so that there
-    /// is room for what is read ahead: least recently used first, sparing `needed`.
+    /// Brings the directory, if it has more than `limit` bytes, down to [`after_eviction`]: least
+    /// recently used first, sparing `needed`.
     ///
     /// Looks only when something worth it was added since the last time.
     pub fn evict(&self, limit: u64, needed: &HashSet<BlobId>) -> io::Result<()> {
@@ -417,7 +422,7 @@ impl Blobs {
         let mut found = self.stored()?;
         let mut total = found.iter().map(|stored| stored.size).sum::<u64>();
         found.sort_by_key(|stored| stored.used);
-        let most = if total > limit { limit - limit / 16 } else { limit };
+        let most = if total > limit { after_eviction(limit) } else { limit };
         for Stored { used, size, id, path } in found {
             let young = used.elapsed().is_ok_and(|age| age < YOUNG);
             if total <= most || young {

@@ -10,6 +10,7 @@ use super::bodies::{Fetching, Source};
 use super::{Progress, Syncer};
 use crate::error::Error;
 use crate::model::BlobId;
+use crate::store::after_eviction;
 
 /// So many files that did not come are named.
 const NAMED: usize = 20;
@@ -191,8 +192,7 @@ impl Syncer {
         let distinct: Vec<&Wanted> = wanted.iter().filter(|file| seen.insert(file.blob)).collect();
         let (most, all) = (self.options.cache_size, distinct.iter().map(|file| file.size).sum());
         done.too_small = (all > most).then_some((all, most));
-        // Eviction makes some room.
-        let most = if all > most { most - most / 16 } else { most };
+        let most = if all > most { after_eviction(most) } else { most };
         let mut held = 0_u64;
         let mut missing = Vec::new();
         for file in distinct {
